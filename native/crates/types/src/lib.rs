@@ -1,6 +1,7 @@
 //! Words that every layer of the data plane shares: ids, epochs, geometry, checksums, the
 //! replication messages and the operations a member asks of its store. No I/O, no clock.
 
+pub mod buffer;
 pub mod checksum;
 pub mod epoch;
 pub mod geometry;
@@ -10,6 +11,7 @@ pub mod pg;
 pub mod placement_hash;
 pub mod store_op;
 
+pub use buffer::AlignedBuf;
 pub use epoch::{HeadEpoch, MapEpoch, PgEpoch, Seq, Version};
 pub use geometry::BLOCK_BYTES;
 pub use id::{DiskId, LayerId, LineageId, PeerId, PgId, PolicyId, VolumeId};
