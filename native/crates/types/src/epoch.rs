@@ -6,6 +6,8 @@ macro_rules! counter {
     ($(#[$doc:meta])* $name:ident, $raw:ty, $prefix:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+        #[cfg_attr(feature = "serde", serde(transparent))]
         pub struct $name(pub $raw);
 
         impl $name {

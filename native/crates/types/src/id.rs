@@ -6,6 +6,8 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $raw:ty, $prefix:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+        #[cfg_attr(feature = "serde", serde(transparent))]
         pub struct $name(pub $raw);
 
         impl fmt::Debug for $name {
@@ -43,6 +45,7 @@ id!(PolicyId, u32, "y");
 
 /// A placement group: the extents that share one ordered member list, within one policy.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PgId {
     pub policy: PolicyId,
     pub index: u32,
