@@ -220,6 +220,9 @@ pub enum Reply {
     JoinOpened {
         heads: Vec<(VolumeId, HeadEpoch)>,
         layers: Vec<(VolumeId, LayerId)>,
+        /// S's watermarks in this PG: the joiner takes them over once nothing is left of what it
+        /// held unsettled itself (docs/protocol.md rule 5).
+        watermarks: Vec<(VolumeId, Version)>,
     },
     CopyList {
         entries: Vec<CopyEntry>,
