@@ -2,6 +2,8 @@
 //! machines of `engine`, `store`, `meta` and `nbd`, which decide.
 
 pub mod clock;
+pub mod control;
+pub mod disk;
 pub mod process;
 pub mod ring;
 
