@@ -1,1 +1,35 @@
-//! shoal-store
+//! The store of one disk: logs, packed pieces, paged index, checkpoints (docs/store.md; formats
+//! field by field in docs/formats/store.md). A synchronous state machine: it neither blocks nor
+//! reads a clock, and the driver carries out its disk commands.
+//!
+//! ```text
+//! Format::new(FormatParams) -> Result<Format, FormatError>
+//!     poll() -> Option<DiskIo>   on_io(IoId, Result<Option<Bytes>, IoError>)
+//!     take() -> Option<Result<(), FormatError>>          Some once, when it is over
+//! Recovery::new(Params) -> Recovery
+//!     poll(), on_io()            as above
+//!     take() -> Option<Result<(Box<Store>, Figures), RecoveryError>>
+//! Store
+//!     submit(token: u64, StoreOp)
+//!     poll() -> Option<Output>   call until None, after every submit, on_io or tick
+//!     on_io(IoId, Result<Option<Bytes>, IoError>)
+//!     tick(now_ms: u64)  next_deadline() -> Option<u64>  only for folding when idle
+//!     fold()                                             start a fold now (checks, shutdown)
+//!     stats() -> Stats   is_fenced() -> bool   is_idle() -> bool
+//!     head_epoch(VolumeId) -> HeadEpoch   pg_epoch(PgId) -> PgEpoch
+//!     watermark(VolumeId, PgId) -> Version   newest_version(VolumeId, PgId) -> Version
+//!     volumes() -> Vec<(VolumeId, HeadEpoch)>   pgs() -> Vec<(PgId, PgEpoch)>
+//!     layers() -> Vec<(LayerId, VolumeId, LayerState)>
+//!     free_blocks_soft() -> u64   layer_usage(LayerId) -> u64 (blocks)
+//! probe(first: &[u8], last: &[u8]) -> Probe              at least PROBE_BYTES of either end
+//! ```
+
+pub mod error;
+pub mod io;
+pub mod params;
+pub mod stats;
+
+pub use error::{Damage, FormatError, RecoveryError};
+pub use io::{DiskIo, IoError, IoId, IoKind, Output};
+pub use params::{Budget, FormatParams, Identity, Params};
+pub use stats::{Figures, Memory, Stats};
