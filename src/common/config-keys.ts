@@ -1,0 +1,98 @@
+// Every key of shoal.toml: its kind, its default and the line that documents it. The reference page and
+// the sample file are generated from this list.
+
+export interface KeyBase {
+  doc: string
+}
+
+export type ConfigKey = KeyBase &
+  (
+    | { kind: 'text'; default: string | null }
+    | { kind: 'choice'; choices: readonly string[]; default: string }
+    | { kind: 'size'; default: string; min: string; max: string }
+    | { kind: 'duration'; default: string; min: string; max: string }
+    | { kind: 'count'; default: number; min: number; max: number }
+    | { kind: 'flag'; default: boolean }
+    | { kind: 'texts'; default: readonly string[] }
+  )
+
+export const configKeys = {
+  'peer.name': {
+    kind: 'text',
+    default: null,
+    doc: "Name of this peer, unique in the cluster. Default: the host's name.",
+  },
+  'peer.rack': { kind: 'text', default: '', doc: 'Rack that this peer stands in, for placement.' },
+  'peer.zone': { kind: 'text', default: '', doc: 'Zone that this peer stands in, for placement.' },
+  'api.socket': {
+    kind: 'text',
+    default: null,
+    doc: 'Unix socket of the API. Default: run/shoal.sock in the directory of the peer.',
+  },
+  'api.group': {
+    kind: 'text',
+    default: 'shoal',
+    doc: 'Group that may use the API socket, besides its owner. Ignored when there is no such group.',
+  },
+  'net.listen': {
+    kind: 'texts',
+    default: ['0.0.0.0:7440'],
+    doc: 'Addresses on which other peers reach the data process, as HOST:PORT.',
+  },
+  'net.advertise': {
+    kind: 'texts',
+    default: [],
+    doc: "Addresses told to other peers. Default: those of `net.listen`, or the host's own.",
+  },
+  'gossip.listen': {
+    kind: 'texts',
+    default: ['0.0.0.0:7441'],
+    doc: 'Addresses on which other peers gossip, as HOST:PORT.',
+  },
+  'gossip.enabled': {
+    kind: 'flag',
+    default: true,
+    doc: 'Spread states and map epochs by gossip. Off, peers learn of changes from the data process.',
+  },
+  'data.io_threads': {
+    kind: 'count',
+    default: 0,
+    min: 0,
+    max: 64,
+    doc: 'Threads that serve volumes. 0: one for each core, at most 4.',
+  },
+  'data.memory': {
+    kind: 'size',
+    default: '512MiB',
+    min: '64MiB',
+    max: '1TiB',
+    doc: 'Memory for the index, checksums and dirty blocks of all disks of this peer together.',
+  },
+  'device.link_dir': {
+    kind: 'text',
+    default: '/dev/shoal',
+    doc: 'Directory of the links that name attached volumes.',
+  },
+  'reconcile.joins_max': {
+    kind: 'count',
+    default: 8,
+    min: 1,
+    max: 1024,
+    doc: 'Placement groups of the whole cluster that are brought up to date at the same time.',
+  },
+  'reconcile.interval': {
+    kind: 'duration',
+    default: '1s',
+    min: '100ms',
+    max: '1m',
+    doc: 'Shortest time between two looks at what has to be done. Nothing is done without a change.',
+  },
+  'log.level': {
+    kind: 'choice',
+    choices: ['debug', 'info', 'warn', 'error'],
+    default: 'info',
+    doc: 'The least severe messages that are logged.',
+  },
+} as const satisfies Record<string, ConfigKey>
+
+export type ConfigKeyName = keyof typeof configKeys

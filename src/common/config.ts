@@ -1,0 +1,172 @@
+// The settings of a peer: defaults < shoal.toml < environment < flags. An unknown key is refused, and
+// the nearest known one named: a misspelt setting must not be silently without effect.
+import { existsSync, readFileSync } from 'node:fs'
+import { parse, TomlError } from 'smol-toml'
+import { type ConfigKey, type ConfigKeyName, configKeys } from './config-keys.ts'
+import { parseDuration } from './duration.ts'
+import { ShoalError } from './errors.ts'
+import { nearest } from './nearest.ts'
+import { parseSize } from './units.ts'
+
+type Value<K extends ConfigKeyName> = (typeof configKeys)[K] extends { kind: infer Kind }
+  ? Kind extends 'text'
+    ? (typeof configKeys)[K]['default'] extends string
+      ? string
+      : string | null
+    : Kind extends 'size' | 'duration' | 'count'
+      ? number
+      : Kind extends 'flag'
+        ? boolean
+        : Kind extends 'texts'
+          ? readonly string[]
+          : (typeof configKeys)[K] extends { choices: readonly (infer Choice)[] }
+            ? Choice
+            : never
+  : never
+
+/** Sizes are bytes, durations milliseconds. */
+export type Config = { readonly [K in ConfigKeyName]: Value<K> }
+export type ConfigOverrides = { [K in ConfigKeyName]?: unknown }
+
+const names = Object.keys(configKeys) as ConfigKeyName[]
+
+export interface ConfigSources {
+  file?: string
+  env?: NodeJS.ProcessEnv
+  flags?: ConfigOverrides
+}
+
+export function loadConfig(sources: ConfigSources): Config {
+  const values: Record<string, unknown> = {}
+  for (const name of names) values[name] = readDefault(name)
+  const layers: [string, Record<string, unknown>][] = [
+    [sources.file ?? 'shoal.toml', readFileLayer(sources.file)],
+    ['the environment', readEnvLayer(sources.env ?? {})],
+    ['the command line', sources.flags ?? {}],
+  ]
+  for (const [origin, layer] of layers) {
+    for (const [name, raw] of Object.entries(layer)) {
+      if (raw === undefined) continue
+      if (!Object.hasOwn(configKeys, name)) throw unknownKey(origin, name)
+      values[name] = readValue(origin, name as ConfigKeyName, raw)
+    }
+  }
+  return Object.freeze(values) as Config
+}
+
+/** `SHOAL_DATA_MEMORY` sets `data.memory`. */
+export function envName(name: string): string {
+  return `SHOAL_${name.replace(/\./g, '_').toUpperCase()}`
+}
+
+function readDefault(name: ConfigKeyName): unknown {
+  const key: ConfigKey = configKeys[name]
+  return key.default === null ? null : readValue('the defaults', name, key.default)
+}
+
+function readEnvLayer(env: NodeJS.ProcessEnv): Record<string, unknown> {
+  const layer: Record<string, unknown> = {}
+  for (const name of names) {
+    const text = env[envName(name)]
+    if (text !== undefined) layer[name] = fromText(configKeys[name], text)
+  }
+  return layer
+}
+
+function fromText(key: ConfigKey, text: string): unknown {
+  if (key.kind === 'texts') return text.split(',').filter(part => part !== '')
+  if (key.kind === 'count' && /^\d+$/.test(text)) return Number(text)
+  if (key.kind === 'flag' && /^(true|false)$/.test(text)) return text === 'true'
+  return text
+}
+
+function readFileLayer(path: string | undefined): Record<string, unknown> {
+  if (path === undefined || !existsSync(path)) return {}
+  let document: Record<string, unknown>
+  try {
+    document = parse(readFileSync(path, 'utf8'))
+  } catch (thrown) {
+    const where = thrown instanceof TomlError ? `${path}:${thrown.line}:${thrown.column}` : path
+    const why = thrown instanceof Error ? thrown.message.split('\n')[0]! : String(thrown)
+    throw new ShoalError('config_invalid', `${where} cannot be read`, { why })
+  }
+  return flatten(path, document)
+}
+
+function flatten(path: string, document: Record<string, unknown>): Record<string, unknown> {
+  const layer: Record<string, unknown> = {}
+  for (const [section, content] of Object.entries(document)) {
+    const isTable = typeof content === 'object' && content !== null && !Array.isArray(content)
+    if (!isTable) throw unknownKey(path, section)
+    for (const [key, value] of Object.entries(content)) layer[`${section}.${key}`] = value
+  }
+  return layer
+}
+
+function unknownKey(origin: string, name: string): ShoalError {
+  const likely = nearest(name, names)
+  return new ShoalError('config_invalid', `${origin}: there is no setting "${name}"`, {
+    next: likely ? `did you mean "${likely}"?` : 'see shoal.toml(5) for all settings',
+  })
+}
+
+function readValue(origin: string, name: ConfigKeyName, raw: unknown): unknown {
+  const key: ConfigKey = configKeys[name]
+  const fail = (why: string) =>
+    new ShoalError('config_invalid', `${origin}: "${name}" has a value that does not fit`, {
+      why,
+      next: key.doc,
+    })
+  switch (key.kind) {
+    case 'text':
+      if (typeof raw !== 'string') throw fail('it must be a text in quotes')
+      return raw
+    case 'texts':
+      if (!Array.isArray(raw) || raw.some(item => typeof item !== 'string'))
+        throw fail('it must be a list of texts')
+      return Object.freeze([...raw])
+    case 'flag':
+      if (typeof raw !== 'boolean') throw fail('it must be true or false')
+      return raw
+    case 'choice':
+      if (typeof raw !== 'string' || !key.choices.includes(raw))
+        throw fail(`it must be one of ${key.choices.join(', ')}`)
+      return raw
+    case 'count':
+      return inRange(raw, raw, key.min, key.max, fail)
+    case 'size':
+      return inRange(
+        raw,
+        measured(raw, parseSize, fail),
+        parseSize(key.min),
+        parseSize(key.max),
+        fail,
+      )
+    case 'duration':
+      return inRange(
+        raw,
+        measured(raw, parseDuration, fail),
+        parseDuration(key.min),
+        parseDuration(key.max),
+        fail,
+      )
+  }
+}
+
+type Fail = (why: string) => ShoalError
+
+function measured(raw: unknown, parseText: (text: string) => number, fail: Fail): number {
+  if (typeof raw !== 'string') throw fail('it must be a text with a unit')
+  try {
+    return parseText(raw)
+  } catch (thrown) {
+    throw fail(thrown instanceof ShoalError ? `${thrown.message}; ${thrown.next}` : String(thrown))
+  }
+}
+
+function inRange(raw: unknown, value: unknown, min: number, max: number, fail: Fail): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value))
+    throw fail('it must be a whole number')
+  if (value < min || value > max) throw fail(`${String(raw)} is not between ${min} and ${max}`)
+  return value
+}
