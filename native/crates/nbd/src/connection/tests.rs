@@ -1,0 +1,12 @@
+//! The protocol, message by message. Sequences by hand, bytes as the specification draws them.
+
+use super::*;
+use crate::constants::{STRUCTURED_REPLY_MAGIC, chunk, flag, opt, rep};
+use crate::{BlockSizes, ExportEntry, Extent, LookupError, ReadPart};
+
+mod limits;
+mod negotiate;
+mod support;
+mod transmit;
+
+use support::*;

@@ -1,0 +1,1 @@
+//! Set-up of the kernel's nbd client.
