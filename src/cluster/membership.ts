@@ -1,0 +1,108 @@
+// The cluster itself: founded, joined, shown.
+import { ShoalError } from '../common/errors.ts'
+import { checkName } from '../common/names.ts'
+import type { ClusterPort } from '../data/cluster-port.ts'
+import type { Address } from '../data/protocol.ts'
+import { type ClusterState, peerName } from '../data/state.ts'
+
+export interface Self {
+  peerName: string
+  addresses: Address[]
+  domains: { rack: string; zone: string }
+}
+
+export interface ClusterView {
+  name: string
+  id: string
+  incarnation: number
+  level: number
+  map_epoch: number
+  leader: string | null
+  voters: string[]
+  peers: number
+  disks: number
+  /** What the loss of voters would mean, in one sentence. */
+  safety: string
+}
+
+export interface JoinedView {
+  cluster_id: string
+  peer_id: number
+  peer: string
+}
+
+export class Membership {
+  readonly #cluster: ClusterPort
+  readonly #self: Self
+  readonly #onJoined: (peerId: number) => void
+
+  constructor(cluster: ClusterPort, self: Self, onJoined: (peerId: number) => void) {
+    this.#cluster = cluster
+    this.#self = self
+    this.#onJoined = onJoined
+  }
+
+  async init(name: string): Promise<JoinedView> {
+    const { peerName: peer_name, addresses, domains } = this.#self
+    const joined = await this.#cluster.data.request('cluster.init', {
+      name: checkName('cluster', name),
+      peer_name,
+      addresses,
+      domains,
+    })
+    return this.#joined(joined)
+  }
+
+  async token(ttlMs: number): Promise<{ token: string; expires_at: string }> {
+    const { addresses } = this.#self
+    const made = await this.#cluster.data.request('cluster.token', { ttl_ms: ttlMs, addresses })
+    return { token: made.token, expires_at: new Date(made.expires_at_ms).toISOString() }
+  }
+
+  async join(token: string): Promise<JoinedView> {
+    const { peerName: peer_name, addresses, domains } = this.#self
+    const joined = await this.#cluster.data.request('cluster.join', {
+      token: token.trim(),
+      peer_name,
+      addresses,
+      domains,
+    })
+    return this.#joined(joined)
+  }
+
+  async show(): Promise<ClusterView> {
+    const state = await this.#cluster.state()
+    return {
+      name: state.name,
+      id: state.cluster_id,
+      incarnation: state.incarnation,
+      level: state.level,
+      map_epoch: state.map_epoch,
+      leader: state.leader === null ? null : peerName(state, state.leader),
+      voters: state.voters.map(id => peerName(state, id)),
+      peers: state.peers.length,
+      disks: state.disks.length,
+      safety: safety(state),
+    }
+  }
+
+  #joined(joined: { cluster_id: string; peer_id: number }): JoinedView {
+    this.#cluster.invalidate()
+    this.#onJoined(joined.peer_id)
+    return { ...joined, peer: this.#self.peerName }
+  }
+}
+
+export function safety(state: ClusterState): string {
+  const names = state.voters.map(id => peerName(state, id)).join(', ')
+  const mayFail = Math.floor((state.voters.length - 1) / 2)
+  if (mayFail === 0)
+    return `${names} decides alone: while it is away nothing can be changed, and I/O goes on`
+  return `${mayFail} of the voters ${names} may fail at the same time`
+}
+
+export function noCluster(): ShoalError {
+  return new ShoalError('no_cluster', 'this peer belongs to no cluster yet', {
+    next: 'found one: shoal cluster init; or join one: shoal cluster join TOKEN',
+  })
+}

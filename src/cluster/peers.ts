@@ -1,0 +1,115 @@
+// Peers: listed, shown, removed.
+import { ShoalError } from '../common/errors.ts'
+import type { ClusterPort } from '../data/cluster-port.ts'
+import type { ClusterState, PeerRecord } from '../data/state.ts'
+import { type PeerView, peerView } from './views.ts'
+
+/** What leaves with a set of disks; asked of the disk service, which this room may not import. */
+export type RemovalQuestion = (
+  state: ClusterState,
+  disks: ReadonlySet<number>,
+) => { lost: number; degraded: number; isStuck: boolean }
+
+export class Peers {
+  readonly #cluster: ClusterPort
+  readonly #whatRemovalLoses: RemovalQuestion
+
+  constructor(cluster: ClusterPort, whatRemovalLoses: RemovalQuestion) {
+    this.#cluster = cluster
+    this.#whatRemovalLoses = whatRemovalLoses
+  }
+
+  async list(): Promise<PeerView[]> {
+    const state = await this.#cluster.state()
+    return state.peers.map(peer => peerView(state, peer))
+  }
+
+  async show(name: string): Promise<PeerView> {
+    const state = await this.#cluster.state()
+    return peerView(state, findPeer(state, name))
+  }
+
+  /** Takes the peer and its disks out; it is forgotten once nothing rests on it. */
+  async remove(name: string, allowDegraded: boolean): Promise<PeerView> {
+    const state = await this.#cluster.state()
+    const peer = findPeer(state, name)
+    refuseVoter(state, peer)
+    refuseHolder(state, peer)
+    const disks = state.disks.filter(disk => disk.peer === peer.id)
+    this.#refuseLoss(state, peer, new Set(disks.map(disk => disk.id)), allowDegraded)
+    for (const disk of disks) {
+      await this.#cluster.propose({
+        type: 'set_disk',
+        disk: disk.id,
+        state: 'out',
+        weight: null,
+        size_bytes: null,
+        reserve_bytes: null,
+        path: null,
+        peer: null,
+      })
+    }
+    await this.#cluster.propose({
+      type: 'update_peer',
+      peer: peer.id,
+      name: null,
+      addresses: null,
+      domains: null,
+      state: 'out',
+      maintenance_until_ms: null,
+    })
+    return peerView(state, { ...peer, state: 'out' })
+  }
+
+  #refuseLoss(
+    state: ClusterState,
+    peer: PeerRecord,
+    disks: ReadonlySet<number>,
+    allowDegraded: boolean,
+  ): void {
+    const loss = this.#whatRemovalLoses(state, disks)
+    if (loss.lost > 0) {
+      throw new ShoalError('would_lose_data', `peer ${peer.name} holds the last copy of data`, {
+        why: `${loss.lost} placement groups have no other copy that is in sync`,
+        next: 'bring the other copies back first: shoal status says how',
+        data: { ...loss },
+      })
+    }
+    if (loss.degraded > 0 && loss.isStuck && !allowDegraded) {
+      throw new ShoalError('would_lose_data', `without ${peer.name} there are too few copies`, {
+        why: `${loss.degraded} placement groups would stay short of copies`,
+        next: `add disks elsewhere first, or accept it: shoal peer remove ${peer.name} --allow-degraded`,
+        data: { ...loss },
+      })
+    }
+  }
+}
+
+export function findPeer(state: ClusterState, name: string): PeerRecord {
+  const peer = state.peers.find(one => one.name === name)
+  if (peer) return peer
+  throw new ShoalError('not_found', `there is no peer named ${name}`, {
+    next: 'shoal peer list names them all',
+  })
+}
+
+function refuseVoter(state: ClusterState, peer: PeerRecord): void {
+  if (!state.voters.includes(peer.id)) return
+  throw new ShoalError('conflict', `${peer.name} cannot be removed: it votes`, {
+    why:
+      state.voters.length === 1
+        ? 'it is the only voter, and the cluster could decide nothing without it'
+        : 'a voter has to be replaced first',
+    next: 'remove another peer; shoal cluster show names the voters',
+  })
+}
+
+function refuseHolder(state: ClusterState, peer: PeerRecord): void {
+  const held = state.volumes.filter(volume => volume.attachment?.peer === peer.id)
+  if (held.length === 0) return
+  throw new ShoalError('busy', `${peer.name} has ${held.length} volumes attached`, {
+    why: held.map(volume => volume.name).join(', '),
+    next: `on ${peer.name}: shoal detach ${held[0]!.name}`,
+    data: { volumes: held.map(volume => volume.name) },
+  })
+}

@@ -1,0 +1,206 @@
+// How the cluster is: a pure function of what this peer knows.
+import type { DataStatus, TaskProgress } from '../data/protocol.ts'
+import { type ClusterState, type PolicyRecord, width } from '../data/state.ts'
+import { isDegraded, type PolicyState, policyState, volumesOf } from './views.ts'
+
+export interface Reason {
+  code: string
+  message: string
+  next: string
+}
+
+export type Health = 'ok' | 'warn' | 'error'
+
+export interface StatusView {
+  health: Health
+  reasons: Reason[]
+  cluster: { name: string; id: string; map_epoch: number; leader: string | null }
+  peers: { name: string; state: string }[]
+  disks: { total: number; in: number }
+  capacity: { total: number; used: number }
+  volumes: { total: number; degraded: number; blocked: number }
+  tasks: TaskView[]
+}
+
+export interface TaskView {
+  id: string
+  kind: string
+  state: string
+  done: number
+  total: number
+  unit: string
+  message: string | null
+}
+
+export interface StatusInput {
+  state: ClusterState
+  /** Used bytes of every disk whose peer told them. */
+  usedBytes: ReadonlyMap<number, number>
+  tasks: readonly TaskProgress[]
+  data: DataStatus
+}
+
+interface Finding extends Reason {
+  health: Health
+}
+
+export function clusterStatus(input: StatusInput): StatusView {
+  const { state, usedBytes } = input
+  const findings = [
+    ...voterFindings(state),
+    ...peerFindings(state),
+    ...diskFindings(state),
+    ...policyFindings(state),
+  ]
+  const volumeStates = state.policies.map(policy => ({
+    count: volumesOf(state, policy.id).length,
+    state: policyState(policy),
+  }))
+  const count = (wanted: PolicyState[]) =>
+    volumeStates.reduce((sum, one) => sum + (wanted.includes(one.state) ? one.count : 0), 0)
+  return {
+    health: worst(findings.map(finding => finding.health)),
+    reasons: findings.map(({ code, message, next }) => ({ code, message, next })),
+    cluster: {
+      name: state.name,
+      id: state.cluster_id,
+      map_epoch: state.map_epoch,
+      leader: state.peers.find(peer => peer.id === state.leader)?.name ?? null,
+    },
+    peers: state.peers.map(peer => ({
+      name: peer.name,
+      state: peer.state === 'in' ? 'up' : peer.state,
+    })),
+    disks: {
+      total: state.disks.length,
+      in: state.disks.filter(disk => disk.state === 'in').length,
+    },
+    capacity: {
+      total: state.disks.reduce((sum, disk) => sum + disk.size_bytes, 0),
+      used: [...usedBytes.values()].reduce((sum, bytes) => sum + bytes, 0),
+    },
+    volumes: {
+      total: count(['ok', 'degraded', 'blocked', 'empty']),
+      degraded: count(['degraded']),
+      blocked: count(['blocked', 'empty']),
+    },
+    tasks: [...input.tasks.map(taskView), ...joinTasks(input)],
+  }
+}
+
+function worst(healths: Health[]): Health {
+  if (healths.includes('error')) return 'error'
+  return healths.includes('warn') ? 'warn' : 'ok'
+}
+
+function voterFindings(state: ClusterState): Finding[] {
+  if (state.reachable) return []
+  return [
+    {
+      health: 'error',
+      code: 'no_leader',
+      message: 'no peer that decides can be reached: nothing can be changed, I/O goes on',
+      next: 'start the peers that vote (shoal cluster show names them)',
+    },
+  ]
+}
+
+function peerFindings(state: ClusterState): Finding[] {
+  return state.peers
+    .filter(peer => peer.state === 'down')
+    .map(peer => ({
+      health: 'warn' as const,
+      code: 'peer_down',
+      message: `peer ${peer.name} is down`,
+      next: `start shoal on ${peer.name}; if it is gone for good: shoal peer remove ${peer.name}`,
+    }))
+}
+
+function diskFindings(state: ClusterState): Finding[] {
+  return state.disks
+    .filter(disk => disk.state === 'down')
+    .map(disk => ({
+      health: 'warn' as const,
+      code: 'disk_down',
+      message: `disk ${disk.id} (${disk.path}) is down`,
+      next: `shoal disk show ${disk.id}`,
+    }))
+}
+
+function policyFindings(state: ClusterState): Finding[] {
+  return state.policies.flatMap(policy => {
+    const found = policyState(policy)
+    const count = volumesOf(state, policy.id).length
+    const subject = `${count} volume${count === 1 ? '' : 's'} of policy ${policy.name}`
+    if (found === 'blocked') return [blockedFinding(state, policy, subject)]
+    if (found === 'degraded') return [degradedFinding(state, policy, subject)]
+    if (found === 'empty') return [emptyFinding(policy)]
+    return []
+  })
+}
+
+function blockedFinding(state: ClusterState, policy: PolicyRecord, subject: string): Finding {
+  return {
+    health: 'error',
+    code: 'writes_blocked',
+    message:
+      `${subject}: writes wait, fewer than ${policy.min_in_sync} copies are in sync; ` +
+      'reads go on',
+    next: absentPeers(state, policy),
+  }
+}
+
+function degradedFinding(state: ClusterState, policy: PolicyRecord, subject: string): Finding {
+  const { pgs } = policy
+  const short = pgs.filter(pg => isDegraded(pg, policy)).length
+  const isJoining = pgs.some(pg => pg.joining !== null)
+  return {
+    health: 'warn',
+    code: 'degraded',
+    message:
+      `${subject}: ${short} of ${pgs.length} placement groups have ` +
+      `fewer than ${width(policy)} copies in sync`,
+    next: isJoining ? 'wait: copies are being brought up to date' : absentPeers(state, policy),
+  }
+}
+
+function emptyFinding(policy: PolicyRecord): Finding {
+  return {
+    health: 'warn',
+    code: 'no_placement',
+    message: `policy ${policy.name} has no disks to place data on`,
+    next: `add disks on at least ${width(policy)} peers: shoal disk add DEV`,
+  }
+}
+
+/** Who has to come back, as far as it can be told. */
+function absentPeers(state: ClusterState, policy: PolicyRecord): string {
+  const missing = new Set<number>()
+  for (const pg of policy.pgs) {
+    for (const disk of pg.members) if (!pg.in_sync.includes(disk)) missing.add(disk)
+  }
+  const names = new Set<string>()
+  for (const disk of state.disks) {
+    const peer = state.peers.find(one => one.id === disk.peer)
+    if (missing.has(disk.id) && peer && peer.state !== 'in') names.add(peer.name)
+  }
+  if (names.size > 0) return `start shoal on ${[...names].sort().join(', ')}`
+  return 'add disks on more peers, or wait for copies to be made: shoal status'
+}
+
+function taskView(task: TaskProgress): TaskView {
+  const { id, kind, state, done, total, unit, message } = task
+  return { id, kind, state, done, total, unit, message }
+}
+
+function joinTasks(input: StatusInput): TaskView[] {
+  return input.data.joins.map(join => ({
+    id: `join-${join.policy}.${join.index}-${join.disk}`,
+    kind: 'resync',
+    state: 'running',
+    done: join.done,
+    total: join.total,
+    unit: 'bytes',
+    message: `placement group ${join.policy}.${join.index} to disk ${join.disk}`,
+  }))
+}

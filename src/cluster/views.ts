@@ -1,0 +1,87 @@
+// What the API shows of peers and policies: plain functions of the cluster state.
+import {
+  type ClusterState,
+  type PeerRecord,
+  type PgRecord,
+  type PolicyRecord,
+  type VolumeRecord,
+  width,
+} from '../data/state.ts'
+
+export interface PeerView {
+  name: string
+  id: number
+  state: 'up' | 'down' | 'draining' | 'out'
+  addresses: string[]
+  rack: string
+  zone: string
+  disks: number
+  is_voter: boolean
+  is_leader: boolean
+  public_key: string
+  joined_at: string
+}
+
+export interface PolicyView {
+  name: string
+  id: number
+  copies: number
+  min_in_sync: number
+  failure_domain: string
+  class: string | null
+  reads: string
+  pg_count: number
+  blocks_per_extent: number
+  volumes: number
+  state: PolicyState
+}
+
+/** `empty`: some placement groups have no members yet. */
+export type PolicyState = 'ok' | 'degraded' | 'blocked' | 'empty'
+
+export function peerView(state: ClusterState, peer: PeerRecord): PeerView {
+  return {
+    name: peer.name,
+    id: peer.id,
+    state: peer.state === 'in' ? 'up' : peer.state,
+    addresses: peer.addresses.map(one => one.address),
+    rack: peer.domains.rack,
+    zone: peer.domains.zone,
+    disks: state.disks.filter(disk => disk.peer === peer.id).length,
+    is_voter: state.voters.includes(peer.id),
+    is_leader: state.leader === peer.id,
+    public_key: peer.public_key,
+    joined_at: new Date(peer.joined_ms).toISOString(),
+  }
+}
+
+export function policyView(state: ClusterState, policy: PolicyRecord): PolicyView {
+  return {
+    name: policy.name,
+    id: policy.id,
+    copies: width(policy),
+    min_in_sync: policy.min_in_sync,
+    failure_domain: policy.failure_domain,
+    class: policy.class,
+    reads: policy.reads,
+    pg_count: policy.pg_count,
+    blocks_per_extent: policy.blocks_per_extent,
+    volumes: volumesOf(state, policy.id).length,
+    state: policyState(policy),
+  }
+}
+
+export function volumesOf(state: ClusterState, policy: number): VolumeRecord[] {
+  return state.volumes.filter(volume => volume.policy === policy && volume.state === 'active')
+}
+
+export function policyState(policy: PolicyRecord): PolicyState {
+  const { pgs } = policy
+  if (pgs.length < policy.pg_count) return 'empty'
+  if (pgs.some(pg => pg.in_sync.length < policy.min_in_sync)) return 'blocked'
+  return pgs.some(pg => isDegraded(pg, policy)) ? 'degraded' : 'ok'
+}
+
+export function isDegraded(pg: PgRecord, policy: PolicyRecord): boolean {
+  return pg.in_sync.length < width(policy)
+}

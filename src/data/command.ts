@@ -1,0 +1,112 @@
+// Commands to the cluster state that the control plane proposes, and what comes of them
+// (docs/formats/meta.md). The data process knows more; these are the ones we send.
+import type { DiskClass, Domains, FailureDomain, Severity, Standing } from './state.ts'
+
+export interface PgRef {
+  policy: number
+  index: number
+}
+
+export interface NewPolicyRecord {
+  name: string
+  redundancy: { replicas: { copies: number } }
+  failure_domain: FailureDomain
+  class: DiskClass | null
+  min_in_sync: number
+  reads: 'lease' | 'confirmed'
+  blocks_per_extent: number
+  pg_count: number
+  algorithm_version: number
+}
+
+export interface PgMembers {
+  index: number
+  members: number[]
+  /** They keep serving until their successors are in sync. */
+  leaving: number[]
+}
+
+export type Command =
+  | {
+      type: 'update_peer'
+      peer: number
+      name: string | null
+      addresses: { role: string; address: string }[] | null
+      domains: Domains | null
+      state: Standing | null
+      maintenance_until_ms: number | null
+    }
+  | { type: 'remove_peer'; peer: number }
+  | {
+      type: 'set_disk'
+      disk: number
+      state: Standing | null
+      weight: number | null
+      size_bytes: number | null
+      reserve_bytes: number | null
+      path: string | null
+      peer: number | null
+    }
+  | { type: 'remove_disk'; disk: number }
+  | { type: 'create_policy'; policy: NewPolicyRecord }
+  | { type: 'delete_policy'; policy: number }
+  | {
+      type: 'set_pg_table'
+      policy: number
+      expected_map_epoch: number
+      algorithm_version: number
+      changes: PgMembers[]
+    }
+  | {
+      type: 'pg_remove'
+      target: { disk: number } | { peer: number }
+      reason: 'ordered'
+      only: null
+    }
+  | { type: 'pg_join'; items: { pg: PgRef; disk: number; expected: number }[] }
+  | { type: 'create_volume'; name: string; size_bytes: number; block_size: number; policy: number }
+  | { type: 'resize_volume'; volume: number; size_bytes: number; expected: number }
+  | { type: 'rename_volume'; volume: number; name: string }
+  | { type: 'delete_volume'; volume: number }
+  | {
+      type: 'record_event'
+      severity: Severity
+      code: string
+      message: string
+      subject: string
+    }
+
+export type CommandType = Command['type']
+
+export type RejectionCode =
+  | 'not_found'
+  | 'exists'
+  | 'stale'
+  | 'in_use'
+  | 'invalid'
+  | 'limit'
+  | 'attached'
+  | 'not_attached'
+  | 'head_held'
+  | 'token_used'
+  | 'token_expired'
+  | 'level'
+  | 'placement'
+
+export interface Rejection {
+  code: RejectionCode
+  message: string
+  what?: string
+  id?: number
+  peer?: number
+  [detail: string]: unknown
+}
+
+export interface Applied {
+  type: 'done' | 'peer' | 'disk' | 'policy' | 'volume' | 'head' | 'attached' | 'export' | 'pgs'
+  volume?: number
+  policy?: number
+  results?: { pg: PgRef; result: 'changed' | 'refused'; [detail: string]: unknown }[]
+}
+
+export type Outcome = { applied: Applied } | { rejected: Rejection }

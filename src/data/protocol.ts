@@ -1,0 +1,151 @@
+// The methods of the control socket and what they take and give (docs/formats/control.md).
+import type { Command, Outcome } from './command.ts'
+import type { AddressRole, ClusterState, DiskClass, Domains } from './state.ts'
+
+export const protocolMin = 1
+export const protocolMax = 1
+
+const requestLimitMs = 30_000
+/** Methods that write a whole disk, or wait for one. */
+const longLimitMs = 60 * 60_000
+const longMethods: ReadonlySet<string> = new Set(['disk.add', 'shutdown', 'cluster.join'])
+
+export function timeoutMs(method: MethodName): number {
+  return longMethods.has(method) ? longLimitMs : requestLimitMs
+}
+
+export interface Hello {
+  protocol: number
+  version: string
+  pid: number
+  started_at_ms: number
+  peer_id: number | null
+  cluster_id: string | null
+}
+
+export interface Address {
+  role: AddressRole
+  address: string
+}
+
+interface Membership {
+  cluster_id: string
+  peer_id: number
+}
+
+export interface DiskProbe {
+  size: number
+  kind: 'raw' | 'file'
+  found: { type: string; [detail: string]: unknown } | null
+  refusal: string | null
+}
+
+export interface LocalDisk {
+  disk_id: number
+  path: string
+  state: string
+  stats: Record<string, number>
+}
+
+export interface AddedDisk {
+  disk_id: number
+  store_uuid: string
+  size: number
+}
+
+export interface ServedDevice {
+  volume: string
+  path: string
+  kind: 'ublk' | 'nbd' | 'export'
+  state: 'active' | 'collecting' | 'waiting' | 'fenced'
+  head_epoch: number
+  generation: number
+  clients: number
+}
+
+export interface DataStatus {
+  stores: Record<string, unknown>[]
+  heads: { volume: string; state: string; [detail: string]: unknown }[]
+  sessions: { peer: number; state: string; [detail: string]: unknown }[] | null
+  joins: { policy: number; index: number; disk: number; done: number; total: number }[]
+  budget: Record<string, number>
+}
+
+export interface SlowOperation {
+  volume: string
+  op: string
+  total_us: number
+  stages: Record<string, number>
+  last_member: number | null
+}
+
+interface Method<P, R> {
+  params: P
+  result: R
+}
+
+type Nothing = Record<string, never>
+
+export interface DataMethods {
+  hello: Method<{ protocol_min: number; protocol_max: number; client: string }, Hello>
+  'cluster.init': Method<
+    { name: string; peer_name: string; addresses: Address[]; domains: Domains },
+    Membership
+  >
+  'cluster.token': Method<
+    { ttl_ms: number; addresses: Address[] },
+    { token: string; expires_at_ms: number }
+  >
+  'cluster.join': Method<
+    { token: string; peer_name: string; addresses: Address[]; domains: Domains },
+    Membership
+  >
+  'cluster.leave': Method<Nothing, unknown>
+  'state.get': Method<Nothing, ClusterState>
+  propose: Method<{ command: Command; proposal_id: string }, { outcome: Outcome; index: number }>
+  'disk.probe': Method<{ path: string }, DiskProbe>
+  'disk.add': Method<
+    { path: string; size: number | null; class: DiskClass; wipe: boolean },
+    AddedDisk
+  >
+  'disk.list': Method<Nothing, LocalDisk[]>
+  'disk.remove': Method<{ disk_id: number }, unknown>
+  'volume.attach': Method<
+    { volume: string; via: 'auto' | 'ublk' | 'nbd'; read_only: boolean; queues: number },
+    { device: string; generation: number }
+  >
+  'volume.detach': Method<{ volume: string; force: boolean }, unknown>
+  'export.create': Method<
+    { volume: string; kind: 'nbd'; socket: string },
+    { export_id: number; socket: string }
+  >
+  'export.delete': Method<{ export_id: number; force: boolean }, unknown>
+  'volume.usage': Method<{ volume: string }, { written_bytes: Record<string, number> }>
+  'device.list': Method<Nothing, ServedDevice[]>
+  'status.get': Method<Nothing, DataStatus>
+  'metrics.get': Method<Nothing, { text: string }>
+  'slow.list': Method<{ limit: number }, SlowOperation[]>
+  shutdown: Method<{ deadline_ms: number }, unknown>
+}
+
+export type MethodName = keyof DataMethods
+
+export type DataEvent =
+  | { event: 'state.changed'; data: { index: number; map_epoch: number } }
+  | { event: 'task'; data: TaskProgress }
+  | { event: 'head.changed'; data: { volume: string; state: string } }
+  | { event: 'store.changed'; data: { disk_id: number; state: string; reason: string | null } }
+  | {
+      event: 'event'
+      data: { severity: 'info' | 'warn' | 'error'; code: string; message: string; subject: string }
+    }
+
+export interface TaskProgress {
+  id: string
+  kind: string
+  done: number
+  total: number
+  unit: 'bytes' | 'items'
+  state: 'running' | 'done' | 'failed'
+  message: string | null
+}

@@ -1,0 +1,152 @@
+// The cluster state as the data process shows it (docs/formats/meta.md), and look-ups in it.
+
+export type Standing = 'in' | 'draining' | 'out' | 'down'
+export type AddressRole = 'data' | 'control' | 'gossip'
+export type DiskClass = 'nvme' | 'ssd' | 'hdd'
+export type FailureDomain = 'disk' | 'peer' | 'rack' | 'zone'
+export type Severity = 'info' | 'warn' | 'error'
+
+export interface Domains {
+  rack: string
+  zone: string
+}
+
+export interface PeerRecord {
+  id: number
+  name: string
+  public_key: string
+  addresses: { role: AddressRole; address: string }[]
+  domains: Domains
+  state: Standing
+  witness: boolean
+  joined_ms: number
+  maintenance_until_ms: number
+}
+
+export interface DiskRecord {
+  id: number
+  peer: number
+  store: string
+  path: string
+  size_bytes: number
+  class: DiskClass
+  weight: number
+  state: Standing
+  reserve_bytes: number
+}
+
+export interface PolicyRecord {
+  id: number
+  name: string
+  redundancy: { replicas: { copies: number } } | { erasure: { data: number; parity: number } }
+  failure_domain: FailureDomain
+  class: DiskClass | null
+  min_in_sync: number
+  reads: 'lease' | 'confirmed'
+  blocks_per_extent: number
+  pg_count: number
+  algorithm_version: number
+  table_epoch: number
+  /** Placement groups that have members, in order. */
+  pgs: PgRecord[]
+}
+
+export interface PgRecord {
+  index: number
+  epoch: number
+  members: number[]
+  in_sync: number[]
+  joining: { disk: number; join_at: number } | null
+  /** Members that are not in sync: since when, and whether their data is worth nothing. */
+  out: { disk: number; out_at: number; full: boolean }[]
+}
+
+export interface AttachmentRecord {
+  peer: number
+  generation: number
+  via: 'ublk' | 'nbd' | 'export'
+  read_only: boolean
+  queues: number
+}
+
+export interface VolumeRecord {
+  id: number
+  name: string
+  size_bytes: number
+  block_size: number
+  policy: number
+  lineage: number
+  layers: number[]
+  state: 'active' | { deleting: { purge: number[] } }
+  created_ms: number
+  head: { epoch: number; owner: { peer: number; process: string; generation: number } | null }
+  generation: number
+  attachment: AttachmentRecord | null
+  fenced: { peer: number; generation: number }[]
+}
+
+export interface ExportRecord {
+  id: number
+  volume: number
+  peer: number
+  kind: 'nbd'
+  path: string
+}
+
+export interface EventRecord {
+  id: number
+  time_ms: number
+  severity: Severity
+  code: string
+  message: string
+  subject: string
+}
+
+export interface ClusterState {
+  cluster_id: string
+  name: string
+  incarnation: number
+  level: number
+  index: number
+  time_ms: number
+  map_epoch: number
+  topology_epoch: number
+  voters: number[]
+  learners: number[]
+  peers: PeerRecord[]
+  disks: DiskRecord[]
+  policies: PolicyRecord[]
+  volumes: VolumeRecord[]
+  exports: ExportRecord[]
+  /** Oldest first; the newest of all time are kept. */
+  events: EventRecord[]
+  /** Peer that decides; null when there is none, or none is known. */
+  leader: number | null
+  is_leader: boolean
+  /** Someone who decides answers. */
+  reachable: boolean
+}
+
+/** Members of a whole placement group. */
+export function width(policy: PolicyRecord): number {
+  const { redundancy } = policy
+  return 'replicas' in redundancy
+    ? redundancy.replicas.copies
+    : redundancy.erasure.data + redundancy.erasure.parity
+}
+
+export function isActive(volume: VolumeRecord): boolean {
+  return volume.state === 'active'
+}
+
+export function peerName(state: ClusterState, id: number | null): string {
+  return state.peers.find(peer => peer.id === id)?.name ?? (id === null ? 'no peer' : `peer ${id}`)
+}
+
+export function policyName(state: ClusterState, id: number): string {
+  return state.policies.find(policy => policy.id === id)?.name ?? `policy ${id}`
+}
+
+export function pgsOf(state: ClusterState, policy: number): PgRecord[] {
+  return state.policies.find(one => one.id === policy)?.pgs ?? []
+}

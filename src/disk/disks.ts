@@ -1,0 +1,163 @@
+// Disks: found, added, shown, removed.
+import { stat } from 'node:fs/promises'
+import { isAbsolute } from 'node:path'
+import { ShoalError } from '../common/errors.ts'
+import { formatSize } from '../common/units.ts'
+import type { ClusterPort } from '../data/cluster-port.ts'
+import type { DiskProbe, LocalDisk } from '../data/protocol.ts'
+import { type ClusterState, type DiskClass, type DiskRecord, peerName } from '../data/state.ts'
+import { type BlockDevice, listBlockDevices } from './lsblk.ts'
+import { whatRemovalLoses } from './removal.ts'
+
+export interface NewDisk {
+  path: string
+  /** Bytes; only for a file, which is made that long. */
+  size: number | null
+  class: DiskClass | null
+  wipe: boolean
+}
+
+export interface DiskView {
+  id: number
+  peer: string
+  path: string
+  size: number
+  /** Null on peers that do not hold it. */
+  used: number | null
+  class: string
+  weight: number
+  state: string
+  stats: Record<string, number> | null
+}
+
+export class Disks {
+  readonly #cluster: ClusterPort
+
+  constructor(cluster: ClusterPort) {
+    this.#cluster = cluster
+  }
+
+  async scan(): Promise<BlockDevice[]> {
+    const local = await this.#local()
+    const found = await listBlockDevices()
+    return found.map(one =>
+      local.some(disk => disk.path === one.path)
+        ? { ...one, refusal: 'it is a disk of this cluster' }
+        : one,
+    )
+  }
+
+  async list(): Promise<DiskView[]> {
+    const [state, local] = await Promise.all([this.#cluster.state(), this.#local()])
+    return state.disks.map(disk => diskView(state, disk, local))
+  }
+
+  async show(id: number): Promise<DiskView> {
+    const [state, local] = await Promise.all([this.#cluster.state(), this.#local()])
+    return diskView(state, findDisk(state, id), local)
+  }
+
+  async add(wanted: NewDisk): Promise<DiskView> {
+    if (!isAbsolute(wanted.path)) {
+      throw new ShoalError('bad_request', `${wanted.path} is no absolute path`, {
+        next: 'name the disk as the daemon sees it, for example /dev/nvme1n1',
+      })
+    }
+    const isThere = await stat(wanted.path).then(
+      () => true,
+      () => false,
+    )
+    if (isThere) refuseProbe(wanted, await this.#cluster.data.request('disk.probe', wanted))
+    else if (wanted.size === null) throw noSuchDisk(wanted.path)
+    const added = await this.#cluster.data.request('disk.add', {
+      path: wanted.path,
+      size: wanted.size,
+      class: wanted.class ?? (await classOfPath(wanted.path)),
+      wipe: wanted.wipe,
+    })
+    this.#cluster.invalidate()
+    return this.show(added.disk_id)
+  }
+
+  /** Takes the disk out; its data is made anew elsewhere, and then the disk is forgotten. */
+  async remove(id: number, allowDegraded: boolean): Promise<DiskView> {
+    const state = await this.#cluster.state()
+    const disk = findDisk(state, id)
+    const losses = whatRemovalLoses(state, new Set([id]))
+    if (losses.lost > 0) {
+      throw new ShoalError('would_lose_data', `disk ${id} holds the last copy of data`, {
+        why: `${losses.lost} placement groups have no other copy that is in sync`,
+        next: 'bring the other copies back first: shoal status says how',
+        data: { ...losses },
+      })
+    }
+    if (losses.degraded > 0 && losses.isStuck && !allowDegraded) {
+      throw new ShoalError('would_lose_data', `without disk ${id} there are too few copies`, {
+        why: `${losses.degraded} placement groups would stay short: no other disk may take their place`,
+        next: `add a disk first, or accept it: shoal disk remove ${id} --allow-degraded`,
+        data: { ...losses },
+      })
+    }
+    await this.#cluster.propose({
+      type: 'set_disk',
+      disk: id,
+      state: 'out',
+      weight: null,
+      size_bytes: null,
+      reserve_bytes: null,
+      path: null,
+      peer: null,
+    })
+    return diskView(state, { ...disk, state: 'out' }, await this.#local())
+  }
+
+  #local(): Promise<LocalDisk[]> {
+    return this.#cluster.data.request('disk.list', {})
+  }
+}
+
+export function findDisk(state: ClusterState, id: number): DiskRecord {
+  const disk = state.disks.find(one => one.id === id)
+  if (disk) return disk
+  throw new ShoalError('not_found', `there is no disk ${id}`, {
+    next: 'shoal disk list names them all',
+  })
+}
+
+function diskView(state: ClusterState, disk: DiskRecord, local: LocalDisk[]): DiskView {
+  const here = local.find(one => one.disk_id === disk.id)
+  return {
+    id: disk.id,
+    peer: peerName(state, disk.peer),
+    path: disk.path,
+    size: disk.size_bytes,
+    used: here?.stats.used_bytes ?? null,
+    class: disk.class,
+    weight: disk.weight,
+    state: disk.state === 'in' && here && here.state !== 'active' ? here.state : disk.state,
+    stats: here?.stats ?? null,
+  }
+}
+
+function refuseProbe(wanted: NewDisk, probe: DiskProbe): void {
+  if (probe.refusal === null || (wanted.wipe && probe.found !== null)) return
+  const isWipeable = probe.found !== null
+  throw new ShoalError('refused', `${wanted.path} was not added`, {
+    why: probe.refusal,
+    next: isWipeable
+      ? `to destroy what is on it: shoal disk add ${wanted.path} --wipe --confirm ${wanted.path}`
+      : `choose another one (${formatSize(probe.size)} found here): shoal disk scan`,
+    data: { found: probe.found },
+  })
+}
+
+function noSuchDisk(path: string): ShoalError {
+  return new ShoalError('not_found', `there is no ${path} on this peer`, {
+    next: 'shoal disk scan shows what is there; to make a file, say how large: --size 10GiB',
+  })
+}
+
+async function classOfPath(path: string): Promise<DiskClass> {
+  const found = await listBlockDevices().catch(() => [])
+  return found.find(one => one.path === path)?.class ?? 'ssd'
+}

@@ -1,0 +1,158 @@
+// Devices: how this peer shows volumes to its kernel.
+import { ShoalError } from '../common/errors.ts'
+import type { ClusterPort } from '../data/cluster-port.ts'
+import type { ServedDevice } from '../data/protocol.ts'
+import { type ClusterState, isActive, peerName, type VolumeRecord } from '../data/state.ts'
+import type { DeviceLinks } from './links.ts'
+
+export interface AttachRequest {
+  volume: string
+  via: 'auto' | 'ublk' | 'nbd'
+  read_only: boolean
+  /** 0: as many as the peer likes. */
+  queues: number
+}
+
+export interface DeviceView {
+  volume: string
+  /** The name under /dev/shoal; the device itself where that directory cannot be written. */
+  device: string
+  path: string
+  kind: string
+  state: string
+  generation: number
+  clients: number
+}
+
+export class Devices {
+  readonly #cluster: ClusterPort
+  readonly #links: DeviceLinks
+  readonly #selfId: () => number | null
+
+  constructor(cluster: ClusterPort, links: DeviceLinks, selfId: () => number | null) {
+    this.#cluster = cluster
+    this.#links = links
+    this.#selfId = selfId
+  }
+
+  async list(): Promise<DeviceView[]> {
+    const served = await this.#cluster.data.request('device.list', {})
+    return Promise.all(served.map(one => this.#view(one)))
+  }
+
+  /** The same again when it is attached here already. */
+  async attach(request: AttachRequest): Promise<DeviceView> {
+    const state = await this.#cluster.state()
+    const volume = findAttachable(state, request.volume)
+    refuseOther(state, volume, this.#selfId())
+    const present = await this.#served(request.volume)
+    if (present) return this.#view(present)
+    await this.#refuseForeignLink(request.volume)
+    const { device, generation } = await this.#cluster.data.request('volume.attach', request)
+    this.#cluster.invalidate()
+    const served = await this.#served(request.volume)
+    await this.#setLink(request.volume, device)
+    return this.#view(
+      served ?? {
+        volume: request.volume,
+        path: device,
+        kind: request.via === 'nbd' ? 'nbd' : 'ublk',
+        state: 'active',
+        head_epoch: 0,
+        generation,
+        clients: 0,
+      },
+    )
+  }
+
+  async detach(name: string, force: boolean): Promise<void> {
+    const state = await this.#cluster.state()
+    const volume = findAttachable(state, name)
+    refuseOther(state, volume, this.#selfId())
+    const served = await this.#served(name)
+    if (!served && !volume.attachment) {
+      throw new ShoalError('conflict', `${name} is not attached here`, {
+        next: 'shoal device list shows what is',
+      })
+    }
+    await this.#cluster.data.request('volume.detach', { volume: name, force })
+    this.#cluster.invalidate()
+    if (served) await this.#links.remove(name, served.path)
+  }
+
+  /** After a restart, or a rename: the links follow what is served. */
+  async syncLinks(): Promise<void> {
+    const served = (await this.#cluster.data.request('device.list', {})).filter(isDevice)
+    for (const link of await this.#links.list()) {
+      const owner = served.find(one => one.path === link.device)
+      if (owner && owner.volume !== link.volume) await this.#links.remove(link.volume, link.device)
+    }
+    for (const one of served) await this.#setLink(one.volume, one.path)
+  }
+
+  async #served(volume: string): Promise<ServedDevice | undefined> {
+    const served = await this.#cluster.data.request('device.list', {})
+    return served.find(one => one.volume === volume && isDevice(one))
+  }
+
+  /** Two daemons of one machine share /dev/shoal: a living link of the other is not overwritten. */
+  async #refuseForeignLink(volume: string): Promise<void> {
+    const device = await this.#links.read(volume)
+    if (device === null) return
+    const served = await this.#cluster.data.request('device.list', {})
+    if (served.some(one => one.path === device)) return
+    if (!(await deviceExists(device))) return
+    throw new ShoalError('conflict', `${this.#links.path(volume)} leads to ${device} already`, {
+      why: 'another daemon of this machine has attached a volume of that name',
+      next: 'detach it there first, or rename this volume',
+    })
+  }
+
+  async #setLink(volume: string, device: string): Promise<void> {
+    await this.#links.set(volume, device).catch(() => undefined)
+  }
+
+  async #view(served: ServedDevice): Promise<DeviceView> {
+    const isLinked = (await this.#links.read(served.volume)) === served.path
+    return {
+      volume: served.volume,
+      device: isLinked ? this.#links.path(served.volume) : served.path,
+      path: served.path,
+      kind: served.kind,
+      state: served.state,
+      generation: served.generation,
+      clients: served.clients,
+    }
+  }
+}
+
+function isDevice(served: ServedDevice): boolean {
+  return served.kind !== 'export'
+}
+
+async function deviceExists(path: string): Promise<boolean> {
+  const { access } = await import('node:fs/promises')
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+function findAttachable(state: ClusterState, name: string): VolumeRecord {
+  const volume = state.volumes.find(one => isActive(one) && one.name === name)
+  if (volume) return volume
+  throw new ShoalError('not_found', `there is no volume named ${name}`, {
+    next: 'shoal volume list names them all',
+  })
+}
+
+function refuseOther(state: ClusterState, volume: VolumeRecord, self: number | null): void {
+  const { attachment } = volume
+  if (!attachment || attachment.peer === self) return
+  const holder = peerName(state, attachment.peer)
+  throw new ShoalError('busy', `${volume.name} is attached on ${holder}`, {
+    why: 'one peer at a time has a volume',
+    next: `on ${holder}: shoal detach ${volume.name}`,
+    data: { holder, generation: attachment.generation },
+  })
+}

@@ -1,0 +1,142 @@
+// Volumes: checks what is asked, proposes the command, explains a refusal.
+import { ShoalError } from '../common/errors.ts'
+import { checkName } from '../common/names.ts'
+import { formatSize } from '../common/units.ts'
+import type { ClusterPort } from '../data/cluster-port.ts'
+import { type ClusterState, isActive, peerName, type VolumeRecord } from '../data/state.ts'
+import { usedBytes, type VolumeView, volumeView } from './volume-view.ts'
+
+/** A volume ends on a whole block of the store. */
+const alignBytes = 4096
+const sizeBytesMax = 2 ** 46
+
+export interface NewVolume {
+  name: string
+  size: number
+  policy: string | null
+  block_size: 512 | 4096
+}
+
+export class Volumes {
+  readonly #cluster: ClusterPort
+
+  constructor(cluster: ClusterPort) {
+    this.#cluster = cluster
+  }
+
+  async list(): Promise<VolumeView[]> {
+    const state = await this.#cluster.state()
+    return state.volumes.map(volume => volumeView(state, volume, null))
+  }
+
+  async show(name: string): Promise<VolumeView> {
+    const state = await this.#cluster.state()
+    const volume = findVolume(state, name)
+    const usage = await this.#cluster.data.request('volume.usage', { volume: name })
+    return volumeView(state, volume, usedBytes(state, volume, usage.written_bytes))
+  }
+
+  async create(wanted: NewVolume): Promise<VolumeView> {
+    const name = checkName('volume', wanted.name)
+    const size_bytes = checkSize(wanted.size)
+    const state = await this.#cluster.state()
+    if (state.volumes.some(volume => isActive(volume) && volume.name === name)) {
+      throw new ShoalError('exists', `there is a volume named ${name} already`, {
+        next: `choose another name, or see: shoal volume show ${name}`,
+      })
+    }
+    const policy = choosePolicy(state, wanted.policy)
+    const { block_size } = wanted
+    await this.#cluster.propose({
+      type: 'create_volume',
+      name,
+      size_bytes,
+      block_size,
+      policy: policy.id,
+    })
+    return this.#find(name)
+  }
+
+  async resize(name: string, size: number): Promise<VolumeView> {
+    const volume = findVolume(await this.#cluster.state(), name)
+    const size_bytes = checkSize(size)
+    if (size_bytes < volume.size_bytes) {
+      throw new ShoalError('refused', `${name} cannot shrink to ${formatSize(size)}`, {
+        why: `it has ${formatSize(volume.size_bytes)}, and what lies behind the new end would be lost`,
+        next: 'create a smaller volume and copy what you need',
+      })
+    }
+    await this.#cluster.propose({
+      type: 'resize_volume',
+      volume: volume.id,
+      size_bytes,
+      expected: volume.size_bytes,
+    })
+    return this.#find(name)
+  }
+
+  async rename(name: string, wanted: string): Promise<VolumeView> {
+    const volume = findVolume(await this.#cluster.state(), name)
+    const to = checkName('volume', wanted)
+    await this.#cluster.propose({ type: 'rename_volume', volume: volume.id, name: to })
+    return this.#find(to)
+  }
+
+  async delete(name: string): Promise<void> {
+    const state = await this.#cluster.state()
+    const volume = findVolume(state, name)
+    refuseInUse(state, volume)
+    await this.#cluster.propose({ type: 'delete_volume', volume: volume.id })
+  }
+
+  async #find(name: string): Promise<VolumeView> {
+    const state = await this.#cluster.state()
+    return volumeView(state, findVolume(state, name), null)
+  }
+}
+
+export function findVolume(state: ClusterState, name: string): VolumeRecord {
+  const volume = state.volumes.find(one => isActive(one) && one.name === name)
+  if (volume) return volume
+  throw new ShoalError('not_found', `there is no volume named ${name}`, {
+    next: 'shoal volume list names them all',
+  })
+}
+
+function refuseInUse(state: ClusterState, volume: VolumeRecord): void {
+  const found = state.exports.find(one => one.volume === volume.id)
+  if (found) {
+    const holder = peerName(state, found.peer)
+    throw new ShoalError('busy', `${volume.name} is exported on ${holder}`, {
+      next: `on ${holder}: shoal export delete ${found.id}`,
+      data: { holder },
+    })
+  }
+  if (volume.attachment) {
+    const holder = peerName(state, volume.attachment.peer)
+    throw new ShoalError('busy', `${volume.name} is attached on ${holder}`, {
+      next: `on ${holder}: shoal detach ${volume.name}`,
+      data: { holder },
+    })
+  }
+}
+
+function checkSize(size: number): number {
+  if (size > 0 && size <= sizeBytesMax && size % alignBytes === 0) return size
+  throw new ShoalError('bad_request', `${size} bytes cannot be the size of a volume`, {
+    why: `a size is a multiple of ${formatSize(alignBytes)}, at most ${formatSize(sizeBytesMax)}`,
+    next: `for example ${formatSize(Math.max(1, Math.ceil(size / 2 ** 20)) * 2 ** 20)}`,
+  })
+}
+
+function choosePolicy(state: ClusterState, wanted: string | null) {
+  const name = wanted ?? 'default'
+  const policy = state.policies.find(one => one.name === name)
+  if (policy) return policy
+  throw new ShoalError('not_found', `there is no policy named ${name}`, {
+    next:
+      state.policies.length === 0
+        ? `create one: shoal policy create ${name} --copies 3`
+        : `choose from ${state.policies.map(one => one.name).join(', ')}`,
+  })
+}
