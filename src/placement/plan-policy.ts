@@ -1,0 +1,156 @@
+import { Board } from './board.ts'
+import { resolveChains } from './chains.ts'
+import { type CheckedPolicy, choosePgCount } from './checked-policy.ts'
+import type { CheckedTopology } from './checked-topology.ts'
+import { Chooser } from './choose.ts'
+import { fillHoles } from './fill.ts'
+import { GRID, HOLE } from './limits.ts'
+import { hashOrder, hashText } from './mix.ts'
+import { moveDirectly } from './moves.ts'
+import { buildPolicyTree, DISK, type PolicyTree } from './policy-tree.ts'
+import { keepPositions } from './positions.ts'
+import { checkGrowth, inTopology, inTree, outOfTree, reshape } from './previous.ts'
+import { balanceReaders } from './readers.ts'
+import { feasibleShares } from './share.ts'
+import { spreadOf } from './spread.ts'
+import { stripOffenders } from './strip.ts'
+import { chooseTargets } from './targets.ts'
+import type { PgTable, PlanWarning, PolicyPlan } from './types.ts'
+
+export interface PolicyInput {
+  readonly topology: CheckedTopology
+  readonly policy: CheckedPolicy
+  readonly previous: PgTable | undefined
+  /** What the policies before this one left every disk short of; this one adds its own. */
+  readonly carried: Float64Array
+  readonly warnings: PlanWarning[]
+}
+
+interface Before {
+  readonly pgs: number
+  /** Members where the data is, by index of the topology. */
+  readonly slots: Uint16Array
+}
+
+export function planPolicy(input: PolicyInput): PolicyPlan {
+  const { topology, policy, previous } = input
+  const tree = buildPolicyTree(topology, policy)
+  const before = start(input, tree)
+  const share = feasibleShares(tree, before.pgs)
+  const board = new Board(tree, inTree(before.slots, tree), before.pgs, policy.width)
+  const target = chooseTargets(tree, share, board.diskLoads(), carriedInTree(input, tree))
+  board.aim(target)
+  const bound = lowerBoundOf(board)
+  const { stripped, holes, chainChecks } = settleBoard(board, policy)
+  const slots = outOfTree(board.slots, tree)
+  const shares = sharesInTopology(tree, share, topology.disks.length)
+  const loads = loadsOf(slots, topology.disks.length)
+  carryOn(input.carried, shares, loads)
+  const spread = spreadOf(topology, loads, shares)
+  warn(input, tree, holes, Math.max(spread.disk, spread.peer, spread.rack, spread.zone))
+  const name = policy.name
+  return {
+    table: { name, pgs: before.pgs, width: policy.width, disks: topology.ids, slots },
+    moved: previous === undefined ? 0 : countMoved(before.slots, slots, policy.width),
+    lowerBound: previous === undefined ? 0 : Math.max(bound, stripped),
+    membersPerPg: tree.membersPerPg,
+    shares,
+    spread,
+    chainChecks,
+  }
+}
+
+function start(input: PolicyInput, tree: PolicyTree): Before {
+  const { topology, policy, previous } = input
+  const pgs = policy.pgs ?? previous?.pgs ?? choosePgCount(tree.diskCount, policy.width)
+  if (previous === undefined) {
+    return { pgs, slots: new Uint16Array(pgs * policy.width).fill(HOLE) }
+  }
+  checkGrowth(previous, policy, pgs)
+  return { pgs, slots: reshape(inTopology(previous, topology), previous, pgs, policy.width) }
+}
+
+interface Settled {
+  readonly stripped: number
+  readonly holes: number
+  readonly chainChecks: number
+}
+
+/** Steps 4 to 9 of docs/placement.md. */
+function settleBoard(board: Board, policy: CheckedPolicy): Settled {
+  const seed = hashText(String(policy.name))
+  const order = hashOrder(board.pgs, seed)
+  const chooser = new Chooser(board, seed)
+  const stripped = stripOffenders(board, order)
+  const holes = fillHoles(board, chooser, order)
+  moveDirectly(board, chooser, order)
+  const chainChecks = resolveChains(board, order)
+  keepPositions(board)
+  if (!policy.isErasureCoded) balanceReaders(board, order)
+  return { stripped, holes, chainChecks }
+}
+
+/** Members that have to arrive somewhere, whatever the table: what the disks are short of. */
+function lowerBoundOf(board: Board): number {
+  let missing = 0
+  for (let disk = 0; disk < board.tree.diskCount; disk++) {
+    missing += Math.max(0, board.missing(disk))
+  }
+  return missing
+}
+
+function carriedInTree({ carried }: PolicyInput, tree: PolicyTree): Float64Array {
+  return Float64Array.from(tree.toTopology, at => carried[at])
+}
+
+function sharesInTopology(tree: PolicyTree, share: Float64Array, disks: number): Float64Array {
+  const shares = new Float64Array(disks)
+  const diskBase = tree.levelFirst[DISK]
+  for (let i = 0; i < tree.diskCount; i++) shares[tree.toTopology[i]] = share[diskBase + i]
+  return shares
+}
+
+function loadsOf(slots: Uint16Array, disks: number): Int32Array {
+  const loads = new Int32Array(disks)
+  for (const disk of slots) if (disk !== HOLE) loads[disk] += 1
+  return loads
+}
+
+function carryOn(carried: Float64Array, shares: Float64Array, loads: Int32Array): void {
+  for (let i = 0; i < carried.length; i++) carried[i] += shares[i] - loads[i] * GRID
+}
+
+/** Members of the new rows that the old rows did not have. */
+export function countMoved(before: Uint16Array, after: Uint16Array, width: number): number {
+  let moved = 0
+  for (let first = 0; first < after.length; first += width) {
+    for (let at = first; at < first + width; at++) {
+      const disk = after[at]
+      if (disk === HOLE || disk === before[at]) continue
+      let isNew = true
+      for (let was = first; was < first + width; was++) if (before[was] === disk) isNew = false
+      if (isNew) moved++
+    }
+  }
+  return moved
+}
+
+function warn(input: PolicyInput, tree: PolicyTree, holes: number, deviation: number): void {
+  const { policy, warnings } = input
+  const subject = policy.name
+  if (tree.diskCount === 0) {
+    warnings.push({ code: 'no_eligible_disk', message: 'no disk may hold this policy', subject })
+  } else if (tree.membersPerPg < policy.width) {
+    const message = `the topology has room for ${tree.membersPerPg} of ${policy.width} members`
+    warnings.push({ code: 'short_pgs', message, subject })
+  }
+  if (!tree.isLocalizeMet) {
+    const message = 'the place that one member shall be in has no disk for this policy'
+    warnings.push({ code: 'localize_unmet', message, subject })
+  }
+  if (holes > 0) warnings.push({ code: 'holes', message: `${holes} members have no disk`, subject })
+  if (deviation >= 1) {
+    const message = `a domain is ${deviation.toFixed(2)} slots from its share`
+    warnings.push({ code: 'deviation', message, subject })
+  }
+}
