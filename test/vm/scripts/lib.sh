@@ -1,0 +1,63 @@
+# Shared by the guest scripts: start and stop the server under test, wait, check.
+# The server command is a parameter (SHOAL_VM_SERVER), so that the same scripts can drive another
+# program with the command line of native/crates/ublk/examples/ublk-file.
+set -eu
+
+server=${SHOAL_VM_SERVER:-${CARGO_TARGET_DIR:-$SHOAL_ROOT/native/target}/debug/examples/ublk-file}
+dir=/run/shoal/devices
+back=/dev/shm/back
+server_pid=
+devices=0
+
+modprobe ublk_drv
+mkdir -p "$back" /mnt/v
+
+step() { echo "== $*"; }
+die() { echo "FAILED: $*"; cat /run/server.log; exit 1; }
+
+# until_true SECONDS COMMAND...: polls every 0.1 s.
+until_true() {
+  tries=$(($1 * 10)); shift
+  until "$@" >/dev/null 2>&1; do
+    tries=$((tries - 1))
+    [ $tries -gt 0 ] || return 1
+    sleep 0.1
+  done
+}
+
+refused() { if "$@" >/run/refused.log 2>&1; then die "must not succeed: $*"; fi; }
+
+# serve COUNT ARGS...: starts the server and waits until COUNT devices are ready.
+serve() {
+  wanted=$1; shift
+  # Never in a pipeline: the server outlives this line.
+  "$server" serve --dir "$dir" --back "$back" "$@" </dev/null >/run/server.out 2>>/run/server.log &
+  server_pid=$!
+  until_true 30 all_ready "$wanted" || die "server is not ready: $*"
+}
+
+all_ready() { [ "$(grep -c '^ready ' /run/server.out)" -ge "$1" ]; }
+
+device_of() { awk -v name="$1" '$1 == "ready" && $2 == name { print $3 }' /run/server.out; }
+
+kill_server() { kill -9 "$server_pid"; wait "$server_pid" 2>/dev/null || true; }
+
+detach() { "$server" detach --dir "$dir" "$@"; }
+
+server_ended() { ! kill -0 "$server_pid" 2>/dev/null; }
+
+# The server ends by itself when its last device is detached.
+ended() {
+  until_true 10 server_ended || die "server still runs"
+  wait "$server_pid" || die "server ended with $?"
+  [ ! -e "$dir" ] || [ -z "$(ls -A "$dir")" ] || die "device files left: $(ls "$dir")"
+  ! ls /dev/ublkc* >/dev/null 2>&1 || die "devices left: $(ls /dev/ublkc*)"
+}
+
+# fio_job DEVICE ARGS...: random mixed I/O with crc32c verification.
+fio_verify() {
+  target=$1; shift
+  fio --name=verify --filename="$target" --ioengine=io_uring --direct=1 --bs=4k --iodepth=32 \
+    --rw=randwrite --verify=crc32c --verify_fatal=1 --verify_backlog=256 \
+    --output=/run/fio.log "$@" || { cat /run/fio.log; die "fio on $target"; }
+}
