@@ -35,7 +35,7 @@ fn random_command(random: &mut Seeded, state: &ClusterState) -> Command {
         5 => Command::SetDisk { disk, weight: Some(random.below(3) as u32), state: None, size_bytes: None, reserve_bytes: None, path: None, peer: None },
         6 => Command::AnnounceStore { disk, store: Hex::from_u128(random.below(20).into()), session: random.below(9) },
         7 if random.chance(20) => Command::MarkStoreUnfit { disk },
-        8 => Command::CreatePolicy { policy: new_policy(random.pick(&["a", "b", "default"]), 1 + random.below(4) as u8, 4) },
+        8 => Command::CreatePolicy { policy: new_policy(["a", "b", "default"][random.below(3) as usize], 1 + random.below(4) as u8, 4) },
         9 => Command::DeletePolicy { policy: shoal_types::PolicyId(1 + random.below(4) as u32) },
         10..=12 => random_table(random, state),
         13 => Command::PgRemove { target: Target::Disk(disk), reason: RemovalReason::StoreOut, only: None },
