@@ -90,6 +90,17 @@ export class Board {
     return false
   }
 
+  /** Members that their PG did not have before the plan. */
+  newcomers(): number {
+    let count = 0
+    for (let at = 0; at < this.slots.length; at++) {
+      const disk = this.slots[at]
+      if (disk === HOLE || disk === this.base[at]) continue
+      if (!this.isHome(Math.floor(at / this.width), disk)) count++
+    }
+    return count
+  }
+
   members(pg: number): number {
     const first = pg * this.width
     let count = 0

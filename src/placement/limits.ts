@@ -28,3 +28,5 @@ export const DRAWS_MAX = 8
 /** Row checks that all chains of one plan may spend: a count of operations, never of time. */
 export const CHAIN_CHECKS_MAX = 60_000_000
 export const READER_CHECKS_MAX = 20_000_000
+/** Steps that the search for detours may look at. */
+export const SHORTEN_CHECKS_MAX = 40_000_000

@@ -12,6 +12,7 @@ import { keepPositions } from './positions.ts'
 import { checkGrowth, inTopology, inTree, outOfTree, reshape } from './previous.ts'
 import { balanceReaders } from './readers.ts'
 import { feasibleShares } from './share.ts'
+import { shortenDetours } from './shorten.ts'
 import { spreadOf } from './spread.ts'
 import { stripOffenders } from './strip.ts'
 import { chooseTargets } from './targets.ts'
@@ -41,7 +42,7 @@ export function planPolicy(input: PolicyInput): PolicyPlan {
   const target = chooseTargets(tree, share, board.diskLoads(), carriedInTree(input, tree))
   board.aim(target)
   const bound = lowerBoundOf(board)
-  const { stripped, holes, chainChecks } = settleBoard(board, policy)
+  const { stripped, holes, chainChecks } = settleBoard(board, policy, bound)
   const slots = outOfTree(board.slots, tree)
   const shares = sharesInTopology(tree, share, topology.disks.length)
   const loads = loadsOf(slots, topology.disks.length)
@@ -77,7 +78,7 @@ interface Settled {
 }
 
 /** Steps 4 to 9 of docs/placement.md. */
-function settleBoard(board: Board, policy: CheckedPolicy): Settled {
+function settleBoard(board: Board, policy: CheckedPolicy, bound: number): Settled {
   const seed = hashText(String(policy.name))
   const order = hashOrder(board.pgs, seed)
   const chooser = new Chooser(board, seed)
@@ -85,6 +86,7 @@ function settleBoard(board: Board, policy: CheckedPolicy): Settled {
   const holes = fillHoles(board, chooser, order)
   moveDirectly(board, chooser, order)
   const chainChecks = resolveChains(board, order)
+  shortenDetours(board, board.newcomers() > Math.max(bound, stripped))
   keepPositions(board)
   if (!policy.isErasureCoded) balanceReaders(board, order)
   return { stripped, holes, chainChecks }

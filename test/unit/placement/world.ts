@@ -151,7 +151,7 @@ export function faults(
   return found
 }
 
-function capsOf(policy: Policy): [Domain, number][] {
+export function capsOf(policy: Policy): [Domain, number][] {
   const bounds = policy.max_per ?? {}
   const caps = new Map<Domain, number>([
     ['disk', 1],
@@ -161,7 +161,7 @@ function capsOf(policy: Policy): [Domain, number][] {
   return [...caps]
 }
 
-function nameOf(one: TopologyDisk, level: Domain): Id {
+export function nameOf(one: TopologyDisk, level: Domain): Id {
   if (level === 'disk') return one.id
   if (level === 'peer') return one.peer
   const zone = one.zone ?? ''
