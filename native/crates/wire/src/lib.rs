@@ -7,6 +7,7 @@ pub mod frame;
 pub mod hello;
 pub mod identity;
 pub mod service;
+pub mod session;
 #[cfg(test)]
 mod testing;
 pub mod trust;

@@ -1,0 +1,140 @@
+//! The two ends of the TLS library's unbuffered interface as one type. THE SEAM for a record layer
+//! of our own: once the handshake has ended, records are made through `Writer` alone and opened
+//! where `process_tls_records` is called.
+
+use rustls::Error;
+use rustls::client::UnbufferedClientConnection;
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic};
+
+use super::SendBuf;
+use super::incoming::Incoming;
+
+pub enum Tls {
+    Client(UnbufferedClientConnection),
+    Server(UnbufferedServerConnection),
+}
+
+/// Makes records.
+pub trait Writer {
+    fn encrypt(&mut self, data: &[u8], out: &mut [u8]) -> Result<usize, EncryptError>;
+    fn close_notify(&mut self, out: &mut [u8]) -> Result<usize, EncryptError>;
+}
+
+impl<D> Writer for WriteTraffic<'_, D> {
+    fn encrypt(&mut self, data: &[u8], out: &mut [u8]) -> Result<usize, EncryptError> {
+        WriteTraffic::encrypt(self, data, out)
+    }
+
+    fn close_notify(&mut self, out: &mut [u8]) -> Result<usize, EncryptError> {
+        self.queue_close_notify(out)
+    }
+}
+
+type Write<'a> = dyn FnMut(&mut dyn Writer, &mut SendBuf) -> Result<(), Error> + 'a;
+
+impl Tls {
+    pub fn is_handshaking(&self) -> bool {
+        match self {
+            Self::Client(tls) => tls.is_handshaking(),
+            Self::Server(tls) => tls.is_handshaking(),
+        }
+    }
+
+    /// The one certificate that the other side showed.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        let chain = match self {
+            Self::Client(tls) => tls.peer_certificates(),
+            Self::Server(tls) => tls.peer_certificates(),
+        };
+        chain.and_then(|chain| chain.first()).map(|certificate| &certificate[..])
+    }
+
+    pub fn alpn(&self) -> Option<&[u8]> {
+        match self {
+            Self::Client(tls) => tls.alpn_protocol(),
+            Self::Server(tls) => tls.alpn_protocol(),
+        }
+    }
+
+    /// Gets to where records can be written, and writes them. What the library itself has to send
+    /// first (an answer to a key update) goes out before.
+    ///
+    /// THE LIBRARY MUST SEE THE SAME RECEIVED BYTES AS BEFORE: it keeps offsets into them while a
+    /// handshake message is incomplete, and panics when they are gone.
+    pub fn write(
+        &mut self,
+        seen: &mut Incoming,
+        out: &mut SendBuf,
+        write: &mut Write<'_>,
+    ) -> Result<(), Error> {
+        loop {
+            let bytes = seen.seen_mut();
+            let (discard, written) = match self {
+                Self::Client(tls) => step(tls.process_tls_records(bytes), out, write),
+                Self::Server(tls) => step(tls.process_tls_records(bytes), out, write),
+            };
+            seen.discard(discard);
+            if written? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Says goodbye on a session that is whole. Plaintext that nobody took is dropped.
+    pub fn close(&mut self, seen: &mut Incoming, out: &mut SendBuf) {
+        if self.write(seen, out, &mut |writer, out| out.close(writer)).is_err() {
+            self.flush_alert(out);
+        }
+    }
+
+    /// After an error of the library: the alert that it has ready for the other side, and nothing
+    /// else. IT MUST NOT LOOK AT RECEIVED BYTES AGAIN: it would fail on them twice, and assert.
+    pub fn flush_alert(&mut self, out: &mut SendBuf) {
+        let mut nothing = |_: &mut dyn Writer, _: &mut SendBuf| Ok(());
+        while self.wants_write() {
+            let (_, sent) = match self {
+                Self::Client(tls) => step(tls.process_tls_records(&mut []), out, &mut nothing),
+                Self::Server(tls) => step(tls.process_tls_records(&mut []), out, &mut nothing),
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn wants_write(&self) -> bool {
+        match self {
+            Self::Client(tls) => tls.wants_write(),
+            Self::Server(tls) => tls.wants_write(),
+        }
+    }
+}
+
+/// Whether `write` was called; an error where nothing can be written.
+fn step<D>(
+    status: UnbufferedStatus<'_, '_, D>,
+    out: &mut SendBuf,
+    write: &mut Write<'_>,
+) -> (usize, Result<bool, Error>) {
+    let mut discard = status.discard;
+    let written = match status.state {
+        Err(error) => Err(error),
+        Ok(ConnectionState::EncodeTlsData(mut data)) => out.encode(&mut data).map(|()| false),
+        Ok(ConnectionState::TransmitTlsData(data)) => {
+            data.done();
+            Ok(false)
+        }
+        Ok(ConnectionState::WriteTraffic(mut writer)) => write(&mut writer, out).map(|()| true),
+        Ok(ConnectionState::PeerClosed) => Ok(false),
+        // Only on the way to a close: `advance` leaves no plaintext behind.
+        Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+            while let Some(Ok(record)) = traffic.next_record() {
+                discard += record.discard;
+            }
+            Ok(false)
+        }
+        Ok(_) => Err(Error::HandshakeNotComplete),
+    };
+    (discard, written)
+}
