@@ -57,7 +57,7 @@ ended() {
 # fio_job DEVICE ARGS...: random mixed I/O with crc32c verification.
 fio_verify() {
   target=$1; shift
-  fio --name=verify --filename="$target" --ioengine=io_uring --direct=1 --bs=4k --iodepth=32 \
+  fio --eta=never --name=verify --filename="$target" --ioengine=io_uring --direct=1 --bs=4k --iodepth=32 \
     --rw=randwrite --verify=crc32c --verify_fatal=1 --verify_backlog=256 \
     --output=/run/fio.log "$@" || { cat /run/fio.log; die "fio on $target"; }
 }

@@ -18,7 +18,7 @@ done
 [ "$(blockdev --getsize64 "$device")" = 402653184 ] || die "size"
 
 step "sizes and offsets of every kind"
-fio_verify "$device" --bsrange=512-1m --bs_unaligned --blockalign=512 --size=24m --verify_backlog=64
+fio_verify "$device" --bsrange=512-1m --blockalign=512 --size=24m --verify_backlog=64
 
 step "the last bytes, and nothing beyond"
 dd if=/dev/urandom of=/run/tail bs=512 count=3 status=none
@@ -34,8 +34,8 @@ used=$(du -k "$back/vol" | cut -f1)
 blkdiscard -z -o 4194304 -l 4194304 "$device"
 cmp -n 4194304 -i 4194304:0 "$device" /dev/zero || die "zeroed range"
 blkdiscard -o 0 -l 67108864 "$device"
-cmp -n 67108864 "$device" /dev/zero || die "discarded range"
 [ "$(du -k "$back/vol" | cut -f1)" -lt $((used - 60000)) ] || die "discard freed nothing"
+cmp -n 67108864 "$device" /dev/zero || die "discarded range"
 
 for type in ext4 xfs; do
   step "$type: make, mount, verify, trim, check"

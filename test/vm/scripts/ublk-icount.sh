@@ -5,7 +5,7 @@ ios=${1:-4000}
 
 # per_io DEVICE RW BS DEPTH
 per_io() {
-  fio --name=x --filename="$1" --ioengine=io_uring --direct=1 --rw="$2" --bs="$3" --iodepth="$4" \
+  fio --eta=never --name=x --filename="$1" --ioengine=io_uring --direct=1 --rw="$2" --bs="$3" --iodepth="$4" \
     --number_ios="$ios" --size=64m --norandommap --randrepeat=1 --output-format=terse \
     --terse-version=3 --output=/run/fio.terse || die "fio"
   # Run time in ms of reads is field 9, of writes field 50.

@@ -8,7 +8,7 @@ check() {
   pids=
   for name in a b c; do
     for cpu in 0 1; do
-      fio --name="$name$cpu" --filename="$(device_of $name)" --offset=$((cpu * 32))m --size=16m \
+      fio --eta=never --name="$name$cpu" --filename="$(device_of $name)" --offset=$((cpu * 32))m --size=16m \
         --ioengine=io_uring --direct=1 --bs=8k --iodepth=16 --rw=randwrite --cpus_allowed=$cpu \
         --verify=crc32c --verify_fatal=1 --output="/run/fio.$name$cpu" &
       pids="$pids $!"

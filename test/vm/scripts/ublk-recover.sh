@@ -9,7 +9,7 @@ mkfs.ext4 -q -F "$device"
 mount "$device" /mnt/v
 
 step "$kills kills under fio"
-fio --name=verify --filename=/mnt/v/file --size=48m --ioengine=io_uring --direct=1 --bs=4k \
+fio --eta=never --name=verify --filename=/mnt/v/file --size=48m --ioengine=io_uring --direct=1 --bs=4k \
   --iodepth=16 --rw=randwrite --verify=crc32c --verify_fatal=1 --verify_backlog=512 \
   --time_based=1 --runtime=$((kills * 3 + 5)) --output=/run/fio.log &
 fio_pid=$!
