@@ -7,6 +7,7 @@
 //! - [`head`]: orders one volume's I/O.
 //! - [`member`]: guards one store; also the joiner's side of a resync.
 
+mod common;
 pub mod head;
 pub mod insync;
 pub mod lease;

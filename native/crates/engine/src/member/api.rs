@@ -27,8 +27,6 @@ pub struct MemberConfig {
     /// False: wiped, rolled back or damaged (rule 30). It refuses everything in each PG until a
     /// `full` join of that PG began.
     pub fit: bool,
-    /// Blocks per chunk as the store's index has it, for the units of a copy.
-    pub chunk_blocks: u32,
     /// Most bytes of a resync asked for and not yet stored, per PG.
     pub copy_window_bytes: u32,
 }
@@ -80,18 +78,22 @@ pub enum MemberOutput {
     Reply { to: ReplyTo, reply: Reply },
     /// As the joiner: ask another disk's member.
     Ask { disk: DiskId, request_id: u64, request: Request },
-    /// All is copied: ask the cluster to mark this disk in sync (rule 26).
+    /// All is copied: ask the cluster to mark this disk in sync (rule 26). Said once; the caller
+    /// asks until a newer view of the PG shows that it was heard.
     JoinDone { pg: PgId, join_at: PgEpoch, source: DiskId },
-    /// This session cannot end well: ask the cluster for a new joining epoch (rule 25).
+    /// This session cannot end well: ask the cluster for a new joining epoch (rule 25). Said once;
+    /// the caller asks, with growing pauses, until a newer view of the PG comes.
     JoinFailed { pg: PgId, join_at: PgEpoch, reason: JoinFailure },
     /// The layer is gone durably.
     LayerDeleted { layer: LayerId },
-    /// The store refused an op that is never refused by a sound one; nothing was answered.
+    /// The store is out for good; every request is refused from here on.
     StoreLost { error: StoreError },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JoinFailure {
+    /// A session of this epoch ran before the restart; what it wrote live is not known any more.
+    Restarted,
     /// No other member is in sync.
     NoSource,
     SourceLeft {

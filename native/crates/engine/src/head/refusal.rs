@@ -1,0 +1,73 @@
+//! What a refusal means, whatever was refused.
+
+use shoal_types::{DiskId, Refusal, Reply};
+
+use super::Head;
+use super::api::{ClientError, HeadCommand, HeadPhase, ReportReason};
+use super::links::LayerState;
+use super::pg::Slot;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// This head is over; nothing of it may be touched any more.
+    Ended,
+    /// A newer view will send it again.
+    AwaitView,
+    /// Passing: try again in a while, or elsewhere.
+    Retry,
+}
+
+impl Head {
+    pub(super) fn judge_refusal(&mut self, slot: Slot, disk: DiskId, refusal: &Refusal) -> Next {
+        match refusal {
+            Refusal::StaleHead { installed } | Refusal::NotInstalled { installed }
+                if *installed > self.head_epoch =>
+            {
+                self.fence(*installed);
+                return Next::Ended;
+            }
+            Refusal::StalePg { seen } if *seen > self.pgs[slot].epoch() => {
+                self.want_view(slot, *seen);
+                return Next::AwaitView;
+            }
+            Refusal::NotMember => self.refresh_view(slot),
+            Refusal::Unfit => self.report(disk, ReportReason::StoreUnfit),
+            Refusal::Fenced => self.report(disk, ReportReason::StoreFenced),
+            Refusal::NoSpace => self.report(disk, ReportReason::Full),
+            Refusal::Deleted => {
+                let link = self.disk(disk);
+                if link.layer == LayerState::Open {
+                    link.layer = LayerState::Unknown;
+                }
+                self.open_layer(disk);
+            }
+            Refusal::StaleHead { .. }
+            | Refusal::NotInstalled { .. }
+            | Refusal::StalePg { .. }
+            | Refusal::NoSession
+            | Refusal::BadBlock
+            | Refusal::NotFound => {}
+        }
+        Next::Retry
+    }
+
+    pub(super) fn on_layer_reply(&mut self, disk: DiskId, reply: Reply) {
+        self.disk(disk).layer = match reply {
+            Reply::LayerOpened => LayerState::Open,
+            _ => LayerState::Unknown,
+        };
+        match reply {
+            Reply::Refused(Refusal::Deleted) => self.end_deleted(),
+            Reply::Refused(Refusal::StaleHead { installed }) if installed > self.head_epoch => {
+                self.fence(installed);
+            }
+            _ => {}
+        }
+    }
+
+    fn end_deleted(&mut self) {
+        self.phase = HeadPhase::Fenced;
+        self.fail_everything(ClientError::Deleted);
+        self.out.push(HeadCommand::Fenced { installed: self.head_epoch });
+    }
+}

@@ -1,0 +1,66 @@
+//! A write that an in-sync member refused for space, while others may have taken it, is undone:
+//! the old content, which the refusing member still has, is written everywhere under a newer
+//! version, and only then does the client get `NoSpace`. So replicas never disagree about an
+//! answered write, and no block waits for space. Zeros and blocks that exist need none.
+
+use shoal_types::{BlockState, Body, DiskId};
+
+use super::Head;
+use super::api::ClientError;
+use super::piece::{Stage, Undo, Work};
+use super::roll::body_of;
+use crate::common::Key;
+
+impl Head {
+    pub(super) fn start_undo(&mut self, key: Key, holder: DiskId) {
+        self.forget_requests(key);
+        let piece = self.pieces.get_mut(key).expect("its answer just came");
+        let undo = Undo { holder, wanted: Body::Zero { blocks: 0 }, runs: Default::default() };
+        let work = std::mem::replace(&mut piece.work, Work::Undo(undo));
+        let (Work::Write(body), Work::Undo(undo)) = (work, &mut piece.work) else {
+            unreachable!("only a client's write is undone")
+        };
+        undo.wanted = body;
+        piece.stage = Stage::Fetching;
+        piece.fetch = Default::default();
+        self.try_fetch(key);
+    }
+
+    /// The holder left the in-sync set before its content was read: the others may all have taken
+    /// the write, so forward is the way that is left.
+    pub(super) fn resume_write(&mut self, key: Key) {
+        let piece = self.pieces.get_mut(key).expect("a piece at work lives");
+        let Work::Undo(undo) = &mut piece.work else { unreachable!("resumes an undo") };
+        let wanted = std::mem::replace(&mut undo.wanted, Body::Zero { blocks: 0 });
+        piece.work = Work::Write(wanted);
+        // Its number is still open; the next one shadows it.
+        piece.stage = Stage::Writing;
+        self.send_new_version(key);
+    }
+
+    /// The old content is there: write it back, run by run.
+    pub(super) fn undo_value(&mut self, key: Key, states: Vec<BlockState>) {
+        let piece = self.pieces.get_mut(key).expect("it was just fetched");
+        let first = piece.block;
+        let Work::Undo(undo) = &mut piece.work else { unreachable!("fetched for an undo") };
+        for (i, state) in states.into_iter().enumerate() {
+            let block = first + i as u64;
+            match (undo.runs.back_mut(), body_of(state)) {
+                (Some((_, Body::Zero { blocks })), Body::Zero { .. }) => *blocks += 1,
+                (_, body) => undo.runs.push_back((block, body)),
+            }
+        }
+        self.send_new_version(key);
+    }
+
+    pub(super) fn undo_run_done(&mut self, key: Key) {
+        let piece = self.pieces.get_mut(key).expect("a piece at work lives");
+        let Work::Undo(undo) = &mut piece.work else { unreachable!("an undo's run") };
+        undo.runs.pop_front();
+        if !undo.runs.is_empty() {
+            return self.send_new_version(key);
+        }
+        self.finish_seqs(key);
+        self.finish_piece(key, Err(ClientError::NoSpace));
+    }
+}

@@ -1,0 +1,90 @@
+//! Views of PGs: what each change means for what is in flight (rules 8, 12, 29).
+
+use shoal_types::{PgEpoch, PgView};
+
+use super::Head;
+use super::api::HeadCommand;
+use super::pg::{PgPhase, Slot};
+use super::piece::{Confirmation, Stage, TARGETS_MAX};
+use crate::common::Key;
+
+impl Head {
+    pub(super) fn on_view(&mut self, view: PgView) {
+        let Some(slot) = self.pgs.slot(view.pg.index) else { return };
+        let pg = &mut self.pgs[slot];
+        if pg.id != view.pg || view.epoch <= pg.epoch() {
+            return;
+        }
+        assert!(!view.in_sync.is_empty(), "{}: empty in-sync set", view.pg);
+        assert!(view.targets().count() <= TARGETS_MAX, "{}: too many members", view.pg);
+        pg.set_view(view);
+        if !self.is_granted() {
+            return;
+        }
+        match self.pgs[slot].phase {
+            PgPhase::Active => self.restamp(slot),
+            _ => self.start_collect(slot),
+        }
+    }
+
+    /// A refusal named an epoch that is newer than the view.
+    pub(super) fn want_view(&mut self, slot: Slot, seen: PgEpoch) {
+        let pg = &mut self.pgs[slot];
+        if seen > pg.wanted {
+            pg.wanted = seen;
+            self.refresh_view(slot);
+        }
+    }
+
+    pub(super) fn refresh_view(&mut self, slot: Slot) {
+        let now = self.now_us;
+        let pg = &mut self.pgs[slot];
+        pg.refresh_at_us = now;
+        let pg = pg.id;
+        self.out.push(HeadCommand::RefreshView { pg });
+    }
+
+    /// Rule 8: every write in flight gets the new stamp, all its acknowledgements are forgotten,
+    /// and it is sent again to all targets of the new view.
+    fn restamp(&mut self, slot: Slot) {
+        for key in self.pgs[slot].active.clone() {
+            let Some(piece) = self.pieces.get_mut(key) else { continue };
+            match piece.stage {
+                Stage::Writing => {
+                    piece.times.resends += 1;
+                    self.send_to_all(key);
+                }
+                Stage::Fetching | Stage::Confirming => self.restart_read(key),
+                Stage::Locked | Stage::Parked => unreachable!("not in the active list"),
+            }
+        }
+        self.confirm.drop_slot(slot);
+        self.relist_settle(slot);
+        self.unpark(slot);
+    }
+
+    /// Rule 29: a view change restarts the round; a fetch from a member that left goes elsewhere.
+    fn restart_read(&mut self, key: Key) {
+        let piece = self.pieces.get_mut(key).expect("active pieces live");
+        if piece.confirm != Confirmation::None {
+            piece.confirm = Confirmation::Waiting;
+            self.confirm.waiting.push(key);
+        }
+        piece.fetch.avoid.clear();
+        let slot = piece.pg;
+        let Some(request) = piece.fetch.request else { return };
+        let asked = self.sent.get(request).map(|s| s.disk);
+        if asked.is_some_and(|disk| !self.pgs[slot].in_sync().contains(&disk)) {
+            self.forget_sent(request);
+            self.pieces.get_mut(key).expect("active pieces live").fetch.request = None;
+            self.try_fetch(key);
+        }
+    }
+
+    /// Pieces that waited for the PG begin.
+    pub(super) fn unpark(&mut self, slot: Slot) {
+        let parked = std::mem::take(&mut self.pgs[slot].parked);
+        self.ready.extend(parked);
+        self.wake_starved();
+    }
+}

@@ -1,0 +1,249 @@
+//! Writes: to every target of the view, complete when all of them hold it under that view's epoch
+//! (rules 6–9).
+
+use shoal_types::message::WriteRequest;
+use shoal_types::{DiskId, HeadEpoch, Refusal, Reply, Request, Role, Seq, Version};
+
+use super::Head;
+use super::api::{ClientError, ReportReason};
+use super::links::What;
+use super::pg::Slot;
+use super::piece::{Owner, Stage, Work};
+use super::refusal::Next;
+use crate::common::Key;
+
+impl Head {
+    /// A piece holds its blocks: begin, or wait for the PG.
+    pub(super) fn start_piece(&mut self, key: Key) {
+        let Some(piece) = self.pieces.get_mut(key) else { return };
+        let pg = &mut self.pgs[piece.pg];
+        let enough = pg.in_sync().len() >= self.config.min_in_sync as usize;
+        if !pg.is_active() || (!piece.is_read() && !enough) {
+            piece.stage = Stage::Parked;
+            pg.parked.push(key);
+            return;
+        }
+        match &piece.work {
+            Work::Read | Work::Merge(_) => self.begin_fetch(key),
+            Work::Raw(data) => {
+                let (block, data) = (piece.block, data.clone());
+                let body = self.data_body(block, data);
+                self.pieces.get_mut(key).expect("just seen").work = Work::Write(body);
+                self.begin_write(key);
+            }
+            Work::Write(_) => self.begin_write(key),
+            Work::Roll(_) | Work::Undo(_) => unreachable!("begins elsewhere"),
+        }
+    }
+
+    pub(super) fn begin_write(&mut self, key: Key) {
+        if !self.has_space(key) {
+            return self.finish_piece(key, Err(ClientError::NoSpace));
+        }
+        self.enter_active(key);
+        self.send_new_version(key);
+    }
+
+    /// Gives the piece the next version of this head and sends it (rule 6).
+    pub(super) fn send_new_version(&mut self, key: Key) {
+        let seq = Seq(self.next_seq);
+        assert!(seq <= Seq::MAX, "48 bits of writes under one head epoch");
+        self.next_seq += 1;
+        let version = Version { head_epoch: self.head_epoch, seq };
+        let piece = self.pieces.get_mut(key).expect("a piece that writes lives");
+        if piece.stage == Stage::Writing || matches!(piece.work, Work::Undo(_)) {
+            piece.write.earlier.push(piece.write.version.seq);
+        }
+        piece.stage = Stage::Writing;
+        piece.write.version = version;
+        let slot = piece.pg;
+        self.pgs[slot].seqs.assign(seq);
+        self.send_to_all(key);
+    }
+
+    /// Stamps with the view's epoch and sends to all its targets; earlier acknowledgements and
+    /// answers under way count for nothing (rules 7, 8).
+    pub(super) fn send_to_all(&mut self, key: Key) {
+        self.forget_requests(key);
+        let now = self.now_us;
+        let piece = self.pieces.get_mut(key).expect("a piece that writes lives");
+        let pg = &self.pgs[piece.pg];
+        let targets = pg.targets.len() as u8;
+        piece.write.stamp = pg.epoch();
+        piece.write.pending = ((1u16 << targets) - 1) as u8;
+        if piece.times.sent_us == 0 {
+            piece.times.sent_us = now;
+        }
+        (0..targets).for_each(|target| self.send_write(key, target));
+    }
+
+    /// Sends (again) to one target that still owes its acknowledgement.
+    pub(super) fn send_write(&mut self, key: Key, target: u8) {
+        let Some(request) = self.write_request(key, target) else { return };
+        let piece = self.pieces.get(key).expect("just seen");
+        let disk = self.pgs[piece.pg].targets[target as usize];
+        let promised = data_blocks(piece.body().1);
+        let sent = self.send(disk, What::Write { piece: key, target }, request);
+        self.promise_space(sent, promised);
+        let piece = self.pieces.get_mut(key).expect("just seen");
+        piece.write.requests[target as usize] = Some(sent);
+    }
+
+    /// The message for one target; none if it owes nothing (any more).
+    pub(super) fn write_request(&self, key: Key, target: u8) -> Option<Request> {
+        let piece = self.pieces.get(key)?;
+        if piece.stage != Stage::Writing || piece.write.pending & (1 << target) == 0 {
+            return None;
+        }
+        let pg = &self.pgs[piece.pg];
+        let (block, body) = piece.body();
+        Some(Request::Write(WriteRequest {
+            volume: self.config.volume,
+            pg: pg.id,
+            layer: piece.layer,
+            block,
+            version: piece.write.version,
+            pg_epoch: piece.write.stamp,
+            watermark: self.watermark(piece.pg),
+            role: pg.role(pg.targets[target as usize]),
+            body: body.clone(),
+        }))
+    }
+
+    /// Rule 10: nothing of this head counts as settled before the PG's roll-forward is complete.
+    pub(super) fn watermark(&self, slot: Slot) -> Version {
+        let pg = &self.pgs[slot];
+        let seq = pg.seqs.watermark();
+        if !pg.is_active() || seq == Seq::ZERO {
+            return Version { head_epoch: HeadEpoch::ZERO, seq: Seq::ZERO };
+        }
+        Version { head_epoch: self.head_epoch, seq }
+    }
+
+    pub(super) fn on_write_reply(&mut self, key: Key, target: u8, disk: DiskId, reply: Reply) {
+        let now = self.now_us;
+        let Some(piece) = self.pieces.get_mut(key) else { return };
+        piece.write.requests[target as usize] = None;
+        let write = &mut piece.write;
+        match reply {
+            Reply::Written { version, pg_epoch, free_blocks } => {
+                let fits = version == write.version && pg_epoch == write.stamp;
+                if fits {
+                    write.pending &= !(1 << target);
+                    piece.answered(disk, now);
+                }
+                self.note_free_space(disk, free_blocks);
+                if !fits {
+                    self.retry_write(key, target);
+                }
+                self.try_complete(key);
+            }
+            Reply::Refused(Refusal::NoSpace) => self.on_no_space(key, target, disk),
+            Reply::Refused(refusal) => {
+                let slot = piece.pg;
+                if self.judge_refusal(slot, disk, &refusal) == Next::Retry {
+                    self.retry_write(key, target);
+                }
+            }
+            _ => self.retry_write(key, target),
+        }
+    }
+
+    pub(super) fn retry_write(&mut self, key: Key, target: u8) {
+        let due = self.now_us + self.config.timing.retry_us;
+        self.retries.push_back((due, key, target));
+        if let Some(piece) = self.pieces.get_mut(key) {
+            piece.times.resends += 1;
+        }
+    }
+
+    /// Rule 7: every target of the stamp's epoch holds it under that stamp, and a client's write
+    /// is on `min_in_sync` members. Roll-forward needs no minimum: it acknowledges nothing new.
+    pub(super) fn try_complete(&mut self, key: Key) {
+        let Some(piece) = self.pieces.get(key) else { return };
+        let enough = self.pgs[piece.pg].in_sync().len() >= self.config.min_in_sync as usize;
+        if piece.stage != Stage::Writing || piece.write.pending != 0 {
+            return;
+        }
+        if !enough && piece.owner != Owner::Roll {
+            return;
+        }
+        assert!(piece.write.stamp == self.pgs[piece.pg].epoch(), "acknowledged under the view");
+        if matches!(piece.work, Work::Undo(_)) {
+            return self.undo_run_done(key);
+        }
+        self.finish_seqs(key);
+        self.finish_piece(key, Ok(Vec::new()));
+    }
+
+    /// An in-sync member without space: the write is undone (docs/protocol.md, "No space"). A
+    /// joiner must not decide that, and what must not fail is tried until there is room.
+    fn on_no_space(&mut self, key: Key, target: u8, disk: DiskId) {
+        self.note_free_space(disk, 0);
+        let piece = self.pieces.get_mut(key).expect("its answer just came");
+        let in_sync = self.pgs[piece.pg].role(disk) == Role::InSync;
+        if in_sync && matches!(piece.work, Work::Write(_)) && piece.owner != Owner::Roll {
+            return self.start_undo(key, disk);
+        }
+        self.report(disk, ReportReason::Full);
+        self.retry_write(key, target);
+    }
+
+    /// Every number that the piece used is complete, at once: an earlier one only counts once the
+    /// write that shadows it is everywhere.
+    pub(super) fn finish_seqs(&mut self, key: Key) {
+        let piece = self.pieces.get_mut(key).expect("a piece that completes lives");
+        let (slot, last) = (piece.pg, piece.write.version.seq);
+        let earlier = std::mem::take(&mut piece.write.earlier);
+        for seq in earlier.into_iter().chain([last]) {
+            self.pgs[slot].seqs.finish(seq);
+        }
+        self.pgs[slot].written_at_us = self.now_us;
+        self.list_settle(slot);
+    }
+
+    /// Answers that may still come belong to sends that no longer count.
+    pub(super) fn forget_requests(&mut self, key: Key) {
+        let Some(piece) = self.pieces.get_mut(key) else { return };
+        let requests = std::mem::take(&mut piece.write.requests);
+        for request in requests.into_iter().flatten() {
+            self.forget_sent(request);
+        }
+    }
+
+    /// The piece is at work in its PG: view changes must find it.
+    pub(super) fn enter_active(&mut self, key: Key) {
+        let piece = self.pieces.get_mut(key).expect("a piece at work lives");
+        let active = &mut self.pgs[piece.pg].active;
+        piece.place = active.len() as u32;
+        piece.listed = true;
+        active.push(key);
+    }
+
+    pub(super) fn leave_active(&mut self, key: Key) {
+        self.forget_requests(key);
+        let piece = self.pieces.get_mut(key).expect("a piece ends once");
+        let (slot, place, fetch) = (piece.pg, piece.place as usize, piece.fetch.request.take());
+        let listed = std::mem::take(&mut piece.listed);
+        if let Some(request) = fetch {
+            self.forget_sent(request);
+        }
+        if !listed {
+            return;
+        }
+        let active = &mut self.pgs[slot].active;
+        assert!(active[place] == key, "the active list knows its pieces");
+        active.swap_remove(place);
+        if let Some(moved) = active.get(place).copied() {
+            self.pieces.get_mut(moved).expect("active pieces live").place = place as u32;
+        }
+    }
+}
+
+/// Blocks that need space.
+pub(super) fn data_blocks(body: &shoal_types::Body) -> u32 {
+    match body {
+        shoal_types::Body::Data { crcs, .. } => crcs.len() as u32,
+        shoal_types::Body::Zero { .. } => 0,
+    }
+}

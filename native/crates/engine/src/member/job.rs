@@ -1,0 +1,183 @@
+//! Store operations under way, and what their end means.
+
+use shoal_types::message::EntryInfo;
+use shoal_types::{
+    HeadEpoch, LayerId, PgEpoch, PgId, Refusal, Reply, StoreError, StoreOp, StoreReply, Version,
+    VolumeId,
+};
+
+use super::install::Round;
+use super::session::JoinStep;
+use super::{Member, MemberOutput, ReplyTo};
+use crate::common::Key;
+
+#[derive(Debug)]
+pub(super) enum Job {
+    Write {
+        to: ReplyTo,
+        volume: VolumeId,
+        pg: PgId,
+        version: Version,
+        stamp: PgEpoch,
+    },
+    /// Answer with this once it is durable.
+    Answer {
+        to: ReplyTo,
+        reply: Reply,
+    },
+    Read {
+        to: ReplyTo,
+    },
+    Install {
+        to: ReplyTo,
+        round: Round,
+    },
+    List {
+        to: ReplyTo,
+        volume: VolumeId,
+        pg: PgId,
+        head_epoch: HeadEpoch,
+    },
+    Entry {
+        to: ReplyTo,
+        entry: EntryInfo,
+    },
+    JoinOpen {
+        to: ReplyTo,
+        pg: PgId,
+    },
+    CopyList {
+        to: ReplyTo,
+    },
+    CopyRead {
+        to: ReplyTo,
+    },
+    OpenLayer {
+        to: ReplyTo,
+        layer: LayerId,
+    },
+    DeleteLayer {
+        layer: LayerId,
+    },
+    Join {
+        pg: PgId,
+        join_at: PgEpoch,
+        step: JoinStep,
+    },
+    /// Nobody waits for it.
+    Silent,
+}
+
+impl Job {
+    fn asker(&self) -> Option<ReplyTo> {
+        match self {
+            Self::Write { to, .. }
+            | Self::Answer { to, .. }
+            | Self::Read { to }
+            | Self::Install { to, .. }
+            | Self::List { to, .. }
+            | Self::Entry { to, .. }
+            | Self::JoinOpen { to, .. }
+            | Self::CopyList { to }
+            | Self::CopyRead { to }
+            | Self::OpenLayer { to, .. } => Some(*to),
+            Self::DeleteLayer { .. } | Self::Join { .. } | Self::Silent => None,
+        }
+    }
+}
+
+impl Member {
+    pub(super) fn on_store(&mut self, token: u64, result: Result<StoreReply, StoreError>) {
+        let job = self.jobs.remove(Key(token)).expect("the store answers each token once");
+        match result {
+            Ok(reply) => self.job_done(job, reply),
+            Err(error) => self.job_failed(job, error),
+        }
+    }
+
+    fn job_done(&mut self, job: Job, result: StoreReply) {
+        match (job, result) {
+            (Job::Write { to, version, stamp, .. }, StoreReply::Done) => {
+                let free_blocks = self.free_blocks;
+                self.reply(to, Reply::Written { version, pg_epoch: stamp, free_blocks });
+            }
+            (Job::Answer { to, reply }, StoreReply::Done) => self.reply(to, reply),
+            (Job::Read { to }, StoreReply::Blocks(blocks)) => {
+                self.reply(to, Reply::Blocks { blocks });
+            }
+            (Job::Install { to, round }, StoreReply::Done) => self.installed(to, round),
+            (Job::List { to, volume, pg, head_epoch }, StoreReply::Unsettled { entries, more }) => {
+                self.listed(to, (volume, pg, head_epoch), entries, more)
+            }
+            (Job::Entry { to, entry }, StoreReply::Versioned(blocks)) => {
+                self.entry_read(to, entry, blocks);
+            }
+            (Job::JoinOpen { to, pg }, StoreReply::Done) => self.join_opened_here(to, pg),
+            (Job::CopyList { to }, StoreReply::Changed { entries, more }) => {
+                self.reply(to, Reply::CopyList { entries, more });
+            }
+            (Job::CopyRead { to }, StoreReply::Versioned(blocks)) => self.copy_read(to, blocks),
+            (Job::OpenLayer { to, .. }, StoreReply::Done) => self.reply(to, Reply::LayerOpened),
+            (Job::DeleteLayer { layer }, StoreReply::Done) => {
+                self.out.push(MemberOutput::LayerDeleted { layer });
+            }
+            (Job::Join { pg, join_at, step }, reply) => self.join_step(pg, join_at, step, reply),
+            (Job::Silent, _) => {}
+            (job, reply) => panic!("the store answered {job:?} with {reply:?}"),
+        }
+    }
+
+    fn job_failed(&mut self, job: Job, error: StoreError) {
+        if error == StoreError::Fenced && !self.fenced {
+            self.fenced = true;
+            self.out.push(MemberOutput::StoreLost { error });
+        }
+        match job {
+            Job::Join { pg, join_at, step } => self.join_step_failed(pg, join_at, step, error),
+            Job::Write { to, volume, pg, version, stamp } => {
+                // It was marked as written live, and is not: the session's memory is wrong.
+                self.fail_live_write(pg, error);
+                if error == StoreError::NoSpace {
+                    return self.refuse_no_space(to, volume, pg, version, stamp);
+                }
+                self.refuse(to, refusal_of(error));
+            }
+            Job::OpenLayer { layer, to } => {
+                self.layers.remove(&layer);
+                self.refuse(to, refusal_of(error));
+            }
+            job => {
+                if let Some(to) = job.asker() {
+                    self.refuse(to, refusal_of(error));
+                }
+            }
+        }
+    }
+
+    /// The epochs of a write that found no room are installed all the same, and durably, for this
+    /// member judges by them already.
+    fn refuse_no_space(
+        &mut self,
+        to: ReplyTo,
+        volume: VolumeId,
+        pg: PgId,
+        version: Version,
+        stamp: PgEpoch,
+    ) {
+        let op = StoreOp::Raise {
+            volumes: vec![(volume, version.head_epoch)],
+            pgs: vec![(pg, stamp)],
+            watermarks: Vec::new(),
+        };
+        self.submit(Job::Answer { to, reply: Reply::Refused(Refusal::NoSpace) }, op);
+    }
+}
+
+fn refusal_of(error: StoreError) -> Refusal {
+    match error {
+        StoreError::NoSpace => Refusal::NoSpace,
+        StoreError::NoLayer => Refusal::Deleted,
+        StoreError::BadBlock { .. } | StoreError::Unsupported => Refusal::BadBlock,
+        StoreError::Fenced => Refusal::Fenced,
+    }
+}

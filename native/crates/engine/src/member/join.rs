@@ -1,0 +1,245 @@
+//! A session from its start to the first copy (rules 20–22).
+
+use shoal_types::{
+    DiskId, LayerId, PgEpoch, PgId, Reply, Request, StoreError, StoreOp, StoreReply, Version,
+    VolumeId,
+};
+
+use super::api::{JoinFailure, JoinPhase};
+use super::job::Job;
+use super::session::{Asked, AskedWhat, CopyRun, GROUP_BLOCKS, JoinStep, Session};
+use super::{Member, MemberOutput};
+use crate::common::Key;
+
+/// Entries of this store listed at once.
+const PAGE_ENTRIES: u32 = 1024;
+
+impl Member {
+    pub(super) fn open_session(&mut self, pg: PgId) {
+        let joiner = self.config.disk;
+        let (join_at, full) = (self.sessions[&pg].join_at, self.sessions[&pg].full);
+        if full {
+            // Rule 30: this is the way back in. Nothing is served before the session accepts.
+            self.readmitted.insert(pg);
+        }
+        self.ask_source(pg, Request::JoinOpen { pg, join_at, joiner }, AskedWhat::Open);
+    }
+
+    pub(super) fn ask_source(&mut self, pg: PgId, request: Request, what: AskedWhat) {
+        let session = &self.sessions[&pg];
+        let (disk, join_at) = (session.source, session.join_at);
+        let asked = Asked { pg, join_at, disk, request: request.clone(), what };
+        let request_id = self.asks.insert(asked).0;
+        self.out.push(MemberOutput::Ask { disk, request_id, request });
+    }
+
+    pub(super) fn on_answer(&mut self, disk: DiskId, request_id: u64, reply: Reply) {
+        let key = Key(request_id);
+        if self.asks.get(key).is_none_or(|a| a.disk != disk) {
+            return;
+        }
+        let asked = self.asks.remove(key).expect("just seen");
+        if !self.is_current(asked.pg, asked.join_at) {
+            return;
+        }
+        let pg = asked.pg;
+        match (asked.what, reply) {
+            (AskedWhat::Open, Reply::JoinOpened { heads, layers, watermarks }) => {
+                let session = self.sessions.get_mut(&pg).expect("current");
+                (session.heads, session.watermarks) = (heads, watermarks);
+                self.begin_session(pg, &layers);
+            }
+            (AskedWhat::List, Reply::CopyList { entries, more }) => {
+                self.take_list(pg, entries, more);
+            }
+            (AskedWhat::Read(run), Reply::CopyBlocks { blocks }) => {
+                self.take_copy(pg, run, blocks);
+            }
+            (AskedWhat::Read(run), Reply::Refused(shoal_types::Refusal::Deleted)) => {
+                self.copy_ended(pg, run, 0);
+            }
+            (_, Reply::Refused(refusal)) => {
+                self.fail_join(pg, JoinFailure::SourceRefused { source: disk, refusal });
+            }
+            (_, _) => self.fail_join(pg, JoinFailure::SourceLeft { source: disk }),
+        }
+    }
+
+    pub(super) fn is_current(&self, pg: PgId, join_at: PgEpoch) -> bool {
+        self.sessions.get(&pg).is_some_and(|s| s.join_at == join_at && !s.failed)
+    }
+
+    /// Rule 21: the source's heads and the session's epoch, DURABLE HERE BEFORE ANY LIVE WRITE.
+    fn begin_session(&mut self, pg: PgId, layers: &[(VolumeId, LayerId)]) {
+        self.set_phase(pg, JoinPhase::Listing);
+        if self.sessions[&pg].full {
+            self.marks.retain(|(of, _), _| *of != pg);
+            self.submit_step(pg, JoinStep::Begin, StoreOp::DropPg { pg });
+        }
+        for (volume, layer) in layers {
+            if !self.layers.contains_key(layer) && !self.deleted.contains(layer) {
+                self.layers.insert(*layer, *volume);
+                let op = StoreOp::OpenLayer { volume: *volume, layer: *layer };
+                self.submit_step(pg, JoinStep::Begin, op);
+            }
+        }
+        let session = self.sessions.get_mut(&pg).expect("current");
+        let (heads, join_at) = (std::mem::take(&mut session.heads), session.join_at);
+        let newer = |(volume, he): &(VolumeId, _)| *he > self.head_epoch(*volume);
+        let volumes: Vec<_> = heads.into_iter().filter(newer).collect();
+        volumes.iter().for_each(|(volume, he)| self.raise_head(*volume, *he));
+        self.raise_pg(pg, join_at);
+        let pgs = vec![(pg, self.pg_epoch(pg))];
+        let op = StoreOp::Raise { volumes, pgs, watermarks: Vec::new() };
+        self.submit_step(pg, JoinStep::Begin, op);
+    }
+
+    pub(super) fn submit_step(&mut self, pg: PgId, step: JoinStep, op: StoreOp) {
+        let session = self.sessions.get_mut(&pg).expect("current");
+        session.open_steps += 1;
+        let join_at = session.join_at;
+        self.submit(Job::Join { pg, join_at, step }, op);
+    }
+
+    pub(super) fn join_step(
+        &mut self,
+        pg: PgId,
+        join_at: PgEpoch,
+        step: JoinStep,
+        reply: StoreReply,
+    ) {
+        if !self.is_current(pg, join_at) {
+            return;
+        }
+        self.sessions.get_mut(&pg).expect("current").open_steps -= 1;
+        match (step, reply) {
+            (JoinStep::Begin, _) => {
+                if self.sessions[&pg].open_steps == 0 {
+                    self.list_leftovers(pg);
+                }
+            }
+            (JoinStep::Leftovers { volume }, StoreReply::Unsettled { entries, more }) => {
+                let after = entries.last().map(|e| (e.layer, e.block)).filter(|_| more);
+                let session = self.sessions.get_mut(&pg).expect("current");
+                for entry in entries {
+                    session.flag(group_of(volume, entry.layer, entry.block));
+                }
+                if after.is_some() {
+                    self.list_leftovers_of(pg, volume, after);
+                }
+                if self.sessions[&pg].open_steps == 0 {
+                    self.accept_live_writes(pg);
+                }
+            }
+            (JoinStep::OwnChanged, StoreReply::Changed { entries, more }) => {
+                self.take_own_list(pg, entries, more);
+            }
+            (JoinStep::Copy { run, blocks }, _) => self.copy_ended(pg, run, blocks),
+            (step, reply) => panic!("the store answered {step:?} with {reply:?}"),
+        }
+    }
+
+    /// What this store holds unsettled in the PG, of every volume that it knows there.
+    fn list_leftovers(&mut self, pg: PgId) {
+        let known = self.marks.keys().filter(|(of, _)| *of == pg).map(|(_, volume)| *volume);
+        let mut volumes: Vec<VolumeId> = known.collect();
+        volumes.sort_unstable();
+        for volume in &volumes {
+            self.list_leftovers_of(pg, *volume, None);
+        }
+        if volumes.is_empty() {
+            self.accept_live_writes(pg);
+        }
+    }
+
+    fn list_leftovers_of(&mut self, pg: PgId, volume: VolumeId, after: Option<(LayerId, u64)>) {
+        let op = StoreOp::Unsettled { volume, pg, after, limit: PAGE_ENTRIES };
+        self.submit_step(pg, JoinStep::Leftovers { volume }, op);
+    }
+
+    /// Rule 22: from here on live writes are taken; first those that came early.
+    fn accept_live_writes(&mut self, pg: PgId) {
+        self.set_phase(pg, JoinPhase::Cleaning);
+        let session = self.sessions.get_mut(&pg).expect("current");
+        session.accepts = true;
+        for (to, request) in std::mem::take(&mut session.parked) {
+            self.on_request(to, request);
+        }
+        self.copy_on(pg);
+    }
+
+    /// Everything that was left over here is replaced durably by what the source holds. From here
+    /// on no entry at or below a watermark can be a leftover, so watermarks may move (rule 5).
+    pub(super) fn become_clean(&mut self, pg: PgId) {
+        self.set_phase(pg, JoinPhase::Copying);
+        let session = self.sessions.get_mut(&pg).expect("current");
+        session.clean = true;
+        let mut watermarks = Vec::new();
+        for (volume, watermark) in std::mem::take(&mut session.watermarks) {
+            let marks = self.marks.entry((pg, volume)).or_default();
+            if watermark > marks.watermark && watermark > Version::ZERO {
+                marks.watermark = watermark;
+                watermarks.push((volume, pg, watermark));
+            }
+        }
+        if !watermarks.is_empty() {
+            let op = StoreOp::Raise { volumes: Vec::new(), pgs: Vec::new(), watermarks };
+            self.submit(Job::Silent, op);
+        }
+        if self.sessions[&pg].full {
+            self.sessions.get_mut(&pg).expect("current").own_done = true;
+        } else {
+            self.list_own(pg, None);
+        }
+        self.ask_list(pg);
+    }
+
+    pub(super) fn set_phase(&mut self, pg: PgId, phase: JoinPhase) {
+        self.sessions.get_mut(&pg).expect("current").phase = phase;
+    }
+
+    /// The session cannot end well. Live writes are taken as before, so that no head waits for the
+    /// next one to begin.
+    pub(super) fn fail_join(&mut self, pg: PgId, reason: JoinFailure) {
+        let Some(session) = self.sessions.get_mut(&pg).filter(|s| !s.failed) else { return };
+        session.failed = true;
+        session.queue.clear();
+        let join_at = session.join_at;
+        let parked = std::mem::take(&mut session.parked);
+        self.pgs.entry(pg).or_default().failures += 1;
+        for (to, _) in parked {
+            self.refuse(to, shoal_types::Refusal::NoSession);
+        }
+        self.out.push(MemberOutput::JoinFailed { pg, join_at, reason });
+    }
+
+    pub(super) fn join_step_failed(
+        &mut self,
+        pg: PgId,
+        join_at: PgEpoch,
+        step: JoinStep,
+        error: StoreError,
+    ) {
+        if !self.is_current(pg, join_at) {
+            return;
+        }
+        match (step, error) {
+            // The layer was deleted meanwhile: its blocks need no copy.
+            (JoinStep::Copy { run, .. }, StoreError::NoLayer) => self.copy_ended(pg, run, 0),
+            _ => self.fail_join(pg, JoinFailure::Store(error)),
+        }
+    }
+
+    pub(super) fn fail_live_write(&mut self, pg: PgId, error: StoreError) {
+        let accepts = |s: &&mut Session| s.accepts;
+        if let Some(session) = self.sessions.get_mut(&pg).filter(accepts) {
+            session.accepts = false;
+            self.fail_join(pg, JoinFailure::Store(error));
+        }
+    }
+}
+
+pub(super) fn group_of(volume: VolumeId, layer: LayerId, block: u64) -> CopyRun {
+    let mask = 1 << (block % GROUP_BLOCKS);
+    CopyRun { volume, layer, group: block / GROUP_BLOCKS, mask }
+}

@@ -1,0 +1,41 @@
+//! Layers: known before their first write, gone by name.
+
+use shoal_types::{HeadEpoch, LayerId, Refusal, StoreOp, VolumeId};
+
+use super::job::Job;
+use super::{Member, ReplyTo};
+
+impl Member {
+    pub(super) fn on_open_layer(
+        &mut self,
+        to: ReplyTo,
+        volume: VolumeId,
+        layer: LayerId,
+        head_epoch: HeadEpoch,
+    ) {
+        let taken = self.layers.get(&layer).is_some_and(|owner| *owner != volume);
+        let checked = match self.fenced {
+            true => Err(Refusal::Fenced),
+            false => self.check_head(volume, head_epoch),
+        };
+        if let Err(refusal) = checked {
+            return self.refuse(to, refusal);
+        }
+        if taken || self.deleted.contains(&layer) {
+            return self.refuse(to, Refusal::Deleted);
+        }
+        self.layers.insert(layer, volume);
+        self.submit(Job::OpenLayer { to, layer }, StoreOp::OpenLayer { volume, layer });
+    }
+
+    pub(super) fn on_delete_layer(&mut self, layer: LayerId) {
+        self.layers.remove(&layer);
+        self.deleted.insert(layer);
+        self.submit(Job::DeleteLayer { layer }, StoreOp::DeleteLayer { layer });
+    }
+
+    pub(super) fn on_forget_layer(&mut self, layer: LayerId) {
+        self.deleted.remove(&layer);
+        self.submit(Job::Silent, StoreOp::ForgetLayer { layer });
+    }
+}
