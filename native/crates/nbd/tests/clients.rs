@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 
+use support::common::Disk;
 use support::{SIZE, Server, run, run_ok, sample, text};
 
 const LIBNBD: &str = "libnbd-bin";
@@ -91,7 +92,7 @@ fn nbdcopy_keeps_holes_and_odd_sizes() {
     let server = Server::start();
     let map = |name: &str| run_ok(LIBNBD, "nbdinfo", &["--map", "--totals", &server.uri(name)]);
     assert!(map("vol").contains("100.0%   3 hole,zero"), "{}", map("vol"));
-    server.exports.disk("vol").write(8 << 20, &vec![7; 8 << 20]);
+    server.exports.disk("vol").write(8 << 20, &vec![7; 8 << 20]).unwrap();
     assert!(map("vol").contains("12.5%   0 data"), "{}", map("vol"));
     run_ok(LIBNBD, "nbdcopy", &["--destination-is-zero", &server.uri("vol"), &server.uri("vol2")]);
     assert_eq!(map("vol"), map("vol2"));

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each example and test uses its part")]
 
+pub mod disk;
 mod ram_disk;
 mod serve;
 
@@ -12,6 +13,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::thread;
 
+pub use disk::Disk;
 pub use ram_disk::RamDisk;
 pub use serve::serve;
 use shoal_nbd::{Connection, Export, ExportEntry, Exports, Limits, LookupError};
@@ -63,7 +65,7 @@ pub fn listen(listener: UnixListener, exports: Arc<RamExports>, limits: Limits) 
         let connection = Connection::new(exports.clone(), limits, pool.clone());
         let exports = exports.clone();
         thread::spawn(move || {
-            let disk_of = |export: &Export| exports.disk(&export.name);
+            let disk_of = |export: &Export| -> Arc<dyn Disk> { exports.disk(&export.name) };
             match serve(stream, connection, None, disk_of) {
                 Ok(reason) => eprintln!("closed: {reason:?}"),
                 Err(error) => eprintln!("closed: {error}"),

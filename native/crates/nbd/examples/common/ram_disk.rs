@@ -1,9 +1,12 @@
 //! Blocks in memory; what was never written, or was discarded, takes none.
 
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use shoal_nbd::{Extent, ReadPart};
+
+use super::Disk;
 
 const BLOCK: u64 = 4096;
 
@@ -20,7 +23,13 @@ impl RamDisk {
         Self { blocks: Mutex::new(blocks) }
     }
 
-    pub fn write(&self, offset: u64, data: &[u8]) {
+    fn lock(&self) -> MutexGuard<'_, Vec<Block>> {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Disk for RamDisk {
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut blocks = self.lock();
         let mut done = 0;
         for (index, from, to) in spans(offset, data.len() as u64) {
@@ -29,10 +38,11 @@ impl RamDisk {
             block[from..to].copy_from_slice(&data[done..done + count]);
             done += count;
         }
+        Ok(())
     }
 
     /// Whole blocks are given back, parts are overwritten.
-    pub fn zero(&self, offset: u64, length: u64) {
+    fn zero(&self, offset: u64, length: u64) -> io::Result<()> {
         let mut blocks = self.lock();
         for (index, from, to) in spans(offset, length) {
             match &mut blocks[index] {
@@ -41,28 +51,25 @@ impl RamDisk {
                 None => {}
             }
         }
+        Ok(())
     }
 
-    pub fn read(&self, offset: u64, length: u64) -> Vec<ReadPart> {
+    fn read(&self, offset: u64, length: u64) -> io::Result<Vec<ReadPart>> {
         let blocks = self.lock();
         let part = |(index, from, to): (usize, usize, usize)| match &blocks[index] {
             Some(block) => ReadPart::Data(Bytes::copy_from_slice(&block[from..to])),
             None => ReadPart::Hole((to - from) as u32),
         };
-        spans(offset, length).map(part).collect()
+        Ok(spans(offset, length).map(part).collect())
     }
 
-    pub fn extents(&self, offset: u64, length: u64) -> Vec<Extent> {
+    fn extents(&self, offset: u64, length: u64) -> Vec<Extent> {
         let blocks = self.lock();
         let extent = |(index, from, to): (usize, usize, usize)| {
             let absent: bool = blocks[index].is_none();
             Extent { length: (to - from) as u64, hole: absent, zero: absent }
         };
         spans(offset, length).map(extent).collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Block>> {
-        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,9 +6,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use shoal_nbd::{CloseReason, Command, Connection, Event, Export, Request, Tag};
+use shoal_nbd::{CloseReason, Command, Connection, Errno, Event, Export, Request, Tag};
 
-use super::RamDisk;
+use super::Disk;
 
 /// Reads above this many bytes are answered in pieces of it.
 const CHUNK_BYTES: u64 = 256 << 10;
@@ -18,15 +18,15 @@ const SLICES: usize = 64;
 pub fn serve(
     mut stream: UnixStream,
     mut connection: Connection,
-    mut disk: Option<Arc<RamDisk>>,
-    disk_of: impl Fn(&Export) -> Arc<RamDisk>,
+    mut disk: Option<Arc<dyn Disk>>,
+    disk_of: impl Fn(&Export) -> Arc<dyn Disk>,
 ) -> io::Result<Option<CloseReason>> {
     loop {
         while let Some(event) = connection.next_event() {
             match event {
                 Event::Opened(export) => disk = Some(disk_of(&export)),
                 Event::Request(request) => {
-                    let disk = disk.as_ref().expect("opened before the first request");
+                    let disk = disk.as_deref().expect("opened before the first request");
                     answer_batch(&mut connection, disk, request);
                 }
             }
@@ -43,7 +43,7 @@ pub fn serve(
     }
 }
 
-fn answer_batch(connection: &mut Connection, disk: &RamDisk, first: Request) {
+fn answer_batch(connection: &mut Connection, disk: &dyn Disk, first: Request) {
     let mut batch = vec![first];
     while let Some(Event::Request(request)) = connection.next_event() {
         batch.push(request);
@@ -51,40 +51,50 @@ fn answer_batch(connection: &mut Connection, disk: &RamDisk, first: Request) {
     batch.into_iter().rev().for_each(|request| answer(connection, disk, request));
 }
 
-fn answer(connection: &mut Connection, disk: &RamDisk, request: Request) {
+fn answer(connection: &mut Connection, disk: &dyn Disk, request: Request) {
     let Request { tag, offset, length, command } = request;
     let length = u64::from(length);
-    match command {
+    let result = match command {
         Command::Read if length > CHUNK_BYTES && connection.can_chunk(tag) => {
-            read_in_chunks(connection, disk, tag, offset, length);
+            return read_in_chunks(connection, disk, tag, offset, length);
         }
-        Command::Read => connection.reply_read(tag, disk.read(offset, length)),
+        Command::Read => match disk.read(offset, length) {
+            Ok(parts) => return connection.reply_read(tag, parts),
+            Err(error) => Err(error),
+        },
         Command::BlockStatus => {
-            connection.reply_block_status(tag, &disk.extents(offset, length));
+            return connection.reply_block_status(tag, &disk.extents(offset, length));
         }
-        Command::Write { data, .. } => {
-            disk.write(offset, &data);
-            connection.reply_ok(tag);
-        }
-        Command::Trim { .. } | Command::WriteZeroes { .. } => {
-            disk.zero(offset, length);
-            connection.reply_ok(tag);
-        }
-        Command::Flush | Command::Cache => connection.reply_ok(tag),
+        Command::Write { data, .. } => disk.write(offset, &data),
+        Command::Trim { .. } | Command::WriteZeroes { .. } => disk.zero(offset, length),
+        Command::Flush | Command::Cache => Ok(()),
+    };
+    match result {
+        Ok(()) => connection.reply_ok(tag),
+        Err(_) => connection.reply_error(tag, Errno::Io),
     }
 }
 
-fn read_in_chunks(connection: &mut Connection, disk: &RamDisk, tag: Tag, offset: u64, length: u64) {
+fn read_in_chunks(
+    connection: &mut Connection,
+    disk: &dyn Disk,
+    tag: Tag,
+    offset: u64,
+    length: u64,
+) {
     let end = offset + length;
     // Back to front: the client has to put them in order.
     let mut to = end;
     while to > offset {
         let from = offset.max(to.saturating_sub(CHUNK_BYTES));
         let mut at = from;
-        for part in disk.read(from, to - from) {
-            let next = at + part.len();
-            connection.read_chunk(tag, at, part);
-            at = next;
+        match disk.read(from, to - from) {
+            Err(_) => connection.read_chunk_error(tag, from, Errno::Io),
+            Ok(parts) => parts.into_iter().for_each(|part| {
+                let next = at + part.len();
+                connection.read_chunk(tag, at, part);
+                at = next;
+            }),
         }
         to = from;
     }

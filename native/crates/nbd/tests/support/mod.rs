@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use common::RamExports;
+use common::{Disk, RamExports};
 use shoal_nbd::{BlockSizes, Export, Limits};
 
 pub const SIZE: u64 = 64 << 20;
@@ -61,7 +61,7 @@ impl Server {
     pub fn content(&self, name: &str) -> Vec<u8> {
         let size = self.exports.0[name].0.size;
         let mut content = Vec::new();
-        for part in self.exports.disk(name).read(0, size) {
+        for part in self.exports.disk(name).read(0, size).unwrap() {
             match part {
                 shoal_nbd::ReadPart::Data(data) => content.extend_from_slice(&data),
                 shoal_nbd::ReadPart::Hole(count) => {
