@@ -9,7 +9,7 @@ import { hashOrder, hashText } from './mix.ts'
 import { moveDirectly } from './moves.ts'
 import { buildPolicyTree, DISK, type PolicyTree } from './policy-tree.ts'
 import { keepPositions } from './positions.ts'
-import { checkGrowth, inTopology, inTree, outOfTree, reshape } from './previous.ts'
+import { checkGrowth, inTopology, inTree, narrow, outOfTree, reshape } from './previous.ts'
 import { balanceReaders } from './readers.ts'
 import { feasibleShares } from './share.ts'
 import { shortenDetours } from './shorten.ts'
@@ -29,6 +29,8 @@ export interface PolicyInput {
 
 interface Before {
   readonly pgs: number
+  /** Positions per PG: more than the policy has members, where it had more before. */
+  readonly width: number
   /** Members where the data is, by index of the topology. */
   readonly slots: Uint16Array
 }
@@ -38,12 +40,13 @@ export function planPolicy(input: PolicyInput): PolicyPlan {
   const tree = buildPolicyTree(topology, policy)
   const before = start(input, tree)
   const share = feasibleShares(tree, before.pgs)
-  const board = new Board(tree, inTree(before.slots, tree), before.pgs, policy.width)
+  const board = new Board(tree, inTree(before.slots, tree), before.pgs, before.width)
   const target = chooseTargets(tree, share, board.diskLoads(), carriedInTree(input, tree))
   board.aim(target)
   const bound = lowerBoundOf(board)
-  const { stripped, holes, chainChecks } = settleBoard(board, policy, bound)
-  const slots = outOfTree(board.slots, tree)
+  const { vacant, holes, chainChecks } = settleBoard(board, policy, bound)
+  const wide = outOfTree(board.slots, tree)
+  const slots = narrow(wide, before.width, policy.width)
   const shares = sharesInTopology(tree, share, topology.disks.length)
   const loads = loadsOf(slots, topology.disks.length)
   carryOn(input.carried, shares, loads)
@@ -52,8 +55,8 @@ export function planPolicy(input: PolicyInput): PolicyPlan {
   const name = policy.name
   return {
     table: { name, pgs: before.pgs, width: policy.width, disks: topology.ids, slots },
-    moved: previous === undefined ? 0 : countMoved(before.slots, slots, policy.width),
-    lowerBound: previous === undefined ? 0 : Math.max(bound, stripped),
+    moved: previous === undefined ? 0 : countMoved(before.slots, wide, before.width),
+    lowerBound: previous === undefined ? 0 : Math.max(bound, vacant),
     membersPerPg: tree.membersPerPg,
     shares,
     spread,
@@ -65,14 +68,15 @@ function start(input: PolicyInput, tree: PolicyTree): Before {
   const { topology, policy, previous } = input
   const pgs = policy.pgs ?? previous?.pgs ?? choosePgCount(tree.diskCount, policy.width)
   if (previous === undefined) {
-    return { pgs, slots: new Uint16Array(pgs * policy.width).fill(HOLE) }
+    return { pgs, width: policy.width, slots: new Uint16Array(pgs * policy.width).fill(HOLE) }
   }
   checkGrowth(previous, policy, pgs)
-  return { pgs, slots: reshape(inTopology(previous, topology), previous, pgs, policy.width) }
+  const slots = reshape(inTopology(previous, topology), previous, pgs, policy.width)
+  return { pgs, width: slots.length / pgs, slots }
 }
 
 interface Settled {
-  readonly stripped: number
+  readonly vacant: number
   readonly holes: number
   readonly chainChecks: number
 }
@@ -82,14 +86,14 @@ function settleBoard(board: Board, policy: CheckedPolicy, bound: number): Settle
   const seed = hashText(String(policy.name))
   const order = hashOrder(board.pgs, seed)
   const chooser = new Chooser(board, seed)
-  const stripped = stripOffenders(board, order)
+  const vacant = stripOffenders(board, order)
   const holes = fillHoles(board, chooser, order)
   moveDirectly(board, chooser, order)
   const chainChecks = resolveChains(board, order)
-  shortenDetours(board, board.newcomers() > Math.max(bound, stripped))
+  shortenDetours(board, board.newcomers() > Math.max(bound, vacant))
   keepPositions(board)
   if (!policy.isErasureCoded) balanceReaders(board, order)
-  return { stripped, holes, chainChecks }
+  return { vacant, holes, chainChecks }
 }
 
 /** Members that have to arrive somewhere, whatever the table: what the disks are short of. */

@@ -15,6 +15,7 @@ export function inTopology(previous: PgTable, topology: CheckedTopology): Uint16
 /**
  * The rows of a table in the shape that the policy has now. More PGs: PG i splits into i and
  * i + n, as the hash sends its extents, and both begin with the same members. More copies: holes.
+ * Fewer copies: the rows stay as wide as they were until it is decided who leaves.
  */
 export function reshape(
   slots: Uint16Array,
@@ -22,12 +23,27 @@ export function reshape(
   pgs: number,
   width: number,
 ): Uint16Array {
-  if (from.pgs === pgs && from.width === width) return slots
-  const rows = new Uint16Array(pgs * width).fill(HOLE)
-  const common = Math.min(width, from.width)
+  if (from.pgs === pgs && from.width >= width) return slots
+  const wide = Math.max(width, from.width)
+  const rows = new Uint16Array(pgs * wide).fill(HOLE)
   for (let pg = 0; pg < pgs; pg++) {
     const first = (pg & (from.pgs - 1)) * from.width
-    rows.set(slots.subarray(first, first + common), pg * width)
+    rows.set(slots.subarray(first, first + from.width), pg * wide)
+  }
+  return rows
+}
+
+/** Rows of `width` again: members beyond it take the free positions. */
+export function narrow(slots: Uint16Array, wide: number, width: number): Uint16Array {
+  if (wide === width) return slots
+  const rows = new Uint16Array((slots.length / wide) * width).fill(HOLE)
+  for (let pg = 0; pg * wide < slots.length; pg++) {
+    const row = slots.subarray(pg * wide, (pg + 1) * wide)
+    const first = pg * width
+    rows.set(row.subarray(0, width), first)
+    for (const disk of row.subarray(width)) {
+      if (disk !== HOLE) rows[rows.indexOf(HOLE, first)] = disk
+    }
   }
   return rows
 }

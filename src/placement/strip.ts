@@ -4,20 +4,21 @@ import { HOLE } from './limits.ts'
 /**
  * Takes out the members that break a rule, or that are too many for the policy. Of those that
  * could go, the one on the disk with most above its target goes: it would have moved anyway.
+ *
+ * Returns how many members the PGs then lack: so many must come, whatever the table.
  */
 export function stripOffenders(board: Board, order: Uint32Array): number {
-  let stripped = 0
+  let vacant = 0
   for (const pg of order) {
     for (let node = board.brokenNode(pg); node >= 0; node = board.brokenNode(pg)) {
       board.take(mostOver(board, pg, node))
-      stripped++
     }
     while (board.members(pg) > board.tree.membersPerPg) {
       board.take(mostOver(board, pg, 0))
-      stripped++
     }
+    vacant += board.tree.membersPerPg - board.members(pg)
   }
-  return stripped
+  return vacant
 }
 
 function mostOver(board: Board, pg: number, node: number): number {

@@ -8,11 +8,8 @@ const GOLDEN: &str = include_str!("../../../../test/golden/placement-hash.json")
 fn field(line: &str, name: &str) -> u64 {
     let key = format!("\"{name}\": ");
     let start = line.find(&key).unwrap_or_else(|| panic!("no {name} in {line}")) + key.len();
-    let digits: String = line[start..]
-        .trim_start_matches('"')
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .collect();
+    let digits: String =
+        line[start..].trim_start_matches('"').chars().take_while(char::is_ascii_digit).collect();
     digits.parse().unwrap_or_else(|_| panic!("{name} is no number in {line}"))
 }
 
