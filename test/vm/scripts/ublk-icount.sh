@@ -18,7 +18,7 @@ variant() {
   label=$1; shift
   serve 1 --size 67108864 "$@" vol
   device=$(device_of vol)
-  dd if=/dev/zero of="$device" bs=1M oflag=direct status=none
+  dd if=/dev/zero of="$device" bs=1M count=64 oflag=direct status=none
   for shape in 4k:1 4k:32 128k:4; do
     size=${shape%%:*}; depth=${shape##*:}
     echo "$label $depth $size $(per_io "$device" randread "$size" "$depth")" \

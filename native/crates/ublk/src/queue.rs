@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use io_uring::types::{Fd, Fixed};
+use io_uring::types::Fd;
 use io_uring::{opcode, squeue};
 
 use crate::device::Device;
@@ -27,7 +27,6 @@ pub struct Queue {
     tags: Box<[Tag]>,
     /// Tags that the kernel has not handed back for good.
     open: u16,
-    fixed: Option<Fixed>,
     buffers: Option<TagBuffers>,
     fenced: bool,
 }
@@ -68,22 +67,7 @@ impl Queue {
             false => Some(TagBuffers::new(depth, info.max_io_bytes)?),
         };
         let tags = vec![Tag::Unused; usize::from(depth)].into_boxed_slice();
-        Ok(Self {
-            device,
-            index,
-            descriptors: None,
-            tags,
-            open: depth,
-            fixed: None,
-            buffers,
-            fenced: false,
-        })
-    }
-
-    /// Entries name the device by this slot of the ring's file table. The table then holds the
-    /// device open: clear the slot when the queue is closed.
-    pub fn use_fixed_file(&mut self, slot: u32) {
-        self.fixed = Some(Fixed(slot));
+        Ok(Self { device, index, descriptors: None, tags, open: depth, buffers, fenced: false })
     }
 
     /// The first entries, one per tag. THE ENTRIES OF ALL QUEUES OF A DEVICE MUST ENTER THE KERNEL
@@ -168,13 +152,10 @@ impl Queue {
     fn entry(&self, op: u32, tag: u16, result: i32) -> squeue::Entry {
         let address = self.buffers.as_ref().map_or(0, |buffers| buffers.address(tag));
         let payload = payload(IoCommand { queue: self.index, tag, result, address });
-        match self.fixed {
-            Some(slot) => opcode::UringCmd16::new(slot, op).cmd(payload).build(),
-            None => {
-                let fd = Fd(self.device.as_raw_fd());
-                opcode::UringCmd16::new(fd, op).cmd(payload).build()
-            }
-        }
+        // Never by the ring's file table: 6.12 frees a slot's file only when all older commands of
+        // the ring are complete, and the fetches of other devices never are: DEL_DEV would hang.
+        let fd = Fd(self.device.as_raw_fd());
+        opcode::UringCmd16::new(fd, op).cmd(payload).build()
     }
 }
 
@@ -188,14 +169,4 @@ fn payload(command: IoCommand) -> [u8; 16] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn payload_is_the_structure() {
-        let command = IoCommand { queue: 0x0102, tag: 0x0304, result: -5, address: 0x0506 };
-        // SAFETY: 16 bytes without padding (checked in uapi).
-        let bytes: [u8; 16] = unsafe { std::mem::transmute(command) };
-        assert_eq!(payload(command), bytes);
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@
 //!   ublk-file list --dir D | features
 //!
 //! Options of serve: --size BYTES, --queues N, --depth N, --block-size N, --read-only, --fence,
-//! --copy user|buffers, --null, --fixed, --die-after add|begin|open|fetch|map.
+//! --copy user|buffers, --null, --die-after add|begin|open|fetch|map.
 
 mod backing;
 mod bring_up;

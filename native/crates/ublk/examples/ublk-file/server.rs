@@ -37,7 +37,6 @@ pub fn serve(devices: Vec<Ready>) -> AnyResult<()> {
         .setup_defer_taskrun()
         .setup_cqsize(2 * RING_ENTRIES)
         .build(RING_ENTRIES)?;
-    ring.submitter().register_files_sparse(devices.len().max(1) as u32)?;
     let mut server = Server { ring, served: Vec::new(), slots: Vec::new() };
     let mut starts = Vec::new();
     for ready in devices {
@@ -68,17 +67,9 @@ impl Server {
     fn bring_up(&mut self, ready: Ready) -> AnyResult<()> {
         let served = self.served.len();
         let device = Arc::new(ready.device);
-        if ready.options.fixed {
-            use std::os::fd::AsRawFd;
-            let fds = [device.as_raw_fd()];
-            self.ring.submitter().register_files_update(served as u32, &fds)?;
-        }
         let first = self.slots.len();
         for index in 0..device.info().queues {
             let mut queue = Queue::new(device.clone(), index)?;
-            if ready.options.fixed {
-                queue.use_fixed_file(served as u32);
-            }
             if ready.record.fenced {
                 queue.fence();
             }
@@ -125,23 +116,13 @@ impl Server {
             Event::Refuse { errno, .. } => Err(errno),
             Event::Draining => return Ok(()),
             Event::Closed => {
-                self.close(index)?;
+                self.slots[index] = None;
                 return Ok(());
             }
             Event::Failed { errno, .. } => return Err(io::Error::from_raw_os_error(errno).into()),
         };
         let entry = slot.queue.commit(tag, answer);
         Ok(push(&mut self.ring, index, tag, entry)?)
-    }
-
-    fn close(&mut self, index: usize) -> AnyResult<()> {
-        let slot = self.slots[index].take().expect("closed once");
-        let served = slot.served;
-        let last = !self.slots.iter().flatten().any(|slot| slot.served == served);
-        if last && self.served[served].options.fixed {
-            self.ring.submitter().register_files_update(served as u32, &[-1])?;
-        }
-        Ok(())
     }
 }
 
