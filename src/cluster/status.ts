@@ -188,7 +188,7 @@ function absentPeers(state: ClusterState, policy: PolicyRecord): string {
   return 'add disks on more peers, or wait for copies to be made: shoal status'
 }
 
-function taskView(task: TaskProgress): TaskView {
+export function taskView(task: TaskProgress): TaskView {
   const { id, kind, state, done, total, unit, message } = task
   return { id, kind, state, done, total, unit, message }
 }

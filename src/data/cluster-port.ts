@@ -37,9 +37,10 @@ export class ClusterPort {
     this.#reading = undefined
   }
 
-  state(): Promise<ClusterState> {
+  /** `ageMsMax`: take one this old, unless an event told of a change since. */
+  state(ageMsMax: number = stateAgeMsMax): Promise<ClusterState> {
     const cached = this.#cached
-    if (cached && this.#clock.monotonicMs() - cached.readAtMs < stateAgeMsMax)
+    if (cached && this.#clock.monotonicMs() - cached.readAtMs < ageMsMax)
       return Promise.resolve(cached.state)
     this.#reading ??= this.#read(this.#generation)
     return this.#reading

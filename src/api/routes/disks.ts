@@ -1,0 +1,68 @@
+import { Type } from 'typebox'
+import { define } from '../route.ts'
+import { ById, Confirmation, Name, Nullable } from './schemas.ts'
+
+const DiskClass = Type.Enum(['nvme', 'ssd', 'hdd'])
+
+const DiskSchema = Type.Object({
+  id: Type.Integer(),
+  peer: Type.String(),
+  path: Type.String(),
+  size: Type.Integer({ description: 'bytes' }),
+  used: Nullable(Type.Integer({ description: 'bytes; null on peers that do not hold the disk' })),
+  class: Type.String(),
+  weight: Type.Integer(),
+  state: Type.String(),
+  stats: Nullable(Type.Record(Type.String(), Type.Number())),
+})
+
+const CandidateSchema = Type.Object({
+  path: Type.String(),
+  size: Type.Integer({ description: 'bytes' }),
+  type: Type.String(),
+  class: DiskClass,
+  model: Type.String(),
+  serial: Type.String(),
+  refusal: Nullable(Type.String({ description: 'why it cannot be added as it is' })),
+})
+
+export const diskRoutes = {
+  'disk.scan': define(
+    {
+      summary: 'List the block devices of this peer',
+      reply: Type.Array(CandidateSchema),
+      isOpen: true,
+    },
+    ({ services }) => services.disks.scan(),
+  ),
+  'disk.list': define({ summary: 'List disks', reply: Type.Array(DiskSchema) }, ({ services }) =>
+    services.disks.list(),
+  ),
+  'disk.show': define(
+    { summary: 'Show a disk', params: ById, reply: DiskSchema },
+    ({ services, params }) => services.disks.show(params.id),
+  ),
+  'disk.add': define(
+    {
+      summary: 'Add a disk of this peer: a whole device, a partition or a file',
+      body: Type.Object({
+        path: Name,
+        size: Nullable(Type.Integer({ minimum: 1, description: 'bytes; of a file to be made' })),
+        class: Nullable(DiskClass),
+        wipe: Type.Boolean(),
+      }),
+      reply: DiskSchema,
+    },
+    ({ services, body }) => services.disks.add(body),
+  ),
+  'disk.remove': define(
+    {
+      summary: 'Take a disk out: its data is made anew elsewhere, then it is forgotten',
+      params: ById,
+      query: Confirmation,
+      reply: DiskSchema,
+    },
+    ({ services, params, query }) =>
+      services.disks.remove(params.id, query.allow_degraded === true),
+  ),
+}

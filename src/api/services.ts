@@ -1,0 +1,40 @@
+// What the routes call. The daemon builds it; tests build it over a data process of their own.
+
+import type { Membership } from '../cluster/membership.ts'
+import type { Peers } from '../cluster/peers.ts'
+import type { Policies } from '../cluster/policies.ts'
+import type { StatusView, TaskView } from '../cluster/status.ts'
+import type { DataMethods } from '../data/protocol.ts'
+import type { EventRecord } from '../data/state.ts'
+import type { Disks } from '../disk/disks.ts'
+import type { Devices } from '../ublk/devices.ts'
+import type { Exports } from '../volume/exports.ts'
+import type { Volumes } from '../volume/volumes.ts'
+
+export interface EventQuery {
+  /** Only events of a greater id. */
+  after: number
+  limit: number
+}
+
+export interface Services {
+  membership: Membership
+  peers: Peers
+  disks: Disks
+  policies: Policies
+  volumes: Volumes
+  devices: Devices
+  exports: Exports
+  status: () => Promise<StatusView>
+  tasks: () => TaskView[]
+  map: () => Promise<object>
+  events: (query: EventQuery) => Promise<EventRecord[]>
+  slow: (limit: number) => Promise<DataMethods['slow.list']['result']>
+  metrics: () => Promise<string>
+  versions: () => { control: string; data: string | null; protocol: number }
+  /** Throws `no_cluster` before this peer is a member. */
+  requireCluster: () => void
+  isReady: () => boolean
+  /** Calls after something changed; the returned function stops it. */
+  onChange: (call: () => void) => () => void
+}

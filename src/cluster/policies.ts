@@ -1,0 +1,140 @@
+// Policies: how volumes are protected, and the table of placement groups that follows from it.
+import { ShoalError } from '../common/errors.ts'
+import { checkName } from '../common/names.ts'
+import type { ClusterPort } from '../data/cluster-port.ts'
+import type { NewPolicyRecord } from '../data/command.ts'
+import type { ClusterState, DiskClass, FailureDomain, PolicyRecord } from '../data/state.ts'
+import { choosePgCount } from '../placement/checked-policy.ts'
+import { algorithmVersion, planTargets, tableChanges } from './table-plan.ts'
+import { type PolicyView, policyView, volumesOf } from './views.ts'
+
+/** 4 MiB of 4 KiB blocks: one extent, the unit of placement. */
+const blocksPerExtent = 1024
+/** Placement is computed anew this often when the cluster changes meanwhile. */
+const planAttemptsMax = 5
+
+export interface NewPolicy {
+  name: string
+  copies: number
+  /** Null: one less than the copies, at least 1. */
+  min_in_sync: number | null
+  failure_domain: FailureDomain
+  class: DiskClass | null
+  pg_count: number | null
+  dry_run: boolean
+}
+
+export class Policies {
+  readonly #cluster: ClusterPort
+
+  constructor(cluster: ClusterPort) {
+    this.#cluster = cluster
+  }
+
+  async list(): Promise<PolicyView[]> {
+    const state = await this.#cluster.state()
+    return state.policies.map(policy => policyView(state, policy))
+  }
+
+  async show(name: string): Promise<PolicyView> {
+    const state = await this.#cluster.state()
+    return policyView(state, findPolicy(state, name))
+  }
+
+  async create(wanted: NewPolicy): Promise<PolicyView> {
+    const name = checkName('policy', wanted.name)
+    const state = await this.#cluster.state()
+    if (state.policies.some(policy => policy.name === name)) {
+      throw new ShoalError('exists', `there is a policy named ${name} already`, {
+        next: `see: shoal policy show ${name}`,
+      })
+    }
+    const record = newRecord(state, name, wanted)
+    // Planned BEFORE it is proposed: a policy that cannot be placed at all is not created.
+    const draft = withDraft(state, record)
+    const changes = tableChanges(findPolicy(draft, name), planTargets(draft).get(draftId)!)
+    if (wanted.dry_run) return policyView(draft, findPolicy(draft, name))
+    await this.#cluster.propose({ type: 'create_policy', policy: record })
+    if (changes.length > 0) await this.#place(name)
+    return this.show(name)
+  }
+
+  async delete(name: string): Promise<void> {
+    const state = await this.#cluster.state()
+    const policy = findPolicy(state, name)
+    const used = volumesOf(state, policy.id)
+    if (used.length > 0) {
+      throw new ShoalError('busy', `policy ${name} is in use by ${used.length} volumes`, {
+        why: used.map(volume => volume.name).join(', '),
+        next: `delete them first: shoal volume delete ${used[0]!.name}`,
+      })
+    }
+    await this.#cluster.propose({ type: 'delete_policy', policy: policy.id })
+  }
+
+  /** The reconciler of the leader may be faster; then there is nothing left to change. */
+  async #place(name: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const state = await this.#cluster.state()
+      const policy = findPolicy(state, name)
+      const changes = tableChanges(policy, planTargets(state).get(policy.id)!)
+      if (changes.length === 0) return
+      try {
+        await this.#cluster.propose({
+          type: 'set_pg_table',
+          policy: policy.id,
+          expected_map_epoch: state.map_epoch,
+          algorithm_version: algorithmVersion,
+          changes,
+        })
+        return
+      } catch (thrown) {
+        const isRace = thrown instanceof ShoalError && thrown.data?.code === 'stale'
+        if (!isRace || attempt >= planAttemptsMax) throw thrown
+      }
+    }
+  }
+}
+
+export function findPolicy(state: ClusterState, name: string): PolicyRecord {
+  const policy = state.policies.find(one => one.name === name)
+  if (policy) return policy
+  throw new ShoalError('not_found', `there is no policy named ${name}`, {
+    next: 'shoal policy list names them all',
+  })
+}
+
+function newRecord(state: ClusterState, name: string, wanted: NewPolicy): NewPolicyRecord {
+  const min_in_sync = wanted.min_in_sync ?? Math.max(1, wanted.copies - 1)
+  if (min_in_sync > wanted.copies) {
+    throw new ShoalError(
+      'bad_request',
+      `${min_in_sync} of ${wanted.copies} copies cannot be in sync`,
+      {
+        next: `choose --min-in-sync between 1 and ${wanted.copies}`,
+      },
+    )
+  }
+  const disks = state.disks.filter(
+    disk => disk.state === 'in' && (wanted.class === null || disk.class === wanted.class),
+  )
+  return {
+    name,
+    redundancy: { replicas: { copies: wanted.copies } },
+    failure_domain: wanted.failure_domain,
+    class: wanted.class,
+    min_in_sync,
+    reads: 'lease',
+    blocks_per_extent: blocksPerExtent,
+    pg_count: wanted.pg_count ?? choosePgCount(Math.max(1, disks.length), wanted.copies),
+    algorithm_version: algorithmVersion,
+  }
+}
+
+/** No policy has the id 0: ids count from 1. */
+const draftId = 0
+
+function withDraft(state: ClusterState, record: NewPolicyRecord): ClusterState {
+  const draft = { ...record, id: draftId, table_epoch: 0, pgs: [] }
+  return { ...state, policies: [...state.policies, draft] }
+}

@@ -1,0 +1,21 @@
+import { readFile } from 'node:fs/promises'
+import { Command, Flags } from '@oclif/core'
+import { native } from '../../native.ts'
+
+export default class DataRun extends Command {
+  static override hidden = true
+  static override summary = 'Run the data process; the daemon starts it'
+  static override flags = {
+    config: Flags.string({ required: true, description: 'file with its settings' }),
+  }
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(DataRun)
+    // Its signals are its own business: Node's handlers must not end it under its feet.
+    process.exitCode = await native().runData(await readFile(flags.config, 'utf8'))
+  }
+
+  protected override catch(error: Error): Promise<never> {
+    return Promise.reject(error)
+  }
+}

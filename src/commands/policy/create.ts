@@ -1,0 +1,50 @@
+import { Args, Flags } from '@oclif/core'
+import { ShoalCommand } from '../../cli/base-command.ts'
+import { policyText } from '../../cli/show.ts'
+
+export default class PolicyCreate extends ShoalCommand {
+  static override summary = 'Create a policy and place its groups on the disks there are'
+  static override examples = [
+    '<%= config.bin %> policy create default --copies 3',
+    '<%= config.bin %> policy create fast --copies 2 --class nvme --domain rack',
+  ]
+  static override args = { name: Args.string({ required: true, description: 'its name' }) }
+  static override flags = {
+    copies: Flags.integer({ description: 'copies of every block', default: 3, min: 1, max: 7 }),
+    'min-in-sync': Flags.integer({
+      description: 'writes wait below so many copies in sync (default: copies - 1, at least 1)',
+      min: 1,
+      max: 7,
+    }),
+    domain: Flags.string({
+      description: 'what may hold only one copy',
+      options: ['disk', 'peer', 'rack', 'zone'],
+      default: 'peer',
+    }),
+    class: Flags.string({
+      description: 'only disks of this class',
+      options: ['nvme', 'ssd', 'hdd'],
+    }),
+    groups: Flags.integer({ description: 'placement groups, a power of two (default: by disks)' }),
+    'dry-run': Flags.boolean({ char: 'n', description: 'show what would be made' }),
+  }
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(PolicyCreate)
+    const policy = await this.client(flags).call('policy.create', {
+      body: {
+        name: args.name,
+        copies: flags.copies,
+        min_in_sync: flags['min-in-sync'] ?? null,
+        failure_domain: flags.domain as 'disk' | 'peer' | 'rack' | 'zone',
+        class: (flags.class ?? null) as 'nvme' | 'ssd' | 'hdd' | null,
+        pg_count: flags.groups ?? null,
+        dry_run: flags['dry-run'],
+      },
+    })
+    this.show(flags.json, policy, () => policyText(policy))
+    if (flags['dry-run']) this.say('dry run: nothing was changed')
+    else if (policy.state === 'empty')
+      this.say(`next: add disks on at least ${policy.copies} peers (shoal disk add DEV)`)
+  }
+}

@@ -1,0 +1,53 @@
+// Binds the API to its unix socket: one daemon per directory, 0660, for the group that may use it.
+import { execFile } from 'node:child_process'
+import { chmod, chown, mkdir, rm } from 'node:fs/promises'
+import { createConnection } from 'node:net'
+import { dirname } from 'node:path'
+import { promisify } from 'node:util'
+import type { FastifyInstance } from 'fastify'
+import { ShoalError } from '../common/errors.ts'
+import { socketPathBytesMax } from '../common/paths.ts'
+
+const run = promisify(execFile)
+const socketMode = 0o660
+
+export async function listen(app: FastifyInstance, path: string, group: string): Promise<void> {
+  if (Buffer.byteLength(path) > socketPathBytesMax) {
+    throw new ShoalError('unsupported', `the socket path ${path} is too long for the kernel`, {
+      next: `choose a directory so that it has at most ${socketPathBytesMax} bytes`,
+    })
+  }
+  if (await answers(path)) {
+    throw new ShoalError('conflict', `another daemon serves ${path} already`, {
+      next: 'stop it first, or choose another directory: --dir',
+    })
+  }
+  await mkdir(dirname(path), { recursive: true })
+  // Left behind by a daemon that was killed.
+  await rm(path, { force: true })
+  await app.listen({ path })
+  await chmod(path, socketMode)
+  const gid = await groupId(group)
+  if (gid !== undefined) await chown(path, process.getuid?.() ?? 0, gid).catch(() => undefined)
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = createConnection(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+async function groupId(name: string): Promise<number | undefined> {
+  try {
+    const { stdout } = await run('getent', ['group', name])
+    const gid = Number(stdout.split(':')[2])
+    return Number.isInteger(gid) ? gid : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,130 @@
+// The control process, composed: started and stopped in order. What safety needs lives in the data
+// process, which outlives this one.
+import { mkdir, rm } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import type { FastifyInstance } from 'fastify'
+import { createServer } from '../api/server.ts'
+import type { Services } from '../api/services.ts'
+import type { Clock } from '../common/clock.ts'
+import type { Config } from '../common/config.ts'
+import type { Log } from '../common/log.ts'
+import type { PeerPaths } from '../common/paths.ts'
+import { writePidFile } from '../common/process-identity.ts'
+import type { Random } from '../common/random.ts'
+import { programVersion } from '../common/version.ts'
+import { ClusterPort } from '../data/cluster-port.ts'
+import type { DataEvent } from '../data/protocol.ts'
+import { listen } from './api-listener.ts'
+import { dataConfig, writeDataConfig } from './data-config.ts'
+import { DataLink, type DataRunner } from './data-link.ts'
+import type { Gossip } from './gossip-port.ts'
+import { LocalUpkeep } from './local-upkeep.ts'
+import { PeerState } from './peer-state.ts'
+import { ReconcileLoop } from './reconcile/loop.ts'
+import { tableLimits } from './reconcile/tables.ts'
+import { selfOf } from './self.ts'
+import { buildServices } from './services.ts'
+
+export interface ControlInit {
+  config: Config
+  paths: PeerPaths
+  clock: Clock
+  random: Random
+  log: Log
+  process: DataRunner
+  gossip: Gossip
+}
+
+/** Of the 5 s that a stop may take, this much is the data process' own. */
+const dataStopMs = 4_500
+
+export class Control {
+  readonly peer: PeerState
+  readonly #init: ControlInit
+  readonly #apiSocket: string
+  #link: DataLink | undefined
+  #app: FastifyInstance | undefined
+  #loop: ReconcileLoop | undefined
+
+  constructor(init: ControlInit) {
+    this.#init = init
+    this.#apiSocket = init.config['api.socket'] ?? init.paths.apiSocket
+    this.peer = new PeerState(init.clock)
+  }
+
+  async start(): Promise<void> {
+    const { config, paths, clock, random, log, gossip } = this.#init
+    await makeDirectories(paths)
+    const configPath = await writeDataConfig(
+      paths,
+      dataConfig(config, paths, availableParallelism()),
+    )
+    const link = new DataLink({
+      socketPath: paths.dataSocket,
+      configPath,
+      process: this.#init.process,
+      clock,
+      log,
+      onConnect: hello => {
+        cluster.invalidate()
+        this.peer.connected(hello)
+      },
+      onDisconnect: () => this.peer.disconnected(),
+      onEvent: event => this.#onEvent(cluster, event),
+    })
+    const cluster = new ClusterPort(link, { clock, random })
+    const self = selfOf(config)
+    const services = buildServices({ cluster, config, paths, self, peer: this.peer })
+    this.#link = link
+    this.#loop = this.#makeLoop(cluster, services)
+    // FIRST the socket: a second daemon of this directory ends here and touches nothing.
+    this.#app = await createServer(services, programVersion(), log)
+    await listen(this.#app, this.#apiSocket, config['api.group'])
+    writePidFile(paths.controlPid, process.pid)
+    gossip.onDigest(digest => this.peer.digested(digest))
+    gossip.onMapEpoch(() => cluster.invalidate())
+    await gossip.start()
+    link.start()
+    this.peer.onChange(() => this.#loop?.wake())
+  }
+
+  /** Orderly: no new requests, then the data process finishes what is in flight and ends. */
+  async stop(): Promise<void> {
+    this.#loop?.stop()
+    await this.#app?.close()
+    await this.#init.gossip.stop()
+    await this.#link?.stop(dataStopMs)
+    await rm(this.#init.paths.controlPid, { force: true })
+    await rm(this.#init.paths.dataPid, { force: true })
+  }
+
+  #makeLoop(cluster: ClusterPort, services: Services): ReconcileLoop {
+    const { config, clock, log } = this.#init
+    const upkeep = new LocalUpkeep(cluster, services.devices, this.peer, log)
+    return new ReconcileLoop(cluster, {
+      clock,
+      log,
+      limits: { ...tableLimits, joinsMax: config['reconcile.joins_max'] },
+      intervalMs: config['reconcile.interval'],
+      local: () => upkeep.run(),
+    })
+  }
+
+  #onEvent(cluster: ClusterPort, event: DataEvent): void {
+    if (event.event === 'task') this.peer.tasks.update(event.data)
+    else if (event.event === 'event') this.#init.log.info(event.data, event.data.message)
+    else {
+      cluster.invalidate()
+      this.peer.changed()
+    }
+  }
+}
+
+async function makeDirectories(paths: PeerPaths): Promise<void> {
+  // The identity and the logs of the cluster lie below: nobody else reads them.
+  await mkdir(paths.dir, { recursive: true, mode: 0o711 })
+  await mkdir(paths.run, { recursive: true, mode: 0o755 })
+  for (const dir of [paths.nbdDir, paths.deviceDir, paths.logDir])
+    await mkdir(dir, { recursive: true, mode: 0o755 })
+  await mkdir(paths.meta, { recursive: true, mode: 0o700 })
+}

@@ -1,0 +1,65 @@
+// `shoal daemon run`: settings, signals, the service manager.
+import { systemClock } from '../common/clock.ts'
+import { type ConfigOverrides, loadConfig } from '../common/config.ts'
+import { createLog } from '../common/log.ts'
+import { peerPaths } from '../common/paths.ts'
+import { systemRandom } from '../common/random.ts'
+import { native } from '../native.ts'
+import { Control } from './control.ts'
+import { DataProcess } from './data-process.ts'
+import { noGossip } from './gossip-port.ts'
+
+export interface DaemonOptions {
+  dir: string
+  configPath: string | null
+  overrides: ConfigOverrides
+}
+
+export async function runDaemon(options: DaemonOptions): Promise<void> {
+  const paths = peerPaths(options.dir)
+  const config = loadConfig({
+    file: options.configPath ?? paths.config,
+    env: process.env,
+    flags: options.overrides,
+  })
+  const log = createLog(config['log.level'])
+  const control = new Control({
+    config,
+    paths,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    process: new DataProcess(paths),
+    gossip: noGossip,
+  })
+  const ended = untilSignal()
+  const forget = control.peer.onChange(() => {
+    if (!control.peer.isConnected) return
+    forget()
+    notify('READY=1')
+    log.info({ dir: paths.dir }, 'ready')
+  })
+  await control.start()
+  const signal = await ended
+  log.info({ signal }, 'stopping')
+  notify('STOPPING=1')
+  await control.stop()
+}
+
+function untilSignal(): Promise<NodeJS.Signals> {
+  return new Promise(resolve => {
+    // Signals alone do not keep the process alive.
+    const keepAlive = setInterval(() => undefined, 2 ** 30)
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        clearInterval(keepAlive)
+        resolve(signal)
+      })
+    }
+  })
+}
+
+function notify(state: string): void {
+  const socket = process.env.NOTIFY_SOCKET
+  if (socket) native().notify(socket, state)
+}

@@ -1,0 +1,69 @@
+// What control knows of its own peer right now, and who wants to hear of changes.
+import type { Clock } from '../common/clock.ts'
+import type { Hello } from '../data/protocol.ts'
+import type { Digest } from './gossip-port.ts'
+import { TaskBoard } from './task-board.ts'
+
+export class PeerState {
+  readonly tasks: TaskBoard
+  readonly #listeners = new Set<() => void>()
+  readonly #digests = new Map<number, Digest>()
+  #hello: Hello | undefined
+  #peerId: number | null = null
+  #isConnected = false
+
+  constructor(clock: Clock) {
+    this.tasks = new TaskBoard(clock)
+  }
+
+  /** Null before this peer is a member of a cluster. */
+  get peerId(): number | null {
+    return this.#peerId
+  }
+
+  get dataVersion(): string | null {
+    return this.#hello?.version ?? null
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected
+  }
+
+  connected(hello: Hello): void {
+    this.#hello = hello
+    this.#peerId = hello.peer_id
+    this.#isConnected = true
+    this.tasks.clear()
+    this.changed()
+  }
+
+  disconnected(): void {
+    this.#isConnected = false
+    this.changed()
+  }
+
+  joined(peerId: number): void {
+    this.#peerId = peerId
+    this.changed()
+  }
+
+  digested(digest: Digest): void {
+    const known = this.#digests.get(digest.peer)
+    if (!known || known.sent_at_ms <= digest.sent_at_ms) this.#digests.set(digest.peer, digest)
+  }
+
+  /** Used bytes by disk, as the other peers told by gossip. */
+  *digestedUse(): Iterable<[number, number]> {
+    for (const digest of this.#digests.values())
+      for (const disk of digest.disks) yield [disk.id, disk.used_bytes]
+  }
+
+  onChange(call: () => void): () => void {
+    this.#listeners.add(call)
+    return () => this.#listeners.delete(call)
+  }
+
+  changed(): void {
+    for (const call of this.#listeners) call()
+  }
+}

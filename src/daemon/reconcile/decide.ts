@@ -1,0 +1,45 @@
+// What the leader's control plane proposes next: a pure function of what it knows. It may be late or ask
+// twice; every command is a compare-and-set, so that a wrong guess changes nothing.
+import type { Command } from '../../data/command.ts'
+import type { ClusterState } from '../../data/state.ts'
+import { type JoinLimits, planJoins } from './joins.ts'
+import { planEvictions, planRemovals } from './removals.ts'
+import { planStanding, type SessionView } from './standing.ts'
+import { planTableChanges, type TableLimits } from './tables.ts'
+
+export interface Knowledge {
+  state: ClusterState
+  sessions: readonly SessionView[]
+}
+
+export type Limits = JoinLimits & TableLimits
+
+export function decide(knowledge: Knowledge, limits: Limits): Command[] {
+  const { state, sessions } = knowledge
+  if (!state.is_leader) return []
+  const present = presentDisks(state, sessions)
+  const standing = planStanding(state, sessions)
+  // A change of standing changes the topology: what follows from it is planned at the next look.
+  if (standing.length > 0) return standing
+  const tables = planTableChanges(state, limits)
+  if (tables.length > 0) return tables
+  return [
+    ...planEvictions(state, present),
+    ...planJoins(state, present, limits),
+    ...planRemovals(state),
+  ]
+}
+
+/** Disks of peers that are there, as far as the leader knows. */
+export function presentDisks(
+  state: ClusterState,
+  sessions: readonly SessionView[],
+): ReadonlySet<number> {
+  const absent = new Set(sessions.filter(session => !session.isLive).map(session => session.peer))
+  for (const peer of state.peers) if (peer.state === 'down') absent.add(peer.id)
+  return new Set(
+    state.disks
+      .filter(disk => disk.state !== 'down' && !absent.has(disk.peer))
+      .map(disk => disk.id),
+  )
+}

@@ -1,0 +1,105 @@
+// The edge of the reconciler: reads, asks `decide`, proposes. Runs on a change and, while this peer
+// leads, at an interval, because a lapsed session is no event.
+import type { Clock } from '../../common/clock.ts'
+import { ShoalError } from '../../common/errors.ts'
+import type { Log } from '../../common/log.ts'
+import type { ClusterPort } from '../../data/cluster-port.ts'
+import type { DataStatus } from '../../data/protocol.ts'
+import { decide, type Limits } from './decide.ts'
+import type { SessionView } from './standing.ts'
+
+/** A peer that does not lead looks this much more seldom. */
+const followerFactor = 10
+/** Who leads can change without an event; everything else is told. */
+const stateAgeMsMax = 10_000
+
+export interface ReconcileInit {
+  clock: Clock
+  log: Log
+  limits: Limits
+  intervalMs: number
+  /** What this peer puts right about itself after a change: links, disks that were removed. */
+  local: () => Promise<void>
+}
+
+export class ReconcileLoop {
+  readonly #cluster: ClusterPort
+  readonly #init: ReconcileInit
+  #isRunning = false
+  #isStopped = false
+  #lastMs = Number.NEGATIVE_INFINITY
+  #cancel: () => void = () => undefined
+  /** What was looked at last, when nothing followed from it: the same again is not planned anew. */
+  #settled = ''
+  #isChanged = true
+
+  constructor(cluster: ClusterPort, init: ReconcileInit) {
+    this.#cluster = cluster
+    this.#init = init
+  }
+
+  /** Something changed: look as soon as the interval allows. */
+  wake(): void {
+    this.#isChanged = true
+    const sinceMs = this.#init.clock.monotonicMs() - this.#lastMs
+    this.#schedule(Math.max(0, this.#init.intervalMs - sinceMs))
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#cancel()
+  }
+
+  #schedule(ms: number): void {
+    this.#cancel()
+    if (this.#isStopped) return
+    this.#cancel = this.#init.clock.after(ms, () => void this.#look())
+  }
+
+  async #look(): Promise<void> {
+    if (this.#isRunning) return
+    this.#isRunning = true
+    this.#lastMs = this.#init.clock.monotonicMs()
+    let isLeader = false
+    try {
+      const isChanged = this.#isChanged
+      this.#isChanged = false
+      isLeader = await this.#reconcile()
+      if (isChanged) await this.#init.local()
+    } catch (thrown) {
+      // Expected while there is no leader or no data process; the next look tries again.
+      this.#isChanged = true
+      this.#init.log.debug({ err: thrown }, 'could not reconcile')
+    } finally {
+      this.#isRunning = false
+      this.#schedule(this.#init.intervalMs * (isLeader || this.#isChanged ? 1 : followerFactor))
+    }
+  }
+
+  async #reconcile(): Promise<boolean> {
+    const state = await this.#cluster.state(stateAgeMsMax)
+    if (!state.is_leader) return false
+    const sessions = sessionsOf(await this.#cluster.data.request('status.get', {}))
+    const seen = `${state.index} ${sessions.map(one => `${one.peer}:${one.isLive}`).join(' ')}`
+    if (seen === this.#settled) return true
+    const commands = decide({ state, sessions }, this.#init.limits)
+    this.#settled = commands.length === 0 ? seen : ''
+    for (const command of commands) {
+      try {
+        await this.#cluster.propose(command)
+        this.#init.log.info({ command: command.type }, 'proposed')
+      } catch (thrown) {
+        if (!(thrown instanceof ShoalError)) throw thrown
+        this.#init.log.info({ command: command.type, why: thrown.message }, 'was not accepted')
+      }
+    }
+    return true
+  }
+}
+
+function sessionsOf(status: DataStatus): SessionView[] {
+  return (status.sessions ?? []).map(session => ({
+    peer: session.peer,
+    isLive: session.state === 'live',
+  }))
+}

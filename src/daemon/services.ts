@@ -1,0 +1,69 @@
+// Builds what the API calls, over the link to the data process.
+import type { Services } from '../api/services.ts'
+import { Membership, noCluster, type Self } from '../cluster/membership.ts'
+import { Peers } from '../cluster/peers.ts'
+import { Policies } from '../cluster/policies.ts'
+import { clusterStatus, taskView } from '../cluster/status.ts'
+import type { Config } from '../common/config.ts'
+import type { PeerPaths } from '../common/paths.ts'
+import { programVersion } from '../common/version.ts'
+import type { ClusterPort } from '../data/cluster-port.ts'
+import { protocolMax } from '../data/protocol.ts'
+import { Disks } from '../disk/disks.ts'
+import { whatRemovalLoses } from '../disk/removal.ts'
+import { Devices } from '../ublk/devices.ts'
+import { DeviceLinks } from '../ublk/links.ts'
+import { Exports } from '../volume/exports.ts'
+import { Volumes } from '../volume/volumes.ts'
+import { controlMetrics } from './metrics.ts'
+import type { PeerState } from './peer-state.ts'
+import { topologyMap } from './topology-map.ts'
+
+export interface ServicesInit {
+  cluster: ClusterPort
+  config: Config
+  paths: PeerPaths
+  self: Self
+  peer: PeerState
+}
+
+export function buildServices(init: ServicesInit): Services {
+  const { cluster, config, paths, self, peer } = init
+  const selfId = () => peer.peerId
+  const devices = new Devices(cluster, new DeviceLinks(config['device.link_dir']), selfId)
+  const version = programVersion()
+  const status = () => readStatus(cluster, peer)
+  return {
+    membership: new Membership(cluster, self, id => peer.joined(id)),
+    peers: new Peers(cluster, whatRemovalLoses),
+    disks: new Disks(cluster),
+    policies: new Policies(cluster),
+    volumes: new Volumes(cluster),
+    devices,
+    exports: new Exports(cluster, { socketDir: paths.nbdDir, selfId }),
+    status,
+    tasks: () => peer.tasks.list().map(taskView),
+    map: async () => topologyMap(await cluster.state()),
+    events: async ({ after, limit }) =>
+      (await cluster.state()).events.filter(event => event.id > after).slice(-limit),
+    slow: limit => cluster.data.request('slow.list', { limit }),
+    metrics: () => controlMetrics(cluster, peer, version, status),
+    versions: () => ({ control: version, data: peer.dataVersion, protocol: protocolMax }),
+    requireCluster: () => {
+      if (peer.isConnected && peer.peerId === null) throw noCluster()
+    },
+    isReady: () => peer.isConnected,
+    onChange: call => peer.onChange(call),
+  }
+}
+
+async function readStatus(cluster: ClusterPort, peer: PeerState) {
+  const [state, data, disks] = await Promise.all([
+    cluster.state(),
+    cluster.data.request('status.get', {}),
+    cluster.data.request('disk.list', {}),
+  ])
+  const usedBytes = new Map(peer.digestedUse())
+  for (const disk of disks) usedBytes.set(disk.disk_id, disk.stats.used_bytes ?? 0)
+  return clusterStatus({ state, data, usedBytes, tasks: peer.tasks.list() })
+}
