@@ -12,6 +12,7 @@
 
 pub mod codec;
 pub mod hex;
+pub mod log_store;
 pub mod map;
 pub mod state;
 
