@@ -6,6 +6,7 @@ mod cursor;
 pub mod frame;
 pub mod hello;
 pub mod identity;
+pub mod link;
 pub mod service;
 pub mod session;
 #[cfg(test)]

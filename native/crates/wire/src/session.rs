@@ -20,7 +20,7 @@ use incoming::Incoming;
 pub use send_buf::SendBuf;
 use tls::{Tls, Writer};
 
-use crate::frame::{FrameError, Outgoing};
+use crate::frame::Outgoing;
 use crate::identity::{PublicKey, certificate};
 use crate::trust::{ALPN_JOIN, ALPN_PEER, Dial, MemberKeys, PeerClass};
 
@@ -50,11 +50,22 @@ pub enum SessionError {
     Stranger(PublicKey),
     /// The other side does not say that it speaks our protocol.
     Protocol,
-    /// The bytes inside are no frames.
-    Frame(FrameError),
+    /// The plaintext was refused by whoever got it, who knows why.
+    Refused,
     /// Frames were to be sent before the handshake ended, or after the close.
     NotOpen,
 }
+
+/// The other side, as of the end of the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub key: PublicKey,
+    pub class: PeerClass,
+}
+
+/// A sink's word that plaintext must not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused;
 
 pub struct TlsSession {
     tls: Tls,
@@ -66,7 +77,7 @@ pub struct TlsSession {
     incoming: Incoming,
     handshake_bytes: usize,
     status: Status,
-    peer: Option<(PublicKey, PeerClass)>,
+    peer: Option<Peer>,
     /// Small parts are gathered here, so that a frame does not cost a record for each of them.
     staging: Vec<u8>,
 }
@@ -86,14 +97,17 @@ impl TlsSession {
         self.status
     }
 
-    /// The other side's key and what it was when the handshake ended.
-    pub fn peer(&self) -> Option<(PublicKey, PeerClass)> {
+    pub fn peer(&self) -> Option<Peer> {
         self.peer
+    }
+
+    pub fn deadline_ns(&self) -> u64 {
+        self.deadline_ns
     }
 
     /// Whether the set of members has changed against the other side since the handshake.
     pub fn is_revoked(&self) -> bool {
-        self.peer.is_some_and(|(key, class)| {
+        self.peer.is_some_and(|Peer { key, class }| {
             matches!(class, PeerClass::Member(_)) && self.keys.class_of(key) != class
         })
     }
@@ -127,13 +141,13 @@ impl TlsSession {
         count
     }
 
-    /// Works off what was received: `sink` gets the plaintext, `out` what is to be sent for the
+    /// Works off what was received: `sink` gets the plaintext and whose it is, `out` what is to be sent for the
     /// handshake. Also starts a dialled session. After an error, what is in `out` is still to be
     /// sent: it tells the other side.
     pub fn advance(
         &mut self,
         out: &mut SendBuf,
-        mut sink: impl FnMut(&[u8]) -> Result<(), FrameError>,
+        mut sink: impl FnMut(&Peer, &[u8]) -> Result<(), Refused>,
     ) -> Result<Status, SessionError> {
         if self.status == Status::Closed {
             return Ok(Status::Closed);
@@ -178,7 +192,7 @@ impl TlsSession {
     fn run(
         &mut self,
         out: &mut SendBuf,
-        sink: &mut impl FnMut(&[u8]) -> Result<(), FrameError>,
+        sink: &mut impl FnMut(&Peer, &[u8]) -> Result<(), Refused>,
     ) -> Result<(), SessionError> {
         loop {
             if self.status == Status::Handshaking {
@@ -190,11 +204,12 @@ impl TlsSession {
                     self.finish_handshake()?;
                 }
             }
-            let checked = self.status != Status::Handshaking;
+            // Set by `finish_handshake` alone.
+            let peer = self.peer.as_ref();
             let bytes = self.incoming.filled_mut();
             let (discard, step) = match &mut self.tls {
-                Tls::Client(tls) => handle(tls.process_tls_records(bytes), checked, out, sink),
-                Tls::Server(tls) => handle(tls.process_tls_records(bytes), checked, out, sink),
+                Tls::Client(tls) => handle(tls.process_tls_records(bytes), peer, out, sink),
+                Tls::Server(tls) => handle(tls.process_tls_records(bytes), peer, out, sink),
             };
             self.incoming.discard(discard);
             match step? {
@@ -233,7 +248,7 @@ impl TlsSession {
         if !welcome || (self.dial.is_none() && joins && !self.keys.joins_open()) {
             return Err(SessionError::Stranger(key));
         }
-        self.peer = Some((key, class));
+        self.peer = Some(Peer { key, class });
         self.status = Status::Open;
         Ok(())
     }
@@ -276,25 +291,27 @@ fn flush(
 /// Acts on one state of the TLS library; returns how many received bytes are used up.
 fn handle<D>(
     status: UnbufferedStatus<'_, '_, D>,
-    checked: bool,
+    peer: Option<&Peer>,
     out: &mut SendBuf,
-    sink: &mut impl FnMut(&[u8]) -> Result<(), FrameError>,
+    sink: &mut impl FnMut(&Peer, &[u8]) -> Result<(), Refused>,
 ) -> (usize, Result<Step, SessionError>) {
     let UnbufferedStatus { mut discard, state } = status;
     let step = match state {
         Err(error) => Err(SessionError::Tls(error)),
-        Ok(ConnectionState::ReadTraffic(_)) if !checked => Ok(Step::CheckPeer),
-        Ok(ConnectionState::ReadTraffic(mut traffic)) => loop {
-            match traffic.next_record() {
-                None => break Ok(Step::Again),
-                Some(Err(error)) => break Err(SessionError::Tls(error)),
-                Some(Ok(record)) => {
-                    discard += record.discard;
-                    if let Err(error) = sink(record.payload) {
-                        break Err(SessionError::Frame(error));
+        Ok(ConnectionState::ReadTraffic(mut traffic)) => match peer {
+            None => Ok(Step::CheckPeer),
+            Some(peer) => loop {
+                match traffic.next_record() {
+                    None => break Ok(Step::Again),
+                    Some(Err(error)) => break Err(SessionError::Tls(error)),
+                    Some(Ok(record)) => {
+                        discard += record.discard;
+                        if sink(peer, record.payload).is_err() {
+                            break Err(SessionError::Refused);
+                        }
                     }
                 }
-            }
+            },
         },
         Ok(ConnectionState::EncodeTlsData(mut data)) => {
             out.encode(&mut data).map(|()| Step::Again).map_err(SessionError::Tls)
@@ -327,7 +344,7 @@ impl fmt::Display for SessionError {
             Self::HandshakeTooLong { max } => write!(f, "a handshake of more than {max} bytes"),
             Self::Stranger(key) => write!(f, "{key} is not a member"),
             Self::Protocol => write!(f, "the other side does not speak Shoal's protocol"),
-            Self::Frame(error) => error.fmt(f),
+            Self::Refused => write!(f, "what the session carried was refused"),
             Self::NotOpen => write!(f, "the session is not open"),
         }
     }

@@ -28,7 +28,7 @@ impl End {
 
     fn advance(&mut self) {
         let plain = &mut self.plain;
-        let sink = |bytes: &[u8]| {
+        let sink = |_: &Peer, bytes: &[u8]| {
             plain.extend_from_slice(bytes);
             Ok(())
         };
@@ -73,20 +73,20 @@ fn pump(dialler: &mut End, acceptor: &mut End, mut cut: impl FnMut() -> usize) {
     }
 }
 
-struct Peer {
+struct Member {
     id: PeerId,
     key: SecretKey,
 }
 
-fn peer(id: u64) -> Peer {
-    Peer { id: PeerId(id), key: SecretKey::from_seed(&[id as u8; 32]) }
+fn peer(id: u64) -> Member {
+    Member { id: PeerId(id), key: SecretKey::from_seed(&[id as u8; 32]) }
 }
 
-fn members(peers: &[&Peer]) -> Arc<MemberKeys> {
+fn members(peers: &[&Member]) -> Arc<MemberKeys> {
     MemberKeys::new(peers.iter().map(|peer| (peer.key.public(), peer.id)))
 }
 
-fn endpoint(peer: &Peer, keys: &Arc<MemberKeys>) -> Endpoint {
+fn endpoint(peer: &Member, keys: &Arc<MemberKeys>) -> Endpoint {
     Endpoint::new(&peer.key, keys.clone(), SessionLimits::default())
 }
 
@@ -109,8 +109,9 @@ fn open_pair() -> (End, End) {
 fn members_know_each_other_after_the_handshake() {
     let (dialler, acceptor) = open_pair();
     let (one, two) = (peer(1), peer(2));
-    assert_eq!(dialler.session.peer(), Some((two.key.public(), PeerClass::Member(two.id))));
-    assert_eq!(acceptor.session.peer(), Some((one.key.public(), PeerClass::Member(one.id))));
+    let other = |end: &End| end.session.peer().map(|peer| (peer.key, peer.class));
+    assert_eq!(other(&dialler), Some((two.key.public(), PeerClass::Member(two.id))));
+    assert_eq!(other(&acceptor), Some((one.key.public(), PeerClass::Member(one.id))));
     assert!(acceptor.session.handshake_bytes < 4096, "{}", acceptor.session.handshake_bytes);
     assert!(!acceptor.session.is_revoked() && !acceptor.session.is_late(u64::MAX));
 }
@@ -144,7 +145,7 @@ fn the_dialler_refuses_any_key_but_the_one_it_dialled() {
 }
 
 /// Dials peer 2 with `key`, sends a frame as early as the library lets it, and hands back both.
-fn dial_and_send(key: &Peer, dial: Dial, keys: &Arc<MemberKeys>) -> (End, End) {
+fn dial_and_send(key: &Member, dial: Dial, keys: &Arc<MemberKeys>) -> (End, End) {
     let own = members(&[&peer(1), &peer(2), key]);
     let mut dialler = End::new(endpoint(key, &own).dial(dial, 0));
     let mut acceptor = End::new(endpoint(&peer(2), keys).accept(0));
@@ -182,9 +183,12 @@ fn with_a_token_open_a_stranger_gets_in_to_join_and_for_nothing_else() {
 
     let (dialler, acceptor) = dial_and_send(&peer(66), Dial::Join, &keys);
     assert_eq!(acceptor.error, None);
-    assert_eq!(acceptor.session.peer(), Some((stranger, PeerClass::Stranger(stranger))));
+    assert_eq!(
+        acceptor.session.peer(),
+        Some(Peer { key: stranger, class: PeerClass::Stranger(stranger) })
+    );
     let two = peer(2).key.public();
-    assert_eq!(dialler.session.peer(), Some((two, PeerClass::Stranger(two))));
+    assert_eq!(dialler.session.peer(), Some(Peer { key: two, class: PeerClass::Stranger(two) }));
     assert!(!acceptor.plain.is_empty());
 }
 

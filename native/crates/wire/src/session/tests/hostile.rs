@@ -48,7 +48,7 @@ fn a_mutated_handshake_never_opens_with_a_wrong_peer() {
             acceptor.receive(&forth, || usize::MAX);
             dialler.receive(&back, || usize::MAX);
         }
-        let one = (peer(1).key.public(), PeerClass::Member(peer(1).id));
+        let one = Peer { key: peer(1).key.public(), class: PeerClass::Member(peer(1).id) };
         assert!(acceptor.session.peer().is_none_or(|peer| peer == one));
         assert!(acceptor.plain.is_empty() && dialler.plain.is_empty());
     }
