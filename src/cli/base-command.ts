@@ -38,13 +38,8 @@ export interface ConfirmValues {
   confirm?: string | undefined
 }
 
-export abstract class ShoalCommand extends Command {
-  static override baseFlags = { json: jsonFlag, server: serverFlag }
-
-  protected client(flags: { server?: string | undefined }): ApiClient {
-    return new ApiClient(serverSocket(flags.server))
-  }
-
+/** Prints to stdout what programs may read, to stderr what is meant for people. */
+export abstract class PrintingCommand extends Command {
   /** Errors go up to main, which shows them and sets the exit code. */
   protected override catch(error: Error): Promise<never> {
     return Promise.reject(error)
@@ -53,6 +48,19 @@ export abstract class ShoalCommand extends Command {
   protected show(isJson: boolean, value: unknown, text: () => string): void {
     const shown = isJson ? renderJson(value) : text()
     if (shown !== '') process.stdout.write(`${shown}\n`)
+  }
+
+  protected say(text: string): void {
+    process.stderr.write(`${text}\n`)
+  }
+}
+
+/** A command that asks a daemon. */
+export abstract class ShoalCommand extends PrintingCommand {
+  static override baseFlags = { json: jsonFlag, server: serverFlag }
+
+  protected client(flags: { server?: string | undefined }): ApiClient {
+    return new ApiClient(serverSocket(flags.server))
   }
 
   protected listOptions(flags: {
@@ -66,11 +74,6 @@ export abstract class ShoalCommand extends Command {
       hasHeader: !flags['no-headers'],
       isExact: flags.parsable,
     }
-  }
-
-  /** For people, beside the result. */
-  protected say(text: string): void {
-    process.stderr.write(`${text}\n`)
   }
 
   protected confirmDestroying(what: string, name: string, flags: ConfirmValues): Promise<void> {

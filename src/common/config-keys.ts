@@ -35,19 +35,19 @@ export const configKeys = {
     doc: 'Group that may use the API socket, besides its owner. Ignored when there is no such group.',
   },
   'net.listen': {
-    kind: 'texts',
-    default: ['0.0.0.0:7440'],
-    doc: 'Addresses on which other peers reach the data process, as HOST:PORT.',
+    kind: 'text',
+    default: '0.0.0.0:7440',
+    doc: 'Address on which other peers reach the data process, as HOST:PORT.',
   },
   'net.advertise': {
     kind: 'texts',
     default: [],
-    doc: "Addresses told to other peers. Default: those of `net.listen`, or the host's own.",
+    doc: "Addresses told to other peers. Default: `net.listen`, or the host's own.",
   },
   'gossip.listen': {
-    kind: 'texts',
-    default: ['0.0.0.0:7441'],
-    doc: 'Addresses on which other peers gossip, as HOST:PORT.',
+    kind: 'text',
+    default: '0.0.0.0:7441',
+    doc: 'Address on which other peers gossip, as HOST:PORT.',
   },
   'gossip.enabled': {
     kind: 'flag',
@@ -67,6 +67,13 @@ export const configKeys = {
     min: '64MiB',
     max: '1TiB',
     doc: 'Memory for the index, checksums and dirty blocks of all disks of this peer together.',
+  },
+  'data.lease': {
+    kind: 'duration',
+    default: '2s',
+    min: '500ms',
+    max: '60s',
+    doc: 'Length of the lease by which a peer serves. A longer one delays who takes over from it.',
   },
   'device.link_dir': {
     kind: 'text',

@@ -13,12 +13,11 @@ export interface PeerPaths {
   dataSocket: string
   controlPid: string
   dataPid: string
-  nbdDir: string
+  /** Where NBD clients connect; the name of the export tells the volume. */
+  nbdSocket: string
   deviceDir: string
   /** Ed25519 key, 0600. */
   identity: string
-  /** Raft log and cluster state, of the data process. */
-  meta: string
   logDir: string
   controlLog: string
   dataLog: string
@@ -36,10 +35,9 @@ export function peerPaths(dir: string): PeerPaths {
     dataSocket: join(run, 'data.sock'),
     controlPid: join(run, 'control.pid'),
     dataPid: join(run, 'data.pid'),
-    nbdDir: join(run, 'nbd'),
+    nbdSocket: join(run, 'nbd.sock'),
     deviceDir: join(run, 'devices'),
     identity: join(dir, 'identity.key'),
-    meta: join(dir, 'meta'),
     logDir,
     controlLog: join(logDir, 'control.log'),
     dataLog: join(logDir, 'data.log'),

@@ -124,7 +124,6 @@ async function makeDirectories(paths: PeerPaths): Promise<void> {
   // The identity and the logs of the cluster lie below: nobody else reads them.
   await mkdir(paths.dir, { recursive: true, mode: 0o711 })
   await mkdir(paths.run, { recursive: true, mode: 0o755 })
-  for (const dir of [paths.nbdDir, paths.deviceDir, paths.logDir])
+  for (const dir of [paths.deviceDir, paths.logDir])
     await mkdir(dir, { recursive: true, mode: 0o755 })
-  await mkdir(paths.meta, { recursive: true, mode: 0o700 })
 }

@@ -6,32 +6,29 @@ import type { Config } from '../common/config.ts'
 import type { PeerPaths } from '../common/paths.ts'
 
 export interface DataConfig {
-  format: 1
   dir: string
   control_socket: string
-  identity_path: string
-  meta_dir: string
-  device_dir: string
-  listen: readonly string[]
+  nbd_socket: string
+  nbd_socket_mode: number
+  listen: string
   io_threads: number
-  memory_bytes: number
-  log_level: string
+  memory_budget_bytes: number
+  lease_ms: number
 }
 
 const ioThreadsMax = 4
+const nbdSocketMode = 0o660
 
 export function dataConfig(config: Config, paths: PeerPaths, cores: number): DataConfig {
   return {
-    format: 1,
     dir: paths.dir,
     control_socket: paths.dataSocket,
-    identity_path: paths.identity,
-    meta_dir: paths.meta,
-    device_dir: paths.deviceDir,
+    nbd_socket: paths.nbdSocket,
+    nbd_socket_mode: nbdSocketMode,
     listen: config['net.listen'],
     io_threads: config['data.io_threads'] || Math.min(cores, ioThreadsMax),
-    memory_bytes: config['data.memory'],
-    log_level: config['log.level'],
+    memory_budget_bytes: config['data.memory'],
+    lease_ms: config['data.lease'],
   }
 }
 

@@ -25,8 +25,8 @@ export function peerNameOf(configured: string | null, host: string): string {
 
 function addressesOf(config: Config): Address[] {
   const advertised = config['net.advertise']
-  const data = advertised.length > 0 ? advertised : config['net.listen'].flatMap(reachable)
-  const gossip = config['gossip.enabled'] ? config['gossip.listen'].flatMap(reachable) : []
+  const data = advertised.length > 0 ? advertised : reachable(config['net.listen'])
+  const gossip = config['gossip.enabled'] ? reachable(config['gossip.listen']) : []
   return [
     ...data.map(address => ({ role: 'data' as const, address })),
     ...gossip.map(address => ({ role: 'gossip' as const, address })),

@@ -40,7 +40,7 @@ export function buildServices(init: ServicesInit): Services {
     policies: new Policies(cluster),
     volumes: new Volumes(cluster),
     devices,
-    exports: new Exports(cluster, { socketDir: paths.nbdDir, selfId }),
+    exports: new Exports(cluster, { socketPath: paths.nbdSocket, selfId }),
     status,
     tasks: () => peer.tasks.list().map(taskView),
     map: async () => topologyMap(await cluster.state()),

@@ -74,9 +74,19 @@ export interface DataStatus {
 export interface SlowOperation {
   volume: string
   op: string
+  offset: number
+  length: number
+  at_ms: number
   total_us: number
-  stages: Record<string, number>
-  last_member: number | null
+  /** Waiting for overlaps, views or space before the last piece was sent. */
+  queued_us: number
+  /** From there to the first answer, and from the first to the last. */
+  first_ack_us: number
+  last_ack_us: number
+  /** The disk that answered last, and for which placement group. */
+  last_disk: number
+  last_pg: string
+  resends: number
 }
 
 interface Method<P, R> {

@@ -1,16 +1,13 @@
 // Exports: a volume shown to NBD clients on a unix socket of this peer.
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { ShoalError } from '../common/errors.ts'
-import { socketPathBytesMax } from '../common/paths.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import { type ClusterState, peerName, type VolumeRecord } from '../data/state.ts'
 import { type ExportView, exportView } from './volume-view.ts'
 import { findVolume } from './volumes.ts'
 
 export interface ExportsInit {
-  /** Directory of the NBD sockets. */
-  socketDir: string
+  /** Where NBD clients connect. */
+  socketPath: string
   /** This peer's id; null before it is a member. */
   selfId: () => number | null
 }
@@ -37,11 +34,10 @@ export class Exports {
     const here = state.exports.find(one => one.volume === volume.id && one.peer === self)
     if (here) return exportView(state, here)
     refuseElsewhere(state, volume, self)
-    const socket = await this.#socketPath(volume)
     const created = await this.#cluster.data.request('export.create', {
       volume: volumeName,
       kind: 'nbd',
-      socket,
+      socket: this.#init.socketPath,
     })
     this.#cluster.invalidate()
     return {
@@ -70,17 +66,6 @@ export class Exports {
     }
     await this.#cluster.data.request('export.delete', { export_id: id, force })
     this.#cluster.invalidate()
-  }
-
-  async #socketPath(volume: VolumeRecord): Promise<string> {
-    const path = join(this.#init.socketDir, `v${volume.id}.sock`)
-    if (Buffer.byteLength(path) > socketPathBytesMax) {
-      throw new ShoalError('unsupported', `the socket path ${path} is too long for the kernel`, {
-        next: 'move the directory of the peer to a shorter path',
-      })
-    }
-    await mkdir(this.#init.socketDir, { recursive: true })
-    return path
   }
 }
 

@@ -46,9 +46,16 @@ const EventSchema = Type.Object({
 const SlowSchema = Type.Object({
   volume: Type.String(),
   op: Type.String(),
-  total_us: Type.Number(),
-  stages: Type.Record(Type.String(), Type.Number()),
-  last_member: Nullable(Type.Integer()),
+  offset: Type.Integer(),
+  length: Type.Integer(),
+  at_ms: Type.Integer(),
+  total_us: Type.Integer(),
+  queued_us: Type.Integer(),
+  first_ack_us: Type.Integer(),
+  last_ack_us: Type.Integer(),
+  last_disk: Type.Integer(),
+  last_pg: Type.String(),
+  resends: Type.Integer(),
 })
 
 export const statusRoutes = {

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path'
-import { Command, Flags } from '@oclif/core'
+import { Flags } from '@oclif/core'
+import { PrintingCommand } from '../../cli/base-command.ts'
 import { defaultDir } from '../../cli/server-address.ts'
 
-export default class DaemonRun extends Command {
+export default class DaemonRun extends PrintingCommand {
   static override summary = 'Run a peer: serve the API, and start the process that carries the data'
   static override description =
     'Ends on SIGTERM within 5 seconds, after what is in flight. If it is killed, the data process ' +
@@ -19,7 +20,7 @@ export default class DaemonRun extends Command {
     }),
     config: Flags.string({ description: 'settings (default: shoal.toml in the directory)' }),
     name: Flags.string({ description: 'name of the peer, instead of peer.name' }),
-    listen: Flags.string({ description: 'instead of net.listen', multiple: true }),
+    listen: Flags.string({ description: 'address for other peers, instead of net.listen' }),
   }
 
   async run(): Promise<void> {
@@ -31,9 +32,5 @@ export default class DaemonRun extends Command {
       configPath: flags.config === undefined ? null : resolve(flags.config),
       overrides: { 'peer.name': flags.name, 'net.listen': flags.listen },
     })
-  }
-
-  protected override catch(error: Error): Promise<never> {
-    return Promise.reject(error)
   }
 }

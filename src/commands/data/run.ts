@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
-import { Command, Flags } from '@oclif/core'
+import { Flags } from '@oclif/core'
+import { PrintingCommand } from '../../cli/base-command.ts'
 import { native } from '../../native.ts'
 
-export default class DataRun extends Command {
+export default class DataRun extends PrintingCommand {
   static override hidden = true
   static override summary = 'Run the data process; the daemon starts it'
   static override flags = {
@@ -13,9 +14,5 @@ export default class DataRun extends Command {
     const { flags } = await this.parse(DataRun)
     // Its signals are its own business: Node's handlers must not end it under its feet.
     process.exitCode = await native().runData(await readFile(flags.config, 'utf8'))
-  }
-
-  protected override catch(error: Error): Promise<never> {
-    return Promise.reject(error)
   }
 }

@@ -67,8 +67,8 @@ config('refuses values that do not fit', () => {
     '[data]\nio_threads = -1\n',
     '[data]\nio_threads = 1.5\n',
     '[data]\nio_threads = "many"\n',
-    '[net]\nlisten = "0.0.0.0:1"\n',
-    '[net]\nlisten = [1]\n',
+    '[net]\nadvertise = "0.0.0.0:1"\n',
+    '[net]\nadvertise = [1]\n',
     '[log]\nlevel = "loud"\n',
     '[gossip]\nenabled = "yes"\n',
   ]) {

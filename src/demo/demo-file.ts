@@ -1,0 +1,69 @@
+// demo.json: what a demo consists of, so that later commands find it again.
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { ShoalError } from '../common/errors.ts'
+import { readPidFile, writePidFile } from '../common/process-identity.ts'
+import type { Demo } from './plan.ts'
+
+export function defaultDemoDir(env: NodeJS.ProcessEnv): string {
+  const state = env.XDG_STATE_HOME || join(homedir(), '.local/state')
+  return join(state, 'shoal/demo')
+}
+
+export function readDemo(dir: string): Demo | undefined {
+  let text: string
+  try {
+    text = readFileSync(join(dir, 'demo.json'), 'utf8')
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw thrown
+  }
+  try {
+    const demo = JSON.parse(text) as Demo
+    if (demo.format === 1 && Array.isArray(demo.peers)) return demo
+  } catch {
+    // Falls through to the error below.
+  }
+  throw new ShoalError('conflict', `${join(dir, 'demo.json')} is no demo of this version`, {
+    next: 'choose another directory: --dir',
+  })
+}
+
+export function requireDemo(dir: string): Demo {
+  const demo = readDemo(dir)
+  if (demo) return demo
+  throw new ShoalError('not_found', `there is no demo in ${dir}`, {
+    next: 'start one: shoal demo up; or name its directory: --dir',
+  })
+}
+
+export function writeDemo(demo: Demo): void {
+  const path = join(demo.dir, 'demo.json')
+  writeFileSync(`${path}.new`, `${JSON.stringify(demo, null, 2)}\n`)
+  renameSync(`${path}.new`, path)
+}
+
+/** One command at a time changes a demo; a lock whose holder died is taken over. */
+export async function withDemoLock<T>(dir: string, work: () => Promise<T>): Promise<T> {
+  const path = join(dir, 'demo.lock')
+  takeLock(path)
+  try {
+    return await work()
+  } finally {
+    rmSync(path, { force: true })
+  }
+}
+
+function takeLock(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx'))
+  } catch {
+    if (readPidFile(path)) {
+      throw new ShoalError('busy', 'another command is changing this demo', {
+        next: 'wait for it to end, then repeat',
+      })
+    }
+  }
+  writePidFile(path, process.pid)
+}
