@@ -48,7 +48,7 @@ fio_verify() {
 }
 
 step "what the kernel makes of the device"
-server serve $disk $size 512 2
+server serve $disk $size 512
 [ "$(blockdev --getsize64 "$device")" = $size ] || die "size"
 [ "$(queue logical_block_size)" = 512 ] || die "block size $(queue logical_block_size)"
 [ "$(queue write_cache)" = "write through" ] || die "cache $(queue write_cache)"
@@ -75,25 +75,37 @@ for round in 1 2 3; do
   sleep 2
   kill_server
   [ $round != 2 ] || sleep 2
-  server resume $disk $size 2 "$index"
+  server resume $disk $size "$index"
 done
 wait $fio_pid || die "I/O failed across a kill"
 umount /mnt/v
 e2fsck -fn "$device" >/run/fsck.log || die "$(cat /run/fsck.log)"
 
+step "a server that only stands still for a while loses nothing, and its connection stays"
+mount "$device" /mnt/v
+kill -STOP "$server_pid"
+dd if=/dev/urandom of=/mnt/v/slow bs=1M count=4 oflag=direct status=none &
+writer=$!
+sleep 5
+kill -0 $writer || die "a write ended while the server stood still"
+kill -CONT "$server_pid"
+wait $writer || die "a slow write failed"
+umount /mnt/v
+! dmesg | grep -q 'timed out' || die "$(dmesg | grep nbd)"
+
 step "another backend's device cannot be taken"
-refused env BACKEND=other "$demo" resume $disk $size 2 "$index"
+refused env BACKEND=other "$demo" resume $disk $size "$index"
 grep -q 'Refused(22)' /run/refused.log || die "$(cat /run/refused.log)"
 detach
 "$demo" devices | grep -q "^$index free$" || die "$("$demo" devices)"
 
-step "read-only, blocks of 4096, one connection"
-server serve $disk $size 4096 1 ro
+step "read-only, blocks of 4096"
+server serve $disk $size 4096 ro
 [ "$(queue logical_block_size)" = 4096 ] || die "block size $(queue logical_block_size)"
 refused dd if=/dev/zero of="$device" bs=4096 count=1 oflag=direct
 cmp -n 1048576 $disk "$device" || die "content"
 detach
 
 step "a size that is no multiple of the block is refused"
-refused "$demo" serve $disk 134217000 4096 1
+refused "$demo" serve $disk 134217000 4096
 grep -q 'Size' /run/refused.log || die "$(cat /run/refused.log)"

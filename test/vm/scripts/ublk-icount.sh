@@ -1,35 +1,42 @@
 # Instructions per I/O (fio + kernel + server), for a guest started with --icount: there one guest
-# nanosecond is one instruction. Prints one line per variant: name, read and write per I/O.
+# nanosecond is one instruction. Prints a line per variant and shape of the load.
 . "$SHOAL_ROOT/test/vm/scripts/lib.sh"
-ios=${1:-4000}
+ios=${1:-2000}
 
-# per_io DEVICE RW BS DEPTH
-per_io() {
-  fio --eta=never --name=x --filename="$1" --ioengine=io_uring --direct=1 --rw="$2" --bs="$3" --iodepth="$4" \
-    --number_ios="$ios" --size=64m --norandommap --randrepeat=1 --output-format=terse \
-    --terse-version=3 --output=/run/fio.terse || die "fio"
-  # Run time in ms of reads is field 9, of writes field 50.
-  case $2 in *read) field=9 ;; *) field=50 ;; esac
-  awk -F';' -v f=$field -v n="$ios" '{ printf "%.1f", $f * 1000 / n }' /run/fio.terse
+# One job after the other in one fio: its start costs more than the I/O.
+run_jobs() {
+  jobs=
+  for shape in $2; do
+    size=${shape%%:*}; depth=${shape##*:}
+    for direction in read write; do
+      jobs="$jobs --name=$depth:$size:$direction --stonewall --rw=rand$direction --bs=$size"
+      jobs="$jobs --iodepth=$depth"
+    done
+  done
+  fio --eta=never --filename="$1" --ioengine=io_uring --direct=1 --number_ios="$ios" --size=64m --io_size=1t \
+    --norandommap --randrepeat=1 --thread --output-format=terse --terse-version=3 \
+    --output=/run/fio.terse $jobs || die "fio"
 }
 
-echo "variant depth size read write (thousand instructions per I/O)"
+# Terse fields: 3 the job; 9 and 50 the run time in ms of its reads and of its writes.
+report() {
+  awk -F';' -v label="$1" -v n="$ios" '{
+    printf "%s %s %.1f\n", label, $3, ($9 + $50) * 1000 / n }' /run/fio.terse
+}
+
 variant() {
-  label=$1; shift
+  label=$1; shapes=$2; shift 2
   serve 1 --size 67108864 "$@" vol
   device=$(device_of vol)
   dd if=/dev/zero of="$device" bs=1M count=64 oflag=direct status=none
-  for shape in 4k:1 4k:32 128k:4; do
-    size=${shape%%:*}; depth=${shape##*:}
-    echo "$label $depth $size $(per_io "$device" randread "$size" "$depth")" \
-      "$(per_io "$device" randwrite "$size" "$depth")"
-  done
-  detach vol
+  run_jobs "$device" "$shapes"
+  report "$label"
+  detach vol >/dev/null
   ended
 }
 
-variant null-user-copy --null
-variant null-buffers --null --copy buffers
-variant file-user-copy
-variant file-user-copy-fixed --fixed
-variant file-buffers --copy buffers
+echo "variant depth:size:direction thousand-instructions-per-io"
+variant null-user-copy '4k:1 4k:32' --null
+variant null-buffers '4k:1 4k:32' --null --copy buffers
+variant file-user-copy '4k:1 4k:32 128k:4'
+variant file-buffers '4k:1 4k:32 128k:4' --copy buffers

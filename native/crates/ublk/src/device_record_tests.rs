@@ -37,13 +37,29 @@ fn a_record_comes_back_as_it_was() {
 
 /// The format is fixed: a change of these bytes needs a new version.
 #[test]
-fn the_bytes_are_the_documented_ones() {
-    let bytes = record().encode();
-    assert_eq!(&bytes[..16], b"SHOALDEV\x01\x00\x06\x00\x03\x00\x00\x00");
-    assert_eq!(&bytes[64..75], b"\x09db-0.data\x00");
-    assert_eq!(u64_at(&bytes, 32), 9);
-    assert!(bytes[128..156].iter().all(|byte| *byte == 0), "reserved");
-    assert_eq!(u32_at(&bytes, 156), 427_108_047);
+fn the_bytes_are_the_golden_ones() {
+    let golden = include_str!("../../../../test/golden/ublk-device.txt");
+    let fenced = record();
+    let read_only = DeviceRecord {
+        device: u32::MAX,
+        volume: VolumeId(u64::MAX),
+        name: "a".repeat(NAME_BYTES_MAX),
+        incarnation: 2,
+        generation: u64::MAX,
+        size_bytes: 4096,
+        logical_block_bytes: 4096,
+        queues: 1,
+        depth: 4096,
+        read_only: true,
+        fenced: false,
+        user_copy: false,
+        ..record()
+    };
+    let line = |name: &str, record: DeviceRecord| {
+        let hex: String = record.encode().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{name} {hex}\n")
+    };
+    assert_eq!(golden, line("device-fenced", fenced) + &line("device-read-only", read_only));
 }
 
 #[test]
