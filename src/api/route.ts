@@ -1,6 +1,7 @@
 // A route: schemas that check what comes in and describe what goes out, and the handler between them.
 import type { FastifyInstance } from 'fastify'
 import type { Static, TSchema } from 'typebox'
+import { coerce } from './coerce.ts'
 import { type EndpointName, endpoint } from './endpoints.ts'
 import type { Services } from './services.ts'
 
@@ -69,6 +70,10 @@ export function register(app: FastifyInstance, table: RouteTable, services: Serv
         ...(route.query ? { querystring: route.query } : {}),
         ...(route.body ? { body: route.body } : {}),
         response: { 200: route.reply ?? { type: 'null' } },
+      },
+      preValidation: async request => {
+        coerce(route.params, request.params)
+        coerce(route.query, request.query)
       },
       handler: async request => {
         if (!route.isOpen) services.requireCluster()

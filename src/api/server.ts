@@ -21,7 +21,7 @@ export async function createServer(
     disableRequestLogging: true,
     forceCloseConnections: true,
     ...(log ? { loggerInstance: log } : {}),
-    ajv: { customOptions: { coerceTypes: 'array', removeAdditional: false } },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const known = fromFastify(error)
