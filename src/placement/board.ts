@@ -1,6 +1,7 @@
 import { Fenwick } from './fenwick.ts'
 import { HOLE } from './limits.ts'
 import { DISK, PEER, type PolicyTree, ROOT } from './policy-tree.ts'
+import type { Windows } from './targets.ts'
 
 /**
  * The table while it is planned: members by disk of the tree, loads, targets, and what is missing.
@@ -52,6 +53,27 @@ export class Board {
       const missing = this.missing(disk)
       if (missing > 0) this.deficits.add(disk, missing)
     }
+  }
+
+  /**
+   * Lets `to` keep one member more and `from` one less, where nobody leaves its window by it.
+   * Two disks of one node change nothing for that node.
+   */
+  shiftTarget(from: number, to: number, windows: Windows): boolean {
+    if (!this.canShiftTarget(from, to, windows)) return false
+    this.#retarget(from, -1)
+    this.#retarget(to, 1)
+    return true
+  }
+
+  canShiftTarget(from: number, to: number, { low, high }: Windows): boolean {
+    const { parent } = this.tree
+    let less = this.#diskBase + from
+    let more = this.#diskBase + to
+    for (; less !== more; less = parent[less], more = parent[more]) {
+      if (this.target[less] <= low[less] || this.target[more] >= high[more]) return false
+    }
+    return true
   }
 
   diskLoads(): Int32Array {
@@ -150,6 +172,15 @@ export class Board {
       if (disk >= from && disk < end) count++
     }
     return count
+  }
+
+  #retarget(disk: number, delta: number): void {
+    const { parent } = this.tree
+    const before = Math.max(0, this.missing(disk))
+    for (let node = this.#diskBase + disk; node >= ROOT; node = parent[node]) {
+      this.target[node] += delta
+    }
+    this.deficits.add(disk, Math.max(0, this.missing(disk)) - before)
   }
 
   #countIn(pg: number, above: Int32Array, node: number, leaving: number): number {

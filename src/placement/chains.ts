@@ -1,16 +1,14 @@
 import type { Board } from './board.ts'
-import { CHAIN_CHECKS_MAX, HOLE } from './limits.ts'
+import type { Chooser } from './choose.ts'
+import { HandOn } from './hand-on.ts'
+import { CHAIN_CHECKS_MAX, FREE_SLOTS_MAX, HOLE } from './limits.ts'
+import { SlotIndex } from './slot-index.ts'
+import { type Step, takeSteps } from './step.ts'
 
-/** More steps of a chain than this that move data which would else have stayed are not tried. */
+/** Chains that move more members than this that would else have stayed are not tried. */
 const CHAIN_COST_MAX = 4
 const PASSES_MAX = 3
 const NONE = -1
-
-/** A member moves from where it is to `to`, which makes its old disk miss one. */
-interface Step {
-  readonly at: number
-  readonly to: number
-}
 
 /**
  * What direct moves cannot settle: disk U misses a member, disk O has one too many, and no PG of O
@@ -20,21 +18,32 @@ interface Step {
  *
  * Returns the row checks that were spent; their number is bounded, and so is the time.
  */
-export function resolveChains(board: Board, order: Uint32Array): number {
-  const over = board.slots.some(disk => disk !== HOLE && board.isOver(disk))
-  return over ? new Chains(board, order).run() : 0
+export function resolveChains(board: Board, chooser: Chooser, order: Uint32Array): number {
+  if (!isAnyOver(board)) return 0
+  const index = new SlotIndex(board, order)
+  new HandOn(board, chooser, index).run()
+  return isAnyOver(board) ? new Chains(board, order, index).run() : 0
+}
+
+function isAnyOver(board: Board): boolean {
+  for (let disk = 0; disk < board.tree.diskCount; disk++) if (board.isOver(disk)) return true
+  return false
 }
 
 class Chains {
   readonly #board: Board
   readonly #order: Uint32Array
+  readonly #index: SlotIndex
   #checksLeft = CHAIN_CHECKS_MAX
-  /** Slots of every disk that was over its target when the search began. */
-  readonly #overSlots = new Map<number, number[]>()
+  /** Disks over their target, and how much their units are. */
+  #over: number[] = []
   readonly #overInUnit: Int32Array
   /** Slots whose member came with this plan. */
   readonly #free: number[] = []
-  /** The search that reached each unit, and by which step of it. */
+  /** Where the next walk over the free slots, or over all PGs, begins. */
+  #freeCursor = 0
+  #orderCursor = 0
+  /** The search that reached each unit, the step by which, and the unit it steps to. */
   readonly #seen: Int32Array
   readonly #stepOf: Step[]
   readonly #nextUnit: Int32Array
@@ -42,14 +51,15 @@ class Chains {
   /** Units that no disk over its target can reach in one step, as found in this pass. */
   #unreachable = new Set<number>()
 
-  constructor(board: Board, order: Uint32Array) {
+  constructor(board: Board, order: Uint32Array, index: SlotIndex) {
     this.#board = board
     this.#order = order
+    this.#index = index
     this.#overInUnit = new Int32Array(board.tree.nodeCount)
     this.#seen = new Int32Array(board.tree.nodeCount)
     this.#nextUnit = new Int32Array(board.tree.nodeCount)
     this.#stepOf = new Array(board.tree.nodeCount)
-    this.#index()
+    this.#collect()
   }
 
   run(): number {
@@ -66,21 +76,19 @@ class Chains {
     return CHAIN_CHECKS_MAX - Math.max(0, this.#checksLeft)
   }
 
-  #index(): void {
+  #collect(): void {
     const { slots, width, unit, tree } = this.#board
     for (const pg of this.#order) {
       for (let at = pg * width; at < (pg + 1) * width; at++) {
         const disk = slots[at]
-        if (disk === HOLE) continue
-        if (!this.#board.isHome(pg, disk)) this.#free.push(at)
-        if (!this.#board.isOver(disk)) continue
-        const ofDisk = this.#overSlots.get(disk)
-        if (ofDisk === undefined) this.#overSlots.set(disk, [at])
-        else ofDisk.push(at)
+        if (disk !== HOLE && !this.#board.isHome(pg, disk)) this.#free.push(at)
       }
     }
     for (let disk = 0; disk < tree.diskCount; disk++) {
-      this.#overInUnit[unit[disk]] += Math.max(0, -this.#board.missing(disk))
+      const surplus = -this.#board.missing(disk)
+      if (surplus <= 0) continue
+      this.#over.push(disk)
+      this.#overInUnit[unit[disk]] += surplus
     }
   }
 
@@ -90,6 +98,7 @@ class Chains {
     this.#search += 1
     this.#seen[start] = this.#search
     this.#nextUnit[start] = NONE
+    this.#over = this.#over.filter(one => this.#board.isOver(one))
     let wanting = [disk]
     for (let cost = 0; cost < CHAIN_COST_MAX && wanting.length > 0; cost++) {
       const last = this.#searchFree(wanting) ?? this.#searchAll(wanting)
@@ -102,12 +111,11 @@ class Chains {
 
   /** Reaches every unit that free steps reach (appended to `wanting`); stops at an over disk. */
   #searchFree(wanting: number[]): Step | undefined {
-    for (let i = 0; i < wanting.length; i++) {
+    for (let i = 0; i < wanting.length && this.#checksLeft > 0; i++) {
       const to = wanting[i]
       const at = this.#fromOver(to)
       if (at !== NONE) return { at, to }
       this.#expandFree(to, wanting)
-      if (this.#checksLeft <= 0) return undefined
     }
     return undefined
   }
@@ -116,9 +124,10 @@ class Chains {
   #fromOver(to: number): number {
     const { slots, unit } = this.#board
     if (this.#unreachable.has(unit[to])) return NONE
-    for (const [disk, ofDisk] of this.#overSlots) {
-      if (!this.#board.isOver(disk)) continue
-      for (const at of ofDisk) {
+    const index = this.#index
+    for (const disk of this.#over) {
+      for (let cursor = index.first(disk); cursor !== index.end; cursor = index.next(cursor)) {
+        const at = index.at(cursor)
         if (slots[at] === disk && this.#mayGo(at, to)) return at
       }
     }
@@ -128,7 +137,10 @@ class Chains {
 
   #expandFree(to: number, wanting: number[]): void {
     const { slots, unit } = this.#board
-    for (const at of this.#free) {
+    const count = Math.min(this.#free.length, FREE_SLOTS_MAX)
+    for (let i = 0; i < count; i++) {
+      this.#freeCursor = this.#freeCursor + 1 < this.#free.length ? this.#freeCursor + 1 : 0
+      const at = this.#free[this.#freeCursor]
       const disk = slots[at]
       if (disk === HOLE || this.#seen[unit[disk]] === this.#search) continue
       if (this.#mayGo(at, to)) this.#reach(at, to, wanting)
@@ -140,23 +152,30 @@ class Chains {
    * (the step is returned), or to further units (returned as the disks that then miss one).
    */
   #searchAll(wanting: readonly number[]): Step | number[] | undefined {
-    const { slots, width, unit } = this.#board
     const further: number[] = []
     for (const to of wanting) {
-      for (const pg of this.#order) {
+      for (let i = 0; i < this.#order.length; i++) {
         if (this.#checksLeft <= 0) return undefined
-        for (let at = pg * width; at < (pg + 1) * width; at++) {
-          const disk = slots[at]
-          if (disk === HOLE) continue
-          const isNew = this.#seen[unit[disk]] !== this.#search
-          const isGoal = this.#overInUnit[unit[disk]] > 0
-          if ((!isNew && !isGoal) || !this.#mayGo(at, to)) continue
-          if (isGoal) return { at, to }
-          this.#reach(at, to, further)
-        }
+        const goal = this.#searchRow(this.#order[this.#orderCursor], to, further)
+        if (goal !== undefined) return goal
+        this.#orderCursor = (this.#orderCursor + 1) & (this.#order.length - 1)
       }
     }
     return further
+  }
+
+  #searchRow(pg: number, to: number, further: number[]): Step | undefined {
+    const { slots, width, unit } = this.#board
+    for (let at = pg * width; at < (pg + 1) * width; at++) {
+      const disk = slots[at]
+      if (disk === HOLE) continue
+      const isGoal = this.#overInUnit[unit[disk]] > 0
+      if (!isGoal && this.#seen[unit[disk]] === this.#search) continue
+      if (!this.#mayGo(at, to)) continue
+      if (isGoal) return { at, to }
+      this.#reach(at, to, further)
+    }
+    return undefined
   }
 
   #reach(at: number, to: number, list: number[]): void {
@@ -173,44 +192,35 @@ class Chains {
     return this.#board.hasRoom(Math.floor(at / this.#board.width), to, at)
   }
 
-  /** FROM THE SINK BACKWARDS, each step checked again: one PG may be in the chain twice. */
   #carryOut(last: Step): boolean {
     const { slots, unit } = this.#board
     const steps = this.#withOverDisk(last)
     for (let at = unit[last.to]; this.#nextUnit[at] !== NONE; at = this.#nextUnit[at]) {
       steps.push(this.#stepOf[at])
     }
-    steps.reverse()
-    const done: { at: number; from: number }[] = []
+    const source = unit[slots[last.at]]
+    if (takeSteps(this.#board, steps) >= 0) return false
+    this.#overInUnit[source] -= 1
     for (const { at, to } of steps) {
-      if (!this.#mayGo(at, to)) return this.#rollBack(done)
-      done.push({ at, from: slots[at] })
-      this.#board.take(at)
-      this.#board.put(at, to)
+      this.#free.push(at)
+      this.#index.add(to, at)
     }
-    this.#overInUnit[unit[done[done.length - 1].from]] -= 1
-    for (const { at } of done) this.#free.push(at)
     return true
   }
 
   /** When the last step left a disk beside the over disk, a member of that one takes its place. */
   #withOverDisk(last: Step): Step[] {
     const { slots, unit } = this.#board
+    const index = this.#index
     const left = slots[last.at]
     if (this.#board.isOver(left)) return [last]
-    for (const [disk, ofDisk] of this.#overSlots) {
-      if (unit[disk] !== unit[left] || !this.#board.isOver(disk)) continue
-      const at = ofDisk.find(slot => slots[slot] === disk)
-      if (at !== undefined) return [{ at, to: left }, last]
+    for (const disk of this.#over) {
+      if (unit[disk] !== unit[left]) continue
+      for (let cursor = index.first(disk); cursor !== index.end; cursor = index.next(cursor)) {
+        const at = index.at(cursor)
+        if (slots[at] === disk) return [{ at, to: left }, last]
+      }
     }
     return [last]
-  }
-
-  #rollBack(done: { at: number; from: number }[]): false {
-    for (const { at, from } of done.reverse()) {
-      this.#board.take(at)
-      this.#board.put(at, from)
-    }
-    return false
   }
 }

@@ -31,6 +31,11 @@ export class Chooser {
     return this.#exact(pg, leaving, end, before)
   }
 
+  /** The same without draws, for when few units are left that are under their target. */
+  underByUnit(pg: number, leaving: number): number {
+    return this.#exact(pg, leaving, this.#board.tree.diskCount, 0)
+  }
+
   /** Any disk that may join, the one with most missing first; -1 only when the topology has none. */
   any(pg: number): number {
     const board = this.#board

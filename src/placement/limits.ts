@@ -29,4 +29,9 @@ export const DRAWS_MAX = 8
 export const CHAIN_CHECKS_MAX = 60_000_000
 export const READER_CHECKS_MAX = 20_000_000
 /** Steps that the search for detours may look at. */
-export const SHORTEN_CHECKS_MAX = 40_000_000
+export const SHORTEN_CHECKS_MAX = 30_000_000
+/** Slots that the search for free chains may look at, and disks that one chain may reach. */
+export const HAND_ON_CHECKS_MAX = 20_000_000
+export const HAND_ON_DISKS_MAX = 2_000
+/** Slots that moved in this plan anyway which one step of a chain looks at. */
+export const FREE_SLOTS_MAX = 4_096

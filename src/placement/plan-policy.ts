@@ -15,7 +15,7 @@ import { feasibleShares } from './share.ts'
 import { shortenDetours } from './shorten.ts'
 import { spreadOf } from './spread.ts'
 import { stripOffenders } from './strip.ts'
-import { chooseTargets } from './targets.ts'
+import { chooseTargets, type Windows, windowsOf } from './targets.ts'
 import type { PgTable, PlanWarning, PolicyPlan } from './types.ts'
 
 export interface PolicyInput {
@@ -41,10 +41,11 @@ export function planPolicy(input: PolicyInput): PolicyPlan {
   const before = start(input, tree)
   const share = feasibleShares(tree, before.pgs)
   const board = new Board(tree, inTree(before.slots, tree), before.pgs, before.width)
-  const target = chooseTargets(tree, share, board.diskLoads(), carriedInTree(input, tree))
+  const carried = carriedInTree(input, tree)
+  const target = chooseTargets(tree, share, board.diskLoads(), carried)
   board.aim(target)
-  const bound = lowerBoundOf(board)
-  const { vacant, holes, chainChecks } = settleBoard(board, policy, bound)
+  const windows = windowsOf(tree, share, target, carried)
+  const { bound, holes, chainChecks } = settleBoard(board, windows, policy)
   const wide = outOfTree(board.slots, tree)
   const slots = narrow(wide, before.width, policy.width)
   const shares = sharesInTopology(tree, share, topology.disks.length)
@@ -56,7 +57,7 @@ export function planPolicy(input: PolicyInput): PolicyPlan {
   return {
     table: { name, pgs: before.pgs, width: policy.width, disks: topology.ids, slots },
     moved: previous === undefined ? 0 : countMoved(before.slots, wide, before.width),
-    lowerBound: previous === undefined ? 0 : Math.max(bound, vacant),
+    lowerBound: previous === undefined ? 0 : bound,
     membersPerPg: tree.membersPerPg,
     shares,
     spread,
@@ -76,28 +77,29 @@ function start(input: PolicyInput, tree: PolicyTree): Before {
 }
 
 interface Settled {
-  readonly vacant: number
+  /** Members that have to arrive somewhere, whatever the table. */
+  readonly bound: number
   readonly holes: number
   readonly chainChecks: number
 }
 
 /** Steps 4 to 9 of docs/placement.md. */
-function settleBoard(board: Board, policy: CheckedPolicy, bound: number): Settled {
+function settleBoard(board: Board, windows: Windows, policy: CheckedPolicy): Settled {
   const seed = hashText(String(policy.name))
   const order = hashOrder(board.pgs, seed)
   const chooser = new Chooser(board, seed)
-  const vacant = stripOffenders(board, order)
+  const missing = missingOnDisks(board)
+  const bound = Math.max(missing, stripOffenders(board, order))
   const holes = fillHoles(board, chooser, order)
   moveDirectly(board, chooser, order)
-  const chainChecks = resolveChains(board, order)
-  shortenDetours(board, board.newcomers() > Math.max(bound, vacant))
+  const chainChecks = resolveChains(board, chooser, order)
+  shortenDetours(board, windows, board.newcomers() > bound)
   keepPositions(board)
   if (!policy.isErasureCoded) balanceReaders(board, order)
-  return { vacant, holes, chainChecks }
+  return { bound, holes, chainChecks }
 }
 
-/** Members that have to arrive somewhere, whatever the table: what the disks are short of. */
-function lowerBoundOf(board: Board): number {
+function missingOnDisks(board: Board): number {
   let missing = 0
   for (let disk = 0; disk < board.tree.diskCount; disk++) {
     missing += Math.max(0, board.missing(disk))

@@ -22,6 +22,33 @@ export function chooseTargets(
   return chooser.choose()
 }
 
+/** Between which whole numbers a target may be chosen anew without anyone being off by a slot. */
+export interface Windows {
+  readonly low: Int32Array
+  readonly high: Int32Array
+}
+
+/** The rounding up or down of each share, less what would put the sum of all policies off. */
+export function windowsOf(
+  tree: PolicyTree,
+  share: Float64Array,
+  target: Int32Array,
+  carried: Float64Array,
+): Windows {
+  const sums = carriedOfNodes(tree, carried)
+  const low = target.slice()
+  const high = target.slice()
+  for (let node = 0; node < tree.nodeCount; node++) {
+    const rest = share[node] % GRID
+    if (rest === 0) continue
+    const floor = (share[node] - rest) / GRID
+    const due = sums[node] + rest
+    if (due < GRID) low[node] = Math.min(low[node], floor)
+    if (due > 0) high[node] = Math.max(high[node], floor + 1)
+  }
+  return { low, high }
+}
+
 class TargetChooser {
   readonly #tree: PolicyTree
   readonly #low: Int32Array
