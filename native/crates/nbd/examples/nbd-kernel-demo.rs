@@ -1,8 +1,8 @@
 //! Serves a file as `/dev/nbdN` through the kernel's nbd client. Needs root and nbd.ko.
 //!
 //! ```text
-//! nbd-kernel-demo serve FILE SIZE BLOCK CONNECTIONS [ro]   prints "ready /dev/nbdN"
-//! nbd-kernel-demo resume FILE SIZE CONNECTIONS INDEX       takes a device back
+//! nbd-kernel-demo serve FILE SIZE BLOCK [ro]   prints "ready /dev/nbdN"
+//! nbd-kernel-demo resume FILE SIZE INDEX       takes a device back
 //! nbd-kernel-demo disconnect INDEX
 //! nbd-kernel-demo devices
 //! ```
@@ -12,7 +12,7 @@
 mod common;
 
 use std::error::Error;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,14 +32,14 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 fn main() -> Outcome {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["serve", file, size, block, connections] => {
-            start(&export(size, false)?, Path::new(file), block.parse()?, connections.parse()?)
+        ["serve", file, size, block] => {
+            start(&export(size, false)?, Path::new(file), block.parse()?)
         }
-        ["serve", file, size, block, connections, "ro"] => {
-            start(&export(size, true)?, Path::new(file), block.parse()?, connections.parse()?)
+        ["serve", file, size, block, "ro"] => {
+            start(&export(size, true)?, Path::new(file), block.parse()?)
         }
-        ["resume", file, size, connections, index] => {
-            resume(&export(size, false)?, Path::new(file), connections.parse()?, index.parse()?)
+        ["resume", file, size, index] => {
+            resume(&export(size, false)?, Path::new(file), index.parse()?)
         }
         ["disconnect", index] => control()?.disconnect(index.parse()?).map_err(failed),
         ["devices"] => devices(),
@@ -47,67 +47,50 @@ fn main() -> Outcome {
     }
 }
 
-fn start(export: &Export, file: &Path, block: u32, connections: usize) -> Outcome {
-    let (kernel_side, servers) = serve_all(export, file, connections)?;
+fn start(export: &Export, file: &Path, block: u32) -> Outcome {
+    let (kernel_side, server) = serve_pair(export, file)?;
     let mut control = control()?;
     let connect = Connect {
         dead_connection_seconds: 60,
-        ..Connect::new(export, block, &backend(), descriptors(&kernel_side))
+        ..Connect::new(export, block, &backend(), kernel_side.as_raw_fd())
     };
     let index = control.connect(&connect).map_err(failed)?;
-    run(&control, index, kernel_side, servers)
+    run(&control, index, kernel_side, server)
 }
 
-fn resume(export: &Export, file: &Path, connections: usize, index: u32) -> Outcome {
-    let (kernel_side, servers) = serve_all(export, file, connections)?;
+fn resume(export: &Export, file: &Path, index: u32) -> Outcome {
+    let (kernel_side, server) = serve_pair(export, file)?;
     let mut control = control()?;
-    let sockets = descriptors(&kernel_side);
-    let reconfigure = Reconfigure { index, sockets, backend: backend(), size: None };
+    let socket = Some(kernel_side.as_raw_fd());
+    let reconfigure = Reconfigure { index, socket, backend: backend(), size: None };
     control.reconfigure(&reconfigure).map_err(failed)?;
-    run(&control, index, kernel_side, servers)
+    run(&control, index, kernel_side, server)
 }
 
 fn run(
     control: &NbdControl,
     index: u32,
-    kernel_side: Vec<UnixStream>,
-    servers: Vec<JoinHandle<()>>,
+    kernel_side: UnixStream,
+    server: JoinHandle<()>,
 ) -> Outcome {
     // The kernel holds its own reference; ours would hide the end of the connection.
     drop(kernel_side);
     control.set_retry_interval(index, RETRY)?;
     println!("ready {}", device_path(index).display());
-    for server in servers {
-        server.join().map_err(|_| "a server thread panicked")?;
-    }
-    Ok(())
+    server.join().map_err(|_| "the server thread panicked".into())
 }
 
-/// One thread for each connection, before the kernel knows the other ends.
-fn serve_all(
-    export: &Export,
-    file: &Path,
-    connections: usize,
-) -> Outcome<(Vec<UnixStream>, Vec<JoinHandle<()>>)> {
+/// The server runs before the kernel knows the other end: the first requests come at once.
+fn serve_pair(export: &Export, file: &Path) -> Outcome<(UnixStream, JoinHandle<()>)> {
     let disk: Arc<dyn Disk> = Arc::new(FileDisk::open(file, export.size)?);
     let pool = BufferPool::new(POOL_BYTES);
-    let mut kernel_side = Vec::new();
-    let mut servers = Vec::new();
-    for number in 0..connections {
-        let (theirs, ours) = UnixStream::pair()?;
-        kernel_side.push(theirs);
-        let connection = Connection::for_kernel(export.clone(), Limits::default(), pool.clone());
-        let disk = disk.clone();
-        servers.push(thread::spawn(move || {
-            let result = serve(ours, connection, Some(disk), |_| unreachable!("not negotiated"));
-            eprintln!("connection {number} closed: {result:?}");
-        }));
-    }
-    Ok((kernel_side, servers))
-}
-
-fn descriptors(sockets: &[UnixStream]) -> Vec<RawFd> {
-    sockets.iter().map(AsRawFd::as_raw_fd).collect()
+    let connection = Connection::for_kernel(export.clone(), Limits::default(), pool);
+    let (theirs, ours) = UnixStream::pair()?;
+    let server = thread::spawn(move || {
+        let result = serve(ours, connection, Some(disk), |_| unreachable!("not negotiated"));
+        eprintln!("closed: {result:?}");
+    });
+    Ok((theirs, server))
 }
 
 /// Whose devices these are.

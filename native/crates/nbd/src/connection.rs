@@ -18,23 +18,25 @@ use shoal_types::buffer::BufferPool;
 use crate::admission::{Admission, Session};
 use crate::constants::{
     FLAG_C_FIXED_NEWSTYLE, FLAG_C_NO_ZEROES, FLAG_FIXED_NEWSTYLE, FLAG_NO_ZEROES, IHAVEOPT,
-    NBDMAGIC, cmd, cmd_flag,
+    NBDMAGIC, cmd,
 };
 use crate::error::{CloseReason, Errno, Violation};
-use crate::export::{Export, Exports};
+use crate::export::{Export, Exports, NoExports};
 use crate::flights::{Flight, Flights};
 use crate::input::Input;
-use crate::limits::{EXTENTS_MAX, Limits, OPTION_BYTES_MAX, OPTION_SKIP_BYTES_MAX, OPTIONS_MAX};
+use crate::limits::{Limits, OPTION_BYTES_MAX, OPTION_SKIP_BYTES_MAX, OPTIONS_MAX};
 use crate::negotiation::{Negotiation, Next};
 use crate::option::OptionHeader;
 use crate::outbox::Outbox;
-use crate::request::{Command, Event, Header, Request};
+use crate::request::{Event, Header, Request};
 
 pub struct Connection {
     limits: Limits,
     exports: Arc<dyn Exports + Send + Sync>,
     input: Input,
     phase: Phase,
+    /// The write whose payload is coming in.
+    incoming: Option<Header>,
     out: Outbox,
     flights: Flights,
     events: VecDeque<Event>,
@@ -48,8 +50,6 @@ enum Phase {
     ClientFlags,
     Options(Negotiation),
     Transmission(Session),
-    /// A write's payload is coming in.
-    Payload(Session, Header),
 }
 
 /// What one step of parsing came to.
@@ -89,6 +89,7 @@ impl Connection {
             exports,
             input: Input::new(pool),
             phase,
+            incoming: None,
             out: Outbox::default(),
             flights: Flights::default(),
             events: VecDeque::new(),
@@ -216,8 +217,8 @@ impl Connection {
         match &self.phase {
             Phase::ClientFlags => self.client_flags(),
             Phase::Options(_) => self.option(),
+            Phase::Transmission(_) if self.incoming.is_some() => Ok(self.payload()),
             Phase::Transmission(_) => self.request(),
-            Phase::Payload(..) => Ok(self.payload()),
         }
     }
 
@@ -283,7 +284,7 @@ impl Connection {
         let header = Header::parse(raw)?;
         let Phase::Transmission(session) = &self.phase else { unreachable!("phase of request") };
         let admission = session.admit(&header);
-        let cost = if admission == Admission::Accept { cost_of(&header) } else { 0 };
+        let cost = if admission == Admission::Accept { header.cost() } else { 0 };
         if !self.has_room(cost) {
             return Ok(Step::Stalled);
         }
@@ -291,7 +292,7 @@ impl Connection {
         match admission {
             Admission::Accept if header.command == cmd::WRITE => {
                 self.input.begin_payload(header.offset, header.length);
-                self.enter_payload(header);
+                self.incoming = Some(header);
             }
             Admission::Accept => self.accept(&header, None),
             Admission::Empty => self.answer(&header, Ok(())),
@@ -314,17 +315,9 @@ impl Connection {
         self.flights.len() < self.limits.requests_max && (fits || idle)
     }
 
-    fn enter_payload(&mut self, header: Header) {
-        let phase = std::mem::replace(&mut self.phase, Phase::ClientFlags);
-        let Phase::Transmission(session) = phase else { unreachable!("phase of request") };
-        self.phase = Phase::Payload(session, header);
-    }
-
     fn payload(&mut self) -> Step {
         let Some(data) = self.input.take_payload() else { return Step::NeedBytes };
-        let phase = std::mem::replace(&mut self.phase, Phase::ClientFlags);
-        let Phase::Payload(session, header) = phase else { unreachable!("phase of payload") };
-        self.phase = Phase::Transmission(session);
+        let header = self.incoming.take().expect("a payload has a header");
         self.accept(&header, Some(data));
         Step::Again
     }
@@ -341,49 +334,10 @@ impl Connection {
             length: header.length,
             covered: 0,
             failed: false,
-            cost: cost_of(header),
+            cost: header.cost(),
         });
-        let command = command_of(header, data);
+        let command = header.hand_out(data);
         let (offset, length) = (header.offset, header.length);
         self.events.push_back(Event::Request(Request { tag, offset, length, command }));
-    }
-}
-
-/// Memory that a request pins until its answer is sent, in bytes.
-fn cost_of(header: &Header) -> u64 {
-    match header.command {
-        cmd::READ | cmd::WRITE => u64::from(header.length),
-        cmd::BLOCK_STATUS => (EXTENTS_MAX * 8) as u64,
-        _ => 0,
-    }
-}
-
-fn command_of(header: &Header, data: Option<Bytes>) -> Command {
-    let fua = header.has(cmd_flag::FUA);
-    match (header.command, data) {
-        (cmd::READ, None) => Command::Read,
-        (cmd::WRITE, Some(data)) => Command::Write { data, fua },
-        (cmd::FLUSH, None) => Command::Flush,
-        (cmd::TRIM, None) => Command::Trim { fua },
-        (cmd::CACHE, None) => Command::Cache,
-        (cmd::BLOCK_STATUS, None) => Command::BlockStatus,
-        (cmd::WRITE_ZEROES, None) => {
-            let (no_hole, fast) = (header.has(cmd_flag::NO_HOLE), header.has(cmd_flag::FAST_ZERO));
-            Command::WriteZeroes { no_hole, fast, fua }
-        }
-        (other, _) => unreachable!("command {other} was not admitted"),
-    }
-}
-
-/// The kernel's client never asks.
-struct NoExports;
-
-impl Exports for NoExports {
-    fn list(&self) -> Vec<crate::ExportEntry> {
-        Vec::new()
-    }
-
-    fn find(&self, _: &str) -> Result<Export, crate::LookupError> {
-        Err(crate::LookupError::Unknown)
     }
 }

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use crate::Export;
-use crate::constants::REQUEST_MAGIC;
+use crate::constants::{REQUEST_MAGIC, cmd, cmd_flag};
 use crate::error::Violation;
+use crate::limits::EXTENTS_MAX;
 
 /// Names one request of one connection until it is answered. Cookies are the client's and may
 /// repeat; tags do not.
@@ -89,7 +90,35 @@ impl Header {
         }
     }
 
-    pub fn has(&self, flag: u16) -> bool {
+    /// Memory that it pins until its answer is sent, in bytes.
+    pub fn cost(&self) -> u64 {
+        match self.command {
+            cmd::READ | cmd::WRITE => u64::from(self.length),
+            cmd::BLOCK_STATUS => (EXTENTS_MAX * 8) as u64,
+            _ => 0,
+        }
+    }
+
+    /// What an admitted request asks for; a write comes with its payload.
+    pub fn hand_out(&self, data: Option<Bytes>) -> Command {
+        let fua = self.has(cmd_flag::FUA);
+        match (self.command, data) {
+            (cmd::READ, None) => Command::Read,
+            (cmd::WRITE, Some(data)) => Command::Write { data, fua },
+            (cmd::FLUSH, None) => Command::Flush,
+            (cmd::TRIM, None) => Command::Trim { fua },
+            (cmd::CACHE, None) => Command::Cache,
+            (cmd::BLOCK_STATUS, None) => Command::BlockStatus,
+            (cmd::WRITE_ZEROES, None) => Command::WriteZeroes {
+                no_hole: self.has(cmd_flag::NO_HOLE),
+                fast: self.has(cmd_flag::FAST_ZERO),
+                fua,
+            },
+            (other, _) => unreachable!("command {other} was not admitted"),
+        }
+    }
+
+    fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
 }

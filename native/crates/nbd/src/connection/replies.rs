@@ -136,7 +136,7 @@ impl Connection {
 
     fn structured(&self) -> bool {
         match &self.phase {
-            Phase::Transmission(session) | Phase::Payload(session, _) => session.structured,
+            Phase::Transmission(session) => session.structured,
             Phase::ClientFlags | Phase::Options(_) => false,
         }
     }

@@ -40,8 +40,6 @@ mod attr {
     pub const DEVICE_CONNECTED: u16 = 2;
 }
 
-/// Sockets of one device.
-pub const SOCKETS_MAX: usize = 16;
 /// Longest name of a backend, in bytes.
 pub const BACKEND_BYTES_MAX: usize = 128;
 
@@ -59,21 +57,20 @@ pub struct Connect {
     /// Seconds that requests wait for a server that went away to come back with `Reconfigure`;
     /// then they fail. Zero: they fail at once.
     pub dead_connection_seconds: u64,
-    /// Seconds after which a request that is not answered breaks the connection. Zero: never,
-    /// which is right for a server that may wait for its peers.
-    pub request_seconds: u64,
-    /// Stream sockets; the kernel keeps them open for itself.
-    pub sockets: Vec<RawFd>,
+    /// One stream socket; the kernel keeps it open for itself. NEVER SEVERAL, AND NEVER WITH A
+    /// TIME LIMIT: with either the kernel takes a slow answer for a dead connection, cuts it and
+    /// fails the I/O, while a write may rightly wait for its members.
+    pub socket: RawFd,
     /// Tells whose device this is; a `Reconfigure` must name it again. Shown in
     /// `/sys/block/nbdN/backend`.
     pub backend: String,
 }
 
-/// Gives a device new sockets for those that died.
+/// Gives a device a new socket for the one that died, or a new size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reconfigure {
     pub index: u32,
-    pub sockets: Vec<RawFd>,
+    pub socket: Option<RawFd>,
     pub backend: String,
     /// A new size, in bytes.
     pub size: Option<u64>,
@@ -85,12 +82,11 @@ pub enum BadCommand {
     BlockSize(u32),
     /// No multiple of the block size, or zero.
     Size(u64),
-    Sockets(usize),
     Backend,
 }
 
 impl Connect {
-    pub fn new(export: &Export, block_size: u32, backend: &str, sockets: Vec<RawFd>) -> Self {
+    pub fn new(export: &Export, block_size: u32, backend: &str, socket: RawFd) -> Self {
         Self {
             index: None,
             size: export.size,
@@ -98,8 +94,7 @@ impl Connect {
             read_only: export.read_only,
             rotational: false,
             dead_connection_seconds: 0,
-            request_seconds: 0,
-            sockets,
+            socket,
             backend: backend.to_owned(),
         }
     }
@@ -111,7 +106,7 @@ impl Connect {
         if self.size == 0 || !self.size.is_multiple_of(u64::from(self.block_size)) {
             return Err(BadCommand::Size(self.size));
         }
-        check_common(&self.sockets, 1, &self.backend)?;
+        check_backend(&self.backend)?;
         let mut builder = Builder::new(family, CONNECT, VERSION, sequence);
         if let Some(index) = self.index {
             builder = builder.u32(attr::INDEX, index);
@@ -119,18 +114,18 @@ impl Connect {
         builder = builder
             .u64(attr::SIZE_BYTES, self.size)
             .u64(attr::BLOCK_SIZE_BYTES, u64::from(self.block_size))
-            .u64(attr::TIMEOUT, self.request_seconds)
+            .u64(attr::TIMEOUT, 0)
             .u64(attr::DEAD_CONN_TIMEOUT, self.dead_connection_seconds)
             .u64(attr::SERVER_FLAGS, u64::from(self.flags()))
             .u64(attr::CLIENT_FLAGS, 0)
             .string(attr::BACKEND_IDENTIFIER, &self.backend);
-        Ok(put_sockets(builder, &self.sockets).finish())
+        Ok(put_socket(builder, self.socket).finish())
     }
 
     /// Neither FLUSH nor FUA: every write is durable when it is answered, so the device has no
     /// volatile cache, and the kernel sends no flushes.
     fn flags(&self) -> u16 {
-        let mut flags = flag::HAS_FLAGS | flag::CAN_MULTI_CONN;
+        let mut flags = flag::HAS_FLAGS;
         if self.read_only {
             flags |= flag::READ_ONLY;
         } else {
@@ -142,35 +137,28 @@ impl Connect {
 
 impl Reconfigure {
     pub fn encode(&self, family: u16, sequence: u32) -> Result<Vec<u8>, BadCommand> {
-        check_common(&self.sockets, 0, &self.backend)?;
+        check_backend(&self.backend)?;
         let mut builder = Builder::new(family, RECONFIGURE, VERSION, sequence)
             .u32(attr::INDEX, self.index)
             .string(attr::BACKEND_IDENTIFIER, &self.backend);
         if let Some(size) = self.size {
             builder = builder.u64(attr::SIZE_BYTES, size);
         }
-        if !self.sockets.is_empty() {
-            builder = put_sockets(builder, &self.sockets);
+        if let Some(socket) = self.socket {
+            builder = put_socket(builder, socket);
         }
         Ok(builder.finish())
     }
 }
 
-fn check_common(sockets: &[RawFd], least: usize, backend: &str) -> Result<(), BadCommand> {
-    if !(least..=SOCKETS_MAX).contains(&sockets.len()) {
-        return Err(BadCommand::Sockets(sockets.len()));
-    }
-    if backend.len() > BACKEND_BYTES_MAX || backend.contains('\0') {
-        return Err(BadCommand::Backend);
-    }
-    Ok(())
+fn check_backend(backend: &str) -> Result<(), BadCommand> {
+    let good = backend.len() <= BACKEND_BYTES_MAX && !backend.contains('\0');
+    if good { Ok(()) } else { Err(BadCommand::Backend) }
 }
 
-fn put_sockets(builder: Builder, sockets: &[RawFd]) -> Builder {
+fn put_socket(builder: Builder, socket: RawFd) -> Builder {
     builder.nested(attr::SOCKETS, |list| {
-        sockets.iter().fold(list, |list, socket| {
-            list.nested(attr::SOCKET_ITEM, |item| item.u32(attr::SOCKET_FD, *socket as u32))
-        })
+        list.nested(attr::SOCKET_ITEM, |item| item.u32(attr::SOCKET_FD, socket as u32))
     })
 }
 

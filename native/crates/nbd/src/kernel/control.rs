@@ -60,14 +60,14 @@ impl NbdControl {
         index.ok_or(KernelError::Malformed)
     }
 
-    /// Requests that were in flight on dead sockets are sent again on the new ones.
+    /// Requests that were in flight on the dead socket are sent again on the new one.
     pub fn reconfigure(&mut self, reconfigure: &Reconfigure) -> Result<(), KernelError> {
         let sequence = self.next();
         let message = reconfigure.encode(self.family, sequence)?;
         self.call(sequence, &message, |_, _| {})
     }
 
-    /// The device sends a goodbye on each socket. No error if it is not connected.
+    /// The device sends a goodbye. No error if it is not connected.
     pub fn disconnect(&mut self, index: u32) -> Result<(), KernelError> {
         let sequence = self.next();
         let message = command::disconnect(self.family, sequence, index);

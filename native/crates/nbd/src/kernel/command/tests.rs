@@ -10,7 +10,7 @@ fn connect() -> Connect {
         blocks: BlockSizes::BYTES,
         read_only: false,
     };
-    Connect::new(&export, 512, "shoal:v", vec![7, 8])
+    Connect::new(&export, 512, "shoal:v", 7)
 }
 
 /// The attributes of a request, as the kernel would find them.
@@ -29,8 +29,8 @@ fn connect_says_it_all() {
     assert_eq!(raw[4..8], [30u16.to_ne_bytes(), 5u16.to_ne_bytes()].concat());
     assert_eq!(raw[8..12], 9u32.to_ne_bytes());
     assert_eq!(raw[16..20], [1, 1, 0, 0]);
-    // HAS_FLAGS, TRIM, WRITE_ZEROES, MULTI_CONN; no FLUSH, no FUA.
-    let flags = 1u64 | 1 << 5 | 1 << 6 | 1 << 8;
+    // HAS_FLAGS, TRIM, WRITE_ZEROES; no FLUSH, no FUA.
+    let flags = 1u64 | 1 << 5 | 1 << 6;
     let u64_of = |value: u64| value.to_ne_bytes().to_vec();
     let item = |fd: u32| {
         [&12u16.to_ne_bytes()[..], &1u16.to_ne_bytes(), &8u16.to_ne_bytes(), &1u16.to_ne_bytes()]
@@ -46,7 +46,7 @@ fn connect_says_it_all() {
         (attr::SERVER_FLAGS, u64_of(flags)),
         (attr::CLIENT_FLAGS, u64_of(0)),
         (attr::BACKEND_IDENTIFIER, b"shoal:v\0".to_vec()),
-        (attr::SOCKETS, item(7).chain(item(8)).collect()),
+        (attr::SOCKETS, item(7).collect()),
     ];
     assert_eq!(attributes(&raw), expected);
 }
@@ -57,7 +57,7 @@ fn an_index_and_read_only_are_named() {
     let found = attributes(&connect.encode(30, 9).unwrap());
     assert_eq!(found[0], (attr::INDEX, 3u32.to_ne_bytes().to_vec()));
     let flags = found.iter().find(|(kind, _)| *kind == attr::SERVER_FLAGS).unwrap();
-    assert_eq!(flags.1, (1u64 | 1 << 1 | 1 << 4 | 1 << 8).to_ne_bytes());
+    assert_eq!(flags.1, (1u64 | 1 << 1 | 1 << 4).to_ne_bytes());
 }
 
 #[test]
@@ -72,22 +72,20 @@ fn what_the_kernel_would_misread_is_not_sent() {
     assert_eq!(bad(|c| c.block_size = 1000), BadCommand::BlockSize(1000));
     assert_eq!(bad(|c| c.size = 0), BadCommand::Size(0));
     assert_eq!(bad(|c| c.size = 1000), BadCommand::Size(1000));
-    assert_eq!(bad(|c| c.sockets.clear()), BadCommand::Sockets(0));
-    assert_eq!(bad(|c| c.sockets = vec![1; 17]), BadCommand::Sockets(17));
     assert_eq!(bad(|c| c.backend = "x".repeat(129)), BadCommand::Backend);
     assert_eq!(bad(|c| c.backend = "a\0b".into()), BadCommand::Backend);
 }
 
 #[test]
 fn reconfigure_names_the_backend_again() {
-    let reconfigure = Reconfigure { index: 4, sockets: vec![], backend: "b".into(), size: Some(9) };
+    let reconfigure = Reconfigure { index: 4, socket: None, backend: "b".into(), size: Some(9) };
     let expected = vec![
         (attr::INDEX, 4u32.to_ne_bytes().to_vec()),
         (attr::BACKEND_IDENTIFIER, b"b\0".to_vec()),
         (attr::SIZE_BYTES, 9u64.to_ne_bytes().to_vec()),
     ];
     assert_eq!(attributes(&reconfigure.encode(30, 1).unwrap()), expected);
-    let reconfigure = Reconfigure { sockets: vec![5], size: None, ..reconfigure };
+    let reconfigure = Reconfigure { socket: Some(5), size: None, ..reconfigure };
     let found = attributes(&reconfigure.encode(30, 1).unwrap());
     assert_eq!(found.last().unwrap().0, attr::SOCKETS);
 }
