@@ -27,7 +27,7 @@ fn measure(from: &mut TlsSession, to: &mut TlsSession, blocks: usize, batch: u64
     let request = write_of(blocks);
     let mut frames = Outgoing::new();
     let mut out = SendBuf::new();
-    let mut decoder = FrameDecoder::new(Gate::REPLICATION, BufferPool::new(8 << 20));
+    let mut decoder = FrameDecoder::new(Gate::REQUESTS, BufferPool::new(8 << 20));
     let (mut seal_ns, mut open_ns, mut seen) = (0, 0, 0);
     for _ in 0..rounds {
         let start = Instant::now();

@@ -69,7 +69,7 @@ impl Purpose {
     /// What the accepting side of a connection of this purpose takes after the hello.
     pub fn gate(self) -> Gate {
         match self {
-            Self::Replication(_) => Gate::REPLICATION,
+            Self::Replication(_) => Gate::REQUESTS,
             Self::Raft => Gate::RAFT,
             Self::Meta => Gate::META,
             Self::Api => Gate::API,
@@ -79,7 +79,11 @@ impl Purpose {
 
     /// The same for the side that dialled.
     pub fn dialler_gate(self) -> Gate {
-        if self == Self::Join { Gate::JOIN_REPLY } else { self.gate() }
+        match self {
+            Self::Replication(_) => Gate::REPLIES,
+            Self::Join => Gate::JOIN_REPLY,
+            _ => self.gate(),
+        }
     }
 
     fn number(self) -> (u8, DiskId) {

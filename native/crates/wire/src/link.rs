@@ -272,7 +272,12 @@ impl Greeted {
                 let reason = GoawayReason::decode(frame.meta).map_err(LinkError::Hello)?;
                 self.goaway = Some(reason);
             }
-            (Some(greeting), _) => handler.frame(greeting, frame).map_err(LinkError::Message)?,
+            (Some(greeting), kind) => {
+                handler.frame(greeting, frame).map_err(LinkError::Message)?;
+                if matches!(kind, Kind::Join | Kind::JoinReply) {
+                    self.decoder.set_gate(Gate::GOODBYE);
+                }
+            }
             (None, Kind::Hello) => {
                 let hello = Hello::decode(frame.meta).map_err(LinkError::Hello)?;
                 self.answer(&hello, peer, pending, handler);

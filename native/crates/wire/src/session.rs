@@ -156,7 +156,7 @@ impl TlsSession {
             Ok(()) => Ok(self.status),
             Err(error) => {
                 match error {
-                    SessionError::Tls(_) => self.tls.flush_alert(out),
+                    SessionError::Tls(_) => self.tls.flush(out),
                     _ => self.tls.close(&mut self.incoming, out),
                 }
                 self.status = Status::Closed;
@@ -179,6 +179,15 @@ impl TlsSession {
         });
         self.staging = staging;
         result.map_err(SessionError::Tls)
+    }
+
+    /// Takes new keys for both directions, under traffic. Needed by no limit (the TLS library keeps
+    /// those of AES-GCM by itself), but a long-lived connection may want it.
+    pub fn refresh_keys(&mut self, out: &mut SendBuf) -> Result<(), SessionError> {
+        if self.status != Status::Open {
+            return Err(SessionError::NotOpen);
+        }
+        self.tls.refresh_keys(&mut self.incoming, out).map_err(SessionError::Tls)
     }
 
     /// Says that nothing more comes, and ends the session: send what is in `out`, then drop it.

@@ -6,10 +6,13 @@ use super::*;
 use crate::frame::{FrameDecoder, Gate, HEADER_BYTES};
 use crate::testing::Rng;
 
+/// Requests and replies in one stream, which no connection carries.
+pub(crate) const BOTH: Gate = Gate::of(&[Kind::Request, Kind::Reply]);
+
 pub(crate) fn frames_of(out: &Outgoing) -> Vec<(Header, Vec<u8>, Bytes)> {
     let bytes = out.to_vec();
     assert_eq!(bytes.len(), out.len());
-    let mut decoder = FrameDecoder::new(Gate::REPLICATION, buffer::BufferPool::new(0));
+    let mut decoder = FrameDecoder::new(BOTH, buffer::BufferPool::new(0));
     let (mut input, mut frames) = (&bytes[..], Vec::new());
     while let Some(frame) = decoder.next(&mut input).expect("own frames are right") {
         frames.push((frame.header, frame.meta.to_vec(), frame.payload));

@@ -14,16 +14,19 @@ impl Gate {
     pub const HELLO: Self = Self::of(&[Kind::Hello]);
     /// What the dialling side takes first.
     pub const HELLO_REPLY: Self = Self::of(&[Kind::HelloReply, Kind::Goaway]);
-    /// A stranger with a token: one kind, answered once.
+    /// A stranger with a token: one kind, taken once.
     pub const JOIN: Self = Self::of(&[Kind::Join, Kind::Goaway]);
     pub const JOIN_REPLY: Self = Self::of(&[Kind::JoinReply, Kind::Goaway]);
-    /// A head or a joining member talks to a store.
-    pub const REPLICATION: Self = Self::service(&[Kind::Request, Kind::Reply]);
+    /// Nothing more is expected.
+    pub const GOODBYE: Self = Self::of(&[Kind::Goaway]);
+    /// What a store takes from a head or a joining member, and what these take from it.
+    pub const REQUESTS: Self = Self::service(&[Kind::Request]);
+    pub const REPLIES: Self = Self::service(&[Kind::Reply]);
     pub const RAFT: Self = Self::service(&[Kind::Raft]);
     pub const META: Self = Self::service(&[Kind::Meta]);
     pub const API: Self = Self::service(&[Kind::Api]);
 
-    pub(super) const fn of(kinds: &[Kind]) -> Self {
+    pub(crate) const fn of(kinds: &[Kind]) -> Self {
         let mut bits = 0;
         let mut i = 0;
         while i < kinds.len() {

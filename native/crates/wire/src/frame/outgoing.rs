@@ -108,6 +108,12 @@ impl Outgoing {
         })
     }
 
+    /// Bytes that no honest peer sends.
+    #[cfg(test)]
+    pub(crate) fn raw(bytes: &[u8]) -> Self {
+        Self { heads: bytes.to_vec(), ..Self::default() }
+    }
+
     /// All bytes in one vector, for tests and tools.
     pub fn to_vec(&self) -> Vec<u8> {
         self.parts().collect::<Vec<_>>().concat()

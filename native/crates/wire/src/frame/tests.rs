@@ -45,7 +45,7 @@ fn a_cut_at_every_byte_gives_the_same_frames() {
     let whole = messages::frames_of(&out);
     assert_eq!(whole.len(), 6);
     for cut in 0..bytes.len() {
-        let (mut decoder, mut frames) = (decoder(Gate::REPLICATION), Vec::new());
+        let (mut decoder, mut frames) = (decoder(messages::BOTH), Vec::new());
         feed(&mut decoder, &bytes[..cut], &mut frames).expect("right");
         feed(&mut decoder, &bytes[cut..], &mut frames).expect("right");
         assert_eq!(frames, whole);
@@ -56,7 +56,7 @@ fn a_cut_at_every_byte_gives_the_same_frames() {
 #[test]
 fn byte_by_byte_gives_the_same_frames_with_aligned_payloads() {
     let out = stream(&mut Rng::new(2), 40);
-    let (mut decoder, mut frames) = (decoder(Gate::REPLICATION), Vec::new());
+    let (mut decoder, mut frames) = (decoder(messages::BOTH), Vec::new());
     for byte in out.to_vec() {
         feed(&mut decoder, &[byte], &mut frames).expect("right");
     }
@@ -73,7 +73,7 @@ fn a_mutated_stream_never_panics_and_gives_no_damaged_meta() {
         let whole = messages::frames_of(&out);
         let mut bytes = out.to_vec();
         rng.mutate(&mut bytes);
-        let (mut decoder, mut frames) = (decoder(Gate::REPLICATION), Vec::new());
+        let (mut decoder, mut frames) = (decoder(messages::BOTH), Vec::new());
         if let Err(error) = feed(&mut decoder, &bytes, &mut frames) {
             dead += 1;
             assert_ne!(error, FrameError::Dead);
@@ -91,7 +91,7 @@ fn random_bytes_are_refused_within_a_header() {
     let mut rng = Rng::new(4);
     for _ in 0..10_000 {
         let bytes = rng.bytes(HEADER_BYTES);
-        assert!(decoder(Gate::REPLICATION).next(&mut &bytes[..]).is_err());
+        assert!(decoder(messages::BOTH).next(&mut &bytes[..]).is_err());
     }
 }
 
@@ -113,7 +113,7 @@ fn each_wrong_field_has_its_own_error() {
         bytes[at] = value;
         with_crc(bytes)
     };
-    let gate = Gate::REPLICATION;
+    let gate = Gate::REQUESTS;
     assert_eq!(refused(gate, edit(0, b'X')), FrameError::Magic(*b"XH"));
     assert_eq!(refused(gate, edit(2, 2)), FrameError::Version(2));
     assert_eq!(refused(gate, edit(3, 99)), FrameError::UnknownKind(99));
@@ -124,6 +124,7 @@ fn each_wrong_field_has_its_own_error() {
     assert_eq!(refused(gate, bytes), FrameError::HeaderCrc);
     let raft = Header::new(Kind::Raft, 7).encode();
     assert_eq!(refused(gate, raft), FrameError::KindRefused(Kind::Raft));
+    assert_eq!(refused(Gate::REPLIES, right), FrameError::KindRefused(Kind::Request));
     assert_eq!(refused(Gate::HELLO, right), FrameError::KindRefused(Kind::Request));
     assert_eq!(refused(Gate::JOIN, right), FrameError::KindRefused(Kind::Request));
 }

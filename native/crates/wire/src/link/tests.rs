@@ -94,6 +94,13 @@ impl End {
     }
 }
 
+impl Link {
+    /// Sends bytes that no honest link sends.
+    fn seal_raw(&mut self, bytes: &[u8], out: &mut SendBuf) {
+        self.session.seal(&Outgoing::raw(bytes), out).expect("open");
+    }
+}
+
 fn pump(dialler: &mut End, acceptor: &mut End, mut cut: impl FnMut() -> usize) {
     dialler.advance();
     loop {
@@ -225,6 +232,56 @@ fn a_goodbye_has_a_reason() {
     assert!(dialler.link.is_cut(), "a connection that just ends was cut");
 }
 
+/// A member that went mad: proper TLS, and anything inside.
+#[test]
+fn a_hostile_member_can_end_its_own_link_and_no_more() {
+    let mut rng = Rng::new(2);
+    let (mut ended, mut heard) = (0, 0);
+    for round in 0..400 {
+        let (mut dialler, mut acceptor) = pair(Purpose::Replication(DiskId(7)), greeter(1));
+        pump(&mut dialler, &mut acceptor, || usize::MAX);
+        let mut frames = Outgoing::new();
+        for which in 0..4 {
+            let request = crate::codec::tests::request((round + which) % 11, &mut rng);
+            encode_request(&mut frames, which, DiskId(7), &request).expect("fits");
+        }
+        let mut bytes = frames.to_vec();
+        rng.mutate(&mut bytes);
+        dialler.link.seal_raw(&bytes, &mut dialler.out);
+        pump(&mut dialler, &mut acceptor, || 1 + rng.below(9000) as usize);
+        heard += acceptor.host.requests.len();
+        match acceptor.error {
+            None => {}
+            Some(LinkError::Frame(_) | LinkError::Message(_)) => {
+                ended += 1;
+                assert_eq!(acceptor.link.status(), LinkStatus::Closed);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(ended > 100 && heard > 100, "{ended} ended, {heard} requests heard");
+}
+
+#[test]
+fn mutated_hellos_end_the_link_on_both_sides_without_a_panic() {
+    let mut rng = Rng::new(3);
+    for _ in 0..300 {
+        let (mut dialler, mut acceptor) = pair(Purpose::Meta, greeter(1));
+        dialler.advance();
+        acceptor.receive(&dialler.take(), &mut || usize::MAX);
+        let mut hello = greeter(1).hello(Purpose::Meta).encode();
+        rng.mutate(&mut hello);
+        dialler.link.greeted.role = Role::Acceptor;
+        dialler.receive(&acceptor.take(), &mut || usize::MAX);
+        let mut frame = Outgoing::new();
+        frame.push(Header::new(Kind::Hello, 0), &hello).expect("short");
+        dialler.link.seal_raw(&frame.to_vec(), &mut dialler.out);
+        pump(&mut dialler, &mut acceptor, || usize::MAX);
+        let right = acceptor.link.greeting().is_some_and(|greeting| greeting.peer == PeerId(1));
+        assert!(right || acceptor.error.is_some());
+    }
+}
+
 fn token(authority: &SecretKey) -> JoinToken {
     JoinToken {
         cluster: CLUSTER,
@@ -278,6 +335,11 @@ fn a_stranger_with_a_token_becomes_a_member() {
     let (Kind::JoinReply, meta) = &joiner.host.opaque[0] else { panic!("a join reply") };
     let Ok(JoinReply::Welcome { membership, .. }) = JoinReply::decode(meta) else { panic!() };
     assert_eq!(token.welcomes(&membership, &stranger), Some(member));
+
+    joiner.send(|out| out.push(Header::new(Kind::Join, 2), &request.encode()).expect("fits"));
+    pump(&mut joiner, &mut acceptor, || usize::MAX);
+    let refused = FrameError::KindRefused(Kind::Join);
+    assert_eq!(acceptor.error, Some(LinkError::Frame(refused)), "one try for a connection");
 }
 
 #[test]

@@ -17,9 +17,12 @@ impl Incoming {
     }
 
     /// Room behind what is filled. What is left of earlier bytes (less than a record) moves to the
-    /// front when the room behind it gets short; this is the only place that moves bytes.
+    /// front when the room behind it gets short; NO OTHER PLACE moves bytes: a receive into this
+    /// room may be in flight.
     pub fn space(&mut self) -> &mut [u8] {
-        if self.memory.len() - self.end < self.memory.len() / 2 {
+        if self.start == self.end {
+            (self.start, self.seen, self.end) = (0, 0, 0);
+        } else if self.memory.len() - self.end < self.memory.len() / 2 {
             self.memory.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.seen -= self.start;
@@ -47,8 +50,5 @@ impl Incoming {
     pub fn discard(&mut self, count: usize) {
         self.start += count;
         assert!(self.start <= self.seen, "more discarded than was seen");
-        if self.start == self.end {
-            (self.start, self.seen, self.end) = (0, 0, 0);
-        }
     }
 }

@@ -81,16 +81,28 @@ impl Tls {
         }
     }
 
+    /// Asks for new keys in both directions: ours from the next record on, theirs when they answer.
+    /// The library does the same by itself before a key has sealed as much as AES-GCM allows.
+    pub fn refresh_keys(&mut self, seen: &mut Incoming, out: &mut SendBuf) -> Result<(), Error> {
+        self.write(seen, out, &mut |_, _| Ok(()))?;
+        match self {
+            Self::Client(tls) => refresh(tls.process_tls_records(seen.seen_mut()))?,
+            Self::Server(tls) => refresh(tls.process_tls_records(seen.seen_mut()))?,
+        }
+        self.flush(out);
+        Ok(())
+    }
+
     /// Says goodbye on a session that is whole. Plaintext that nobody took is dropped.
     pub fn close(&mut self, seen: &mut Incoming, out: &mut SendBuf) {
         if self.write(seen, out, &mut |writer, out| out.close(writer)).is_err() {
-            self.flush_alert(out);
+            self.flush(out);
         }
     }
 
-    /// After an error of the library: the alert that it has ready for the other side, and nothing
-    /// else. IT MUST NOT LOOK AT RECEIVED BYTES AGAIN: it would fail on them twice, and assert.
-    pub fn flush_alert(&mut self, out: &mut SendBuf) {
+    /// What the library has ready to be sent, and nothing else: after its own error, the alert. IT
+    /// MUST NOT LOOK AT RECEIVED BYTES AGAIN: it would fail on them twice, and assert.
+    pub fn flush(&mut self, out: &mut SendBuf) {
         let mut nothing = |_: &mut dyn Writer, _: &mut SendBuf| Ok(());
         while self.wants_write() {
             let (_, sent) = match self {
@@ -108,6 +120,15 @@ impl Tls {
             Self::Client(tls) => tls.wants_write(),
             Self::Server(tls) => tls.wants_write(),
         }
+    }
+}
+
+/// The state is known to be the one that writes: `write` just left it there.
+fn refresh<D>(status: UnbufferedStatus<'_, '_, D>) -> Result<(), Error> {
+    debug_assert_eq!(status.discard, 0);
+    match status.state? {
+        ConnectionState::WriteTraffic(writer) => writer.refresh_traffic_keys(),
+        _ => Err(Error::HandshakeNotComplete),
     }
 }
 

@@ -91,7 +91,7 @@ fn payloads_decoded_from_a_session_are_aligned() {
     let mut out = Outgoing::new();
     out.push_with(Header::new(Kind::Request, 1), |_| (), |to| to.push(&data)).expect("fits");
     dialler.session.seal(&out, &mut dialler.out).expect("open");
-    let mut decoder = FrameDecoder::new(Gate::REPLICATION, BufferPool::new(1 << 20));
+    let mut decoder = FrameDecoder::new(Gate::REQUESTS, BufferPool::new(1 << 20));
     let mut payload = None;
     let bytes = dialler.take();
     let mut rest = &bytes[..];
@@ -136,4 +136,50 @@ fn refused_plaintext_ends_the_session() {
     assert_eq!(acceptor.session.status(), Status::Closed);
     dialler.receive(&acceptor.take(), || usize::MAX);
     assert_eq!(dialler.session.status(), Status::PeerClosed);
+}
+
+#[test]
+fn keys_change_under_traffic_and_nothing_is_lost() {
+    let mut rng = Rng::new(4);
+    let (mut dialler, mut acceptor) = open_pair();
+    let (mut expected_there, mut expected_back) = (Vec::new(), Vec::new());
+    for round in 0..200u64 {
+        let (from, expected) = if rng.flip() {
+            (&mut dialler, &mut expected_there)
+        } else {
+            (&mut acceptor, &mut expected_back)
+        };
+        let sent = Outgoing::raw(&rng.bytes(1 + (round as usize * 97) % 5000));
+        from.session.seal(&sent, &mut from.out).expect("open");
+        expected.extend_from_slice(&sent.to_vec());
+        if rng.below(4) == 0 {
+            from.session.refresh_keys(&mut from.out).expect("open");
+        }
+        if rng.flip() {
+            let (forth, back) = (dialler.take(), acceptor.take());
+            acceptor.receive(&forth, || 1 + rng.below(3000) as usize);
+            dialler.receive(&back, || 1 + rng.below(3000) as usize);
+        }
+    }
+    pump(&mut dialler, &mut acceptor, || usize::MAX);
+    assert_eq!((&dialler.error, &acceptor.error), (&None, &None));
+    assert!(acceptor.plain == expected_there && dialler.plain == expected_back);
+}
+
+#[test]
+fn frames_are_sealed_while_a_record_is_half_received() {
+    let mut rng = Rng::new(5);
+    let (mut dialler, mut acceptor) = open_pair();
+    for _ in 0..200 {
+        dialler.send(&[1; 500]).expect("open");
+        dialler.session.refresh_keys(&mut dialler.out).expect("open");
+        let bytes = dialler.take();
+        let cut = 1 + rng.below(bytes.len() as u64 - 1) as usize;
+        acceptor.receive(&bytes[..cut], || usize::MAX);
+        acceptor.send(&[2; 100]).expect("open");
+        acceptor.receive(&bytes[cut..], || usize::MAX);
+        dialler.receive(&acceptor.take(), || usize::MAX);
+        assert!(std::mem::take(&mut acceptor.plain).ends_with(&[1; 500]));
+        assert!(std::mem::take(&mut dialler.plain).ends_with(&[2; 100]));
+    }
 }
