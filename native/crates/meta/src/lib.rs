@@ -14,6 +14,7 @@ pub mod codec;
 pub mod hex;
 pub mod log_store;
 pub mod map;
+pub mod raft;
 pub mod state;
 
 #[cfg(test)]

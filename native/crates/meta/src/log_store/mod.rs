@@ -13,7 +13,7 @@ mod record;
 
 pub use dir::Dir;
 pub use dir_log::{DirLog, LogError};
-pub use entry::{HardState, LogEntry, Payload, Position, Recovered, Snapshot};
+pub use entry::{HardState, LogEntry, Payload, Position, ProposalBytes, Recovered, Snapshot};
 pub use fs_dir::FsDir;
 pub use mem_dir::MemDir;
 
