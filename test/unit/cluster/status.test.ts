@@ -1,0 +1,79 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { clusterStatus, type StatusInput } from '../../../src/cluster/status.ts'
+import type { ClusterState } from '../../../src/data/state.ts'
+import { makeVolume, threePeers } from '../../helpers/cluster-fixture.ts'
+
+const status = suite('status')
+
+function of(change: (state: ClusterState) => void, more: Partial<StatusInput> = {}) {
+  const state = threePeers()
+  state.volumes.push(makeVolume(1, 'db'))
+  change(state)
+  const data = { stores: [], heads: [], sessions: null, joins: [], budget: {} }
+  return clusterStatus({ state, usedBytes: new Map([[1, 100]]), tasks: [], data, ...more })
+}
+
+status('all is well', () => {
+  const found = of(() => undefined)
+  assert.is(found.health, 'ok')
+  assert.equal(found.reasons, [])
+  assert.equal(found.volumes, { total: 1, degraded: 0, blocked: 0 })
+  assert.equal(found.capacity, { total: 3 * 2 ** 31, used: 100 })
+})
+
+status('a copy that is missing warns and names whom to start', () => {
+  const found = of(state => {
+    state.peers[2]!.state = 'down'
+    for (const pg of state.policies[0]!.pgs) pg.in_sync = [1, 2]
+  })
+  assert.is(found.health, 'warn')
+  assert.equal(
+    found.reasons.map(reason => reason.code),
+    ['peer_down', 'degraded'],
+  )
+  assert.is(found.reasons[1]!.next, 'start shoal on p3')
+  assert.equal(found.volumes, { total: 1, degraded: 1, blocked: 0 })
+})
+
+status('below min_in_sync writes wait, and that is an error', () => {
+  const found = of(state => {
+    for (const pg of state.policies[0]!.pgs) pg.in_sync = [1]
+  })
+  assert.is(found.health, 'error')
+  assert.match(found.reasons[0]!.message, 'writes wait')
+  assert.is(found.volumes.blocked, 1)
+})
+
+status('copies that are being made are a task, and patience is the advice', () => {
+  const joins = [{ policy: 1, index: 0, disk: 3, done: 5, total: 10 }]
+  const data = { stores: [], heads: [], sessions: null, joins, budget: {} }
+  const found = of(
+    state => {
+      const pg = state.policies[0]!.pgs[0]!
+      pg.in_sync = [1, 2]
+      pg.joining = { disk: 3, join_at: 2 }
+    },
+    { data },
+  )
+  assert.match(found.reasons[0]!.next, 'wait')
+  assert.is(found.tasks[0]!.kind, 'resync')
+})
+
+status('no leader is an error; a policy without disks warns', () => {
+  assert.is(
+    of(state => {
+      state.reachable = false
+    }).reasons[0]!.code,
+    'no_leader',
+  )
+  const empty = of(state => {
+    state.policies[0]!.pgs = []
+  })
+  assert.equal(
+    empty.reasons.map(reason => reason.code),
+    ['no_placement'],
+  )
+})
+
+status.run()
