@@ -72,7 +72,8 @@ impl Connection {
         connection
     }
 
-    /// The kernel's client, which is told everything over netlink and never negotiates.
+    /// The kernel's client, which is told everything over netlink and never negotiates: requests
+    /// come at once, without `Event::Opened`.
     pub fn for_kernel(export: Export, limits: Limits, pool: BufferPool) -> Self {
         let session = Session { export, structured: false, block_status: false };
         Self::in_phase(Phase::Transmission(session), Arc::new(NoExports), limits, pool)
