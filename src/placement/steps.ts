@@ -1,0 +1,207 @@
+import { PlacementError } from './errors.ts'
+import { HOLE } from './limits.ts'
+import { mix32 } from './mix.ts'
+import type { Id, PgTable, Topology } from './types.ts'
+
+/** A PG as the cluster state has it. */
+export interface PgNow {
+  readonly index: number
+  /** Those that shall hold it, then those that leave once the others are in sync. */
+  readonly members: readonly Id[]
+  readonly in_sync: readonly Id[]
+}
+
+export interface PolicyNow {
+  readonly name: Id
+  readonly pgs: readonly PgNow[]
+  readonly target: PgTable
+}
+
+/** Members that may be filled at the same time. 0 everywhere pauses; what runs is still finished. */
+export interface StepLimits {
+  readonly perDisk: number
+  readonly perPeer: number
+  readonly total: number
+}
+
+/** A row to be committed: its members as the target has them, and who stays until they are full. */
+export interface RowChange {
+  readonly policy: Id
+  readonly index: number
+  readonly members: readonly Id[]
+  readonly leaving: readonly Id[]
+}
+
+export interface Batch {
+  readonly changes: readonly RowChange[]
+  /** Members being filled, with those of this batch. */
+  readonly running: number
+  /** Members that will have to be filled and are not begun. */
+  readonly waiting: number
+}
+
+/**
+ * The next small part of the way from where the PGs are to their targets: bounded per disk and
+ * per peer, most endangered PGs first. A member leaves only after all its successors are in sync;
+ * who is in sync and shall stay is never touched.
+ *
+ * It looks at the cluster state alone, so a change of targets midway needs nothing: plan anew from
+ * `planningBase`, and go on.
+ */
+export function nextBatch(
+  policies: readonly PolicyNow[],
+  topology: Topology,
+  limits: StepLimits,
+): Batch {
+  const load = new FillLoad(topology, limits)
+  const changes: RowChange[] = []
+  const wanted: Wanted[] = []
+  for (const policy of policies) {
+    const now = new Map(policy.pgs.map(pg => [pg.index, pg]))
+    for (let index = 0; index < policy.target.pgs; index++) {
+      look(policy, index, now.get(index), load, changes, wanted)
+    }
+  }
+  wanted.sort((a, b) => a.safe - b.safe || a.order - b.order)
+  let waiting = 0
+  for (const { change, fills, drops } of wanted) {
+    if (load.admit(fills, drops)) changes.push(change)
+    else waiting += fills.length
+  }
+  return { changes, running: load.running, waiting }
+}
+
+/**
+ * The table to plan from: who holds the data, with joins under way counted as done. What is not
+ * begun costs nothing to call off; what is begun goes on where the new plan allows it.
+ */
+export function planningBase(
+  policy: { readonly name: Id; readonly pgs: readonly PgNow[] },
+  pgs: number,
+  width: number,
+): PgTable {
+  const disks: Id[] = []
+  const indexOf = new Map<Id, number>()
+  const slots = new Uint16Array(pgs * width).fill(HOLE)
+  for (const { index, members } of policy.pgs) {
+    members.slice(0, width).forEach((id, position) => {
+      let at = indexOf.get(id)
+      if (at === undefined) {
+        at = disks.push(id) - 1
+        indexOf.set(id, at)
+      }
+      slots[index * width + position] = at
+    })
+  }
+  return { name: policy.name, pgs, width, disks, slots }
+}
+
+interface Wanted {
+  readonly change: RowChange
+  /** Disks that the change makes fill up. */
+  readonly fills: readonly Id[]
+  /** Disks that need not fill up any more. */
+  readonly drops: readonly Id[]
+  /** Members in sync: the fewer, the sooner. */
+  readonly safe: number
+  readonly order: number
+}
+
+function look(
+  policy: PolicyNow,
+  index: number,
+  now: PgNow | undefined,
+  load: FillLoad,
+  changes: RowChange[],
+  wanted: Wanted[],
+): void {
+  const members = targetRow(policy.target, index)
+  if (members.length === 0) return
+  if (now === undefined) {
+    // A row that never existed holds no data and costs nothing.
+    changes.push({ policy: policy.name, index, members, leaving: [] })
+    return
+  }
+  const inSync = new Set(now.in_sync)
+  const known = new Set(now.members)
+  const isSettled = members.every(id => inSync.has(id))
+  const leaving = isSettled ? [] : now.in_sync.filter(id => !members.includes(id))
+  const filling = now.members.filter(id => !inSync.has(id))
+  load.count(filling, 1)
+  if (isSameRow(now.members, members, leaving)) return
+  const change = { policy: policy.name, index, members, leaving }
+  const fills = members.filter(id => !known.has(id))
+  const drops = filling.filter(id => !members.includes(id))
+  // Only lets members go, or puts them in order: moves no data.
+  if (fills.length === 0) {
+    changes.push(change)
+    load.count(drops, -1)
+  } else wanted.push({ change, fills, drops, safe: now.in_sync.length, order: mix32(index) })
+}
+
+function targetRow(table: PgTable, index: number): Id[] {
+  const row: Id[] = []
+  for (let at = index * table.width; at < (index + 1) * table.width; at++) {
+    const disk = table.slots[at]
+    if (disk !== HOLE) row.push(table.disks[disk])
+  }
+  return row
+}
+
+function isSameRow(now: readonly Id[], members: readonly Id[], leaving: readonly Id[]): boolean {
+  if (now.length !== members.length + leaving.length) return false
+  const isKept = members.every((id, at) => now[at] === id)
+  return isKept && leaving.every((id, at) => now[members.length + at] === id)
+}
+
+/** How many members every disk and peer is filling. */
+class FillLoad {
+  readonly #limits: StepLimits
+  readonly #peerOf: Map<Id, Id>
+  readonly #ofDisk = new Map<Id, number>()
+  readonly #ofPeer = new Map<Id, number>()
+  running = 0
+
+  constructor(topology: Topology, limits: StepLimits) {
+    for (const [name, limit] of Object.entries(limits)) {
+      if (Number.isSafeInteger(limit) && limit >= 0) continue
+      throw new PlacementError(
+        'bad_limits',
+        `${name} is ${String(limit)}`,
+        'limits are whole numbers from 0',
+      )
+    }
+    this.#limits = limits
+    this.#peerOf = new Map(topology.disks.map(disk => [disk.id, disk.peer]))
+  }
+
+  count(disks: readonly Id[], change: 1 | -1): void {
+    for (const disk of disks) {
+      const peer = this.#peer(disk)
+      this.#ofDisk.set(disk, (this.#ofDisk.get(disk) ?? 0) + change)
+      this.#ofPeer.set(peer, (this.#ofPeer.get(peer) ?? 0) + change)
+      this.running += change
+    }
+  }
+
+  /** Counts `fills` in place of `drops` if every limit holds then. */
+  admit(fills: readonly Id[], drops: readonly Id[]): boolean {
+    this.count(drops, -1)
+    this.count(fills, 1)
+    if (this.running <= this.#limits.total && fills.every(disk => this.#isWithin(disk))) return true
+    this.count(fills, -1)
+    this.count(drops, 1)
+    return false
+  }
+
+  #isWithin(disk: Id): boolean {
+    const ofDisk = this.#ofDisk.get(disk) ?? 0
+    const ofPeer = this.#ofPeer.get(this.#peer(disk)) ?? 0
+    return ofDisk <= this.#limits.perDisk && ofPeer <= this.#limits.perPeer
+  }
+
+  /** A disk that left the topology, and is still named by a row, stands for itself. */
+  #peer(disk: Id): Id {
+    return this.#peerOf.get(disk) ?? disk
+  }
+}
