@@ -1,1 +1,55 @@
-//! shoal-sim
+//! A seeded simulator: whole clusters of the production head, member, in-sync and lease code in
+//! one thread, over simulated network, disks and clocks, with faults, and checked.
+//!
+//! `run(seed, verbose)` plays one seed; equal seeds give equal traces.
+
+pub mod check;
+pub mod model_store;
+pub mod plan;
+pub mod rng;
+mod trace;
+pub mod world;
+
+use world::{Counts, World};
+
+/// What a seed came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub seed: u64,
+    /// Of the whole trace.
+    pub hash: u64,
+    pub events: u64,
+    pub simulated_us: u64,
+    pub counts: Counts,
+    pub failure: Option<String>,
+}
+
+/// Plays one seed. A broken assertion of the production code is a failure like any other.
+pub fn run(seed: u64, verbose: bool) -> Outcome {
+    let play = || {
+        let mut world = World::new(seed, verbose);
+        world.run();
+        Outcome {
+            seed,
+            hash: world.trace.hash(),
+            events: world.trace.events(),
+            simulated_us: world.now_us,
+            counts: world.counts.clone(),
+            failure: world.failure.clone(),
+        }
+    };
+    std::panic::catch_unwind(play).unwrap_or_else(|panic| Outcome {
+        seed,
+        hash: 0,
+        events: 0,
+        simulated_us: 0,
+        counts: Counts::default(),
+        failure: Some(panic_text(&*panic)),
+    })
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+    format!("panic: {}", text.unwrap_or_default())
+}

@@ -176,13 +176,14 @@ impl Head {
         self.finish_piece(key, Ok(Vec::new()));
     }
 
-    /// An in-sync member without space: the write is undone (docs/protocol.md, "No space"). A
-    /// joiner must not decide that, and what must not fail is tried until there is room.
+    /// An in-sync member without space: the write is undone (docs/protocol.md, "No space"), one
+    /// of a roll-forward too: the member lacks it, so nobody was told that it happened. A joiner
+    /// must not decide that; and an undo is tried until it gets through.
     fn on_no_space(&mut self, key: Key, target: u8, disk: DiskId) {
         self.note_free_space(disk, 0);
         let piece = self.pieces.get_mut(key).expect("its answer just came");
         let in_sync = self.pgs[piece.pg].role(disk) == Role::InSync;
-        if in_sync && matches!(piece.work, Work::Write(_)) && piece.owner != Owner::Roll {
+        if in_sync && matches!(piece.work, Work::Write(_)) {
             return self.start_undo(key, disk);
         }
         self.report(disk, ReportReason::Full);

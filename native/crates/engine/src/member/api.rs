@@ -24,8 +24,10 @@ pub struct Recovered {
 #[derive(Clone, Debug)]
 pub struct MemberConfig {
     pub disk: DiskId,
-    /// False: wiped, rolled back or damaged (rule 30). It refuses everything in each PG until a
-    /// `full` join of that PG began.
+    /// False: this store was made in place of one that was lost (rule 30). It refuses everything in
+    /// each PG until a `full` join of that PG began, this time or at an earlier start. A store that
+    /// was rolled back or damaged must be formatted anew before it is opened so; and the cluster
+    /// record must have marked the disk `full` before.
     pub fit: bool,
     /// Most bytes of a resync asked for and not yet stored, per PG.
     pub copy_window_bytes: u32,

@@ -40,7 +40,8 @@ use session::{Asked, Session};
 pub struct Member {
     config: MemberConfig,
     fenced: bool,
-    /// PGs in which an unfit store was admitted again by a `full` join.
+    /// PGs in which an unfit store was admitted again by a `full` join: those whose epoch it ever
+    /// made durable, for it refuses whatever else would.
     readmitted: FastSet<PgId>,
     heads: FastMap<VolumeId, HeadEpoch>,
     pgs: FastMap<PgId, PgState>,
@@ -80,7 +81,7 @@ impl Member {
         Self {
             config,
             fenced: false,
-            readmitted: FastSet::default(),
+            readmitted: recovered.pgs.iter().map(|(pg, _)| *pg).collect(),
             heads: recovered.heads.into_iter().collect(),
             pgs: recovered.pgs.into_iter().map(pg).collect(),
             marks: recovered.watermarks.into_iter().map(mark).collect(),

@@ -1,0 +1,299 @@
+//! The cluster record as an oracle: linearizable, always there, reached over links that fail. Its
+//! changes of PGs and its judgements are the production functions.
+
+use std::collections::BTreeMap;
+
+use shoal_engine::head::ReportReason;
+use shoal_engine::insync::{Evidence, PgRecord, Probe, Report, Verdict, judge};
+use shoal_engine::lease::Granter;
+use shoal_engine::member::JoinFailure;
+use shoal_types::{DiskId, HeadEpoch, PeerId, PgId, PgView, StoreError, VolumeId};
+
+use super::event::{Event, ToCluster, ToPeer};
+use super::{World, disk_of, peer_of};
+use crate::plan::Plan;
+
+pub struct Cluster {
+    pub records: BTreeMap<PgId, PgRecord>,
+    pub volumes: BTreeMap<VolumeId, VolumeRecord>,
+    pub granter: Granter,
+    /// Life of each peer's session.
+    sessions: BTreeMap<u64, u64>,
+    reports: Vec<Report>,
+    /// Joins of a disk that found no room wait until then.
+    join_not_before_us: BTreeMap<DiskId, u64>,
+}
+
+#[derive(Debug, Default)]
+pub struct VolumeRecord {
+    pub head_epoch: HeadEpoch,
+    /// Peer and its life.
+    pub owner: Option<(u64, u64)>,
+    granted_at_us: u64,
+}
+
+const TURN_US: u64 = 60_000;
+const REPORT_AGE_MS: u64 = 2_000;
+
+impl Cluster {
+    pub fn new(plan: &Plan) -> Self {
+        let record = |index: u32| {
+            let member = |i: usize| disk_of((u64::from(index) + i as u64) % plan.peers);
+            let members: Vec<DiskId> = (0..plan.copies).map(member).collect();
+            let pg = PgId::new(1, index);
+            (pg, PgRecord::new(pg, &members))
+        };
+        let volume = |v| (VolumeId(v), VolumeRecord::default());
+        Self {
+            records: (0..plan.pg_count).map(record).collect(),
+            volumes: (1..=plan.volumes).map(volume).collect(),
+            granter: Granter::new(0, plan.lease_ms),
+            sessions: BTreeMap::new(),
+            reports: Vec::new(),
+            join_not_before_us: BTreeMap::new(),
+        }
+    }
+
+    pub fn views(&self) -> Vec<PgView> {
+        self.records.values().map(PgRecord::view).collect()
+    }
+
+    pub fn views_of(&self, disk: DiskId) -> Vec<PgView> {
+        let of = |r: &&PgRecord| r.member(disk).is_some();
+        self.records.values().filter(of).map(PgRecord::view).collect()
+    }
+
+    /// A life that ended holds no lease any more: whoever speaks now is the next one.
+    fn session(&mut self, peer: u64, life: u64) {
+        if self.sessions.insert(peer, life).is_some_and(|before| before != life) {
+            self.granter.release(id_of(peer));
+        }
+    }
+
+    fn is_live(&self, peer: u64, now_ms: u64) -> bool {
+        self.sessions.contains_key(&peer) && !self.granter.is_over(id_of(peer), now_ms)
+    }
+}
+
+fn id_of(peer: u64) -> PeerId {
+    PeerId(peer + 1)
+}
+
+impl World {
+    fn now_ms(&self) -> u64 {
+        self.now_us / 1000
+    }
+
+    pub fn to_cluster(&mut self, peer: u64, message: ToCluster) {
+        if !self.net.carries(peer, self.net.voters) {
+            return;
+        }
+        match message {
+            ToCluster::Renew { sent_ms, life } => {
+                let now_ms = self.now_ms();
+                if self.cluster.sessions.get(&peer).is_some_and(|known| *known > life) {
+                    return;
+                }
+                self.cluster.session(peer, life);
+                self.cluster.granter.grant(id_of(peer), now_ms);
+                self.tell_peer(peer, ToPeer::Leased { sent_ms });
+            }
+            ToCluster::Report { disk, reason, head } => self.on_report(peer, disk, reason, head),
+            ToCluster::Refresh { pg, .. } => {
+                if let Some(record) = self.cluster.records.get(&pg) {
+                    let view = record.view();
+                    self.tell_peer(peer, ToPeer::View(view));
+                }
+            }
+            ToCluster::JoinDone { disk, life, pg, join_at, source } => {
+                let record = self.cluster.records.get_mut(&pg).expect("a known PG");
+                let current = self.disks[&disk].life == life;
+                if current && record.mark_in_sync(disk, join_at, source).is_ok() {
+                    self.counts.joins += 1;
+                    self.changed(pg);
+                }
+            }
+            ToCluster::JoinFailed { disk, life, pg, join_at, reason } => {
+                if self.disks[&disk].life == life {
+                    self.on_join_failed(disk, pg, join_at, &reason);
+                }
+            }
+            ToCluster::Released { volume, head_epoch } => {
+                let record = self.cluster.volumes.get_mut(&volume).expect("a known volume");
+                if record.head_epoch == head_epoch {
+                    record.owner = None;
+                }
+            }
+        }
+    }
+
+    fn on_join_failed(
+        &mut self,
+        disk: DiskId,
+        pg: PgId,
+        join_at: shoal_types::PgEpoch,
+        reason: &JoinFailure,
+    ) {
+        let record = self.cluster.records.get_mut(&pg).expect("a known PG");
+        if record.joining.is_none_or(|j| j.disk != disk || j.join_at != join_at) {
+            return;
+        }
+        let epoch = record.epoch;
+        if *reason == JoinFailure::Store(StoreError::NoSpace) {
+            record.cancel_join(disk, Some(epoch)).expect("it is joining");
+            self.cluster.join_not_before_us.insert(disk, self.now_us + 2_000_000);
+        } else {
+            record.join(disk, epoch).expect("it is joining");
+        }
+        self.changed(pg);
+    }
+
+    fn on_report(&mut self, peer: u64, disk: DiskId, reason: ReportReason, head: u64) {
+        let (now_ms, owner) = (self.now_ms(), peer_of(disk));
+        match reason {
+            ReportReason::Full => return self.cancel_joins_of(disk),
+            ReportReason::Disconnected | ReportReason::Slow => {
+                let report = Report { reporter: id_of(peer), disk, reported_ms: now_ms };
+                self.cluster.reports.retain(|r| r.reported_ms + REPORT_AGE_MS > now_ms);
+                self.cluster.reports.push(report);
+            }
+            _ => {}
+        }
+        let reached =
+            self.net.both_ways(owner, self.net.voters) && self.pause_left(owner).is_none();
+        let alive = self.peers[owner as usize].alive;
+        let evidence = Evidence {
+            disk,
+            owner: id_of(owner),
+            session_lapsed: !self.cluster.is_live(owner, now_ms),
+            store_out: matches!(reason, ReportReason::StoreFenced | ReportReason::StoreUnfit),
+            reports: &self.cluster.reports,
+            report_age_ms_max: REPORT_AGE_MS,
+            probe: if reached && alive { Probe::Reached } else { Probe::Failed },
+            possible_reporters: self.plan.peers as usize - 1,
+            now_ms,
+        };
+        match judge(&evidence) {
+            Verdict::Remove(_) => self.remove_disk(disk),
+            Verdict::Wait => {}
+            Verdict::BlameReporter(_) => {
+                // Only a head that lives there can be the reporter to blame.
+                if self.rng.percent(20) {
+                    self.tell_peer(peer, ToPeer::Revoked { head });
+                }
+            }
+        }
+    }
+
+    fn cancel_joins_of(&mut self, disk: DiskId) {
+        self.cluster.join_not_before_us.insert(disk, self.now_us + 2_000_000);
+        for pg in self.pgs() {
+            let record = self.cluster.records.get_mut(&pg).expect("listed");
+            if record.cancel_join(disk, None).is_ok() {
+                self.changed(pg);
+            }
+        }
+    }
+
+    pub fn remove_disk(&mut self, disk: DiskId) {
+        for pg in self.pgs() {
+            let record = self.cluster.records.get_mut(&pg).expect("listed");
+            if record.remove(disk, None).is_ok() {
+                self.counts.removals += 1;
+                self.changed(pg);
+            }
+        }
+    }
+
+    pub fn pgs(&self) -> Vec<PgId> {
+        self.cluster.records.keys().copied().collect()
+    }
+
+    /// Tells everyone; some will not hear it, and learn by being refused.
+    pub fn changed(&mut self, pg: PgId) {
+        let view = self.cluster.records[&pg].view();
+        self.note(|| format!("view {view:?}"));
+        for peer in 0..self.plan.peers {
+            if !self.rng.percent(20) {
+                self.tell_peer(peer, ToPeer::View(view.clone()));
+            }
+        }
+    }
+
+    pub fn cluster_turn(&mut self) {
+        self.at(TURN_US, Event::Cluster);
+        for pg in self.pgs() {
+            self.join_somebody(pg);
+        }
+        for volume in self.cluster.volumes.keys().copied().collect::<Vec<_>>() {
+            self.place_head(volume);
+        }
+        let views = self.cluster.views();
+        for peer in 0..self.plan.peers {
+            if self.rng.percent(25) {
+                let view = self.rng.pick(&views).cloned().expect("there is a PG");
+                self.tell_peer(peer, ToPeer::View(view));
+            }
+        }
+    }
+
+    fn join_somebody(&mut self, pg: PgId) {
+        let (now_ms, now_us) = (self.now_ms(), self.now_us);
+        let record = &self.cluster.records[&pg];
+        if let Some(joining) = record.joining {
+            if !self.cluster.is_live(peer_of(joining.disk), now_ms) {
+                let record = self.cluster.records.get_mut(&pg).expect("just seen");
+                record.cancel_join(joining.disk, None).expect("it is joining");
+                self.changed(pg);
+            }
+            return;
+        }
+        let wait = &self.cluster.join_not_before_us;
+        let may = |d: &DiskId| {
+            !record.is_in_sync(*d)
+                && self.cluster.is_live(peer_of(*d), now_ms)
+                && wait.get(d).is_none_or(|at| *at <= now_us)
+        };
+        let out: Vec<DiskId> = record.members.iter().map(|m| m.disk).filter(may).collect();
+        let patient = !self.healing && self.rng.percent(70);
+        let Some(disk) = self.rng.pick(&out).copied().filter(|_| !patient) else { return };
+        let record = self.cluster.records.get_mut(&pg).expect("just seen");
+        record.join(disk, record.epoch).expect("nobody is joining");
+        self.changed(pg);
+    }
+
+    /// Rule 11: a head that is gone, or whose peer's lease is over, is followed by another.
+    fn place_head(&mut self, volume: VolumeId) {
+        let now_ms = self.now_ms();
+        let record = &self.cluster.volumes[&volume];
+        if let Some((peer, life)) = record.owner {
+            let lapsed = !self.cluster.is_live(peer, now_ms);
+            let reborn = self.cluster.sessions.get(&peer).is_some_and(|l| *l != life);
+            let epoch = record.head_epoch;
+            let lives = self.heads.values().any(|h| h.volume == volume && h.head_epoch == epoch);
+            let lost = !lives && self.now_us > record.granted_at_us + 1_500_000;
+            if !lapsed && !reborn && !lost {
+                return;
+            }
+        }
+        let live: Vec<u64> =
+            (0..self.plan.peers).filter(|p| self.cluster.is_live(*p, now_ms)).collect();
+        if let Some(peer) = self.rng.pick(&live).copied() {
+            self.grant_head(volume, peer);
+        }
+    }
+
+    pub fn grant_head(&mut self, volume: VolumeId, peer: u64) {
+        let now_us = self.now_us;
+        let Some(life) = self.cluster.sessions.get(&peer).copied() else { return };
+        let record = self.cluster.volumes.get_mut(&volume).expect("a known volume");
+        record.head_epoch = record.head_epoch.next();
+        record.owner = Some((peer, life));
+        record.granted_at_us = now_us;
+        let head_epoch = record.head_epoch;
+        self.counts.take_overs += 1;
+        // Read after the commit (rule 12).
+        let views = self.cluster.views();
+        self.tell_peer(peer, ToPeer::Granted { volume, head_epoch, views });
+    }
+}

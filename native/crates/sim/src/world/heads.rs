@@ -1,0 +1,155 @@
+//! Head processes, each with one production `Head`.
+
+use shoal_engine::head::{
+    Head, HeadCommand, HeadConfig, HeadEvent, HeadTiming, ReadMode, ReportReason,
+};
+use shoal_types::{HeadEpoch, LayerId, LineageId, PgView, PolicyId, VolumeId};
+
+use super::event::{Asker, Event, ToCluster};
+use super::{World, disk_of};
+
+pub struct HeadProcess {
+    pub peer: u64,
+    pub volume: VolumeId,
+    pub head_epoch: HeadEpoch,
+    pub head: Head,
+    pub active: bool,
+    tick_due: bool,
+}
+
+impl World {
+    pub fn start_head(
+        &mut self,
+        peer: u64,
+        volume: VolumeId,
+        head_epoch: HeadEpoch,
+        views: Vec<PgView>,
+    ) {
+        let plan = &self.plan;
+        let reads = if plan.confirmed_reads { ReadMode::Confirmed } else { ReadMode::Lease };
+        let config = HeadConfig {
+            volume,
+            lineage: LineageId(volume.0),
+            layer: LayerId(volume.0 * 10),
+            size_bytes: plan.blocks * 4096,
+            policy: PolicyId(1),
+            pg_count: plan.pg_count,
+            blocks_per_extent: plan.blocks_per_extent,
+            min_in_sync: plan.min_in_sync,
+            reads,
+            local_disks: vec![disk_of(peer)],
+            timing: HeadTiming {
+                report_after_us: 400_000,
+                read_retry_us: 150_000,
+                ..HeadTiming::default()
+            },
+        };
+        let (id, head) = (self.next_head, Head::new(config));
+        self.next_head += 1;
+        let process =
+            HeadProcess { peer, volume, head_epoch, head, active: false, tick_due: false };
+        self.heads.insert(id, process);
+        let valid_until_us = self.peers[peer as usize].lease.valid_until_ms() * 1000;
+        self.head_event(id, HeadEvent::Lease { valid_until_us });
+        self.head_event(id, HeadEvent::Granted { head_epoch, views });
+    }
+
+    pub fn head_event(&mut self, id: u64, event: HeadEvent) {
+        let Some(process) = self.heads.get_mut(&id) else { return };
+        let peer = process.peer;
+        let until = self.peers[peer as usize].paused_until_us;
+        if until > self.now_us {
+            let wait = until - self.now_us + 1;
+            return self.at(wait, Event::HeadTold { head: id, event });
+        }
+        let local_us = self.peers[peer as usize].local_us(self.now_us);
+        let mut commands = Vec::new();
+        process.head.handle(local_us, event, &mut commands);
+        for command in commands {
+            self.carry_out(id, peer, command);
+        }
+        self.plan_tick(id);
+    }
+
+    pub fn head_event_soon(&mut self, head: u64, event: HeadEvent) {
+        self.at(0, Event::HeadTold { head, event });
+    }
+
+    fn plan_tick(&mut self, id: u64) {
+        let Some(process) = self.heads.get_mut(&id) else { return };
+        let Some(deadline) = process.head.next_deadline_us() else { return };
+        if std::mem::replace(&mut process.tick_due, true) {
+            return;
+        }
+        let real_us = self.peers[process.peer as usize].real_us(deadline) + 1;
+        let wait = real_us.saturating_sub(self.now_us).max(1);
+        self.at(wait, Event::HeadTick { head: id });
+    }
+
+    pub fn tick_head(&mut self, id: u64) {
+        if let Some(process) = self.heads.get_mut(&id) {
+            process.tick_due = false;
+            self.head_event(id, HeadEvent::Tick);
+        }
+    }
+
+    fn carry_out(&mut self, id: u64, peer: u64, command: HeadCommand) {
+        match command {
+            HeadCommand::Send { disk, request_id, request } => {
+                self.send_request(Asker::Head(id), disk, request_id, request);
+            }
+            HeadCommand::Complete { op_id, result, .. } => self.completed(id, op_id, result),
+            HeadCommand::ReportUnreachable { disk, reason } => {
+                if reason == ReportReason::LostWrites {
+                    self.fail(format!("{disk} is said to have lost writes, and has not"));
+                }
+                self.tell_cluster(peer, ToCluster::Report { disk, reason, head: id });
+            }
+            HeadCommand::RefreshView { pg } => {
+                self.tell_cluster(peer, ToCluster::Refresh { head: id, pg });
+            }
+            HeadCommand::BadBlock { disk, block, .. } => {
+                self.fail(format!("{disk} gave a bad block {block}, and no disk is at fault"));
+            }
+            HeadCommand::Active { .. } => {
+                if let Some(process) = self.heads.get_mut(&id) {
+                    process.active = true;
+                }
+            }
+            HeadCommand::Released => {
+                if let Some(process) = self.drop_head(id) {
+                    let (volume, head_epoch) = (process.volume, process.head_epoch);
+                    self.tell_cluster(peer, ToCluster::Released { volume, head_epoch });
+                }
+            }
+            HeadCommand::Fenced { .. } => {
+                self.drop_head(id);
+            }
+        }
+    }
+
+    /// The process is gone: what it had not answered is unknown.
+    pub fn drop_head(&mut self, id: u64) -> Option<HeadProcess> {
+        let process = self.heads.remove(&id)?;
+        self.net.forget(Asker::Head(id));
+        self.lose_requests_of(id);
+        Some(process)
+    }
+
+    pub fn revoke_head(&mut self, id: u64) -> Option<(VolumeId, HeadEpoch)> {
+        let process = self.heads.get(&id)?;
+        let of = (process.volume, process.head_epoch);
+        self.head_event(id, HeadEvent::Revoked);
+        Some(of)
+    }
+
+    pub fn heads_on(&self, peer: u64) -> Vec<u64> {
+        self.heads.iter().filter(|(_, h)| h.peer == peer).map(|(id, _)| *id).collect()
+    }
+
+    pub fn each_head(&mut self, peer: u64, event: HeadEvent) {
+        for id in self.heads_on(peer) {
+            self.head_event(id, event.clone());
+        }
+    }
+}

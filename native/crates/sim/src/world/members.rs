@@ -1,0 +1,186 @@
+//! Disks: a store, and the production `Member` that guards it while its peer lives.
+
+use std::collections::BTreeMap;
+
+use shoal_engine::member::{Member, MemberConfig, MemberEvent, MemberOutput, ReplyTo};
+use shoal_types::{DiskId, PgId, PgView, Request};
+
+use super::event::{Asker, Event, ToCluster};
+use super::{World, peer_of};
+use crate::model_store::ModelStore;
+
+pub struct DiskState {
+    pub store: ModelStore,
+    pub member: Option<Member>,
+    /// Grows with each start of the member.
+    pub life: u64,
+    /// The store is a new one in place of one that was lost.
+    pub replaced: bool,
+    pub join_messages: BTreeMap<PgId, ToCluster>,
+    replies: BTreeMap<u64, (Asker, u64, u64)>,
+    next_reply: u64,
+    commit_due: bool,
+}
+
+impl DiskState {
+    pub fn new(store: ModelStore) -> Self {
+        Self {
+            store,
+            member: None,
+            life: 0,
+            replaced: false,
+            join_messages: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            next_reply: 1,
+            commit_due: false,
+        }
+    }
+}
+
+impl World {
+    pub fn start_member(&mut self, id: DiskId) {
+        let disk = self.disk(id);
+        disk.life += 1;
+        disk.commit_due = false;
+        disk.replies.clear();
+        disk.join_messages.clear();
+        let config = MemberConfig { disk: id, fit: !disk.replaced, copy_window_bytes: 3 * 4096 };
+        let mut member = Member::new(config, disk.store.recovered());
+        member.set_free_blocks(disk.store.free_blocks());
+        disk.member = Some(member);
+        for view in self.cluster.views_of(id) {
+            self.member_view(id, &view);
+        }
+    }
+
+    pub fn crash_member(&mut self, id: DiskId) {
+        let disk = self.disks.get_mut(&id).expect("every peer has its disk");
+        disk.member = None;
+        disk.life += 1;
+        disk.store.crash(&mut self.rng);
+        self.net.forget(Asker::Member(id));
+        for (asker, disk) in self.net.across(|_, d| d == id) {
+            // Some find out at once, some after a while.
+            let after = if self.rng.percent(50) { 0 } else { self.rng.below(500_000) };
+            self.suspect_connection(asker, disk, after);
+        }
+    }
+
+    pub fn member_request(
+        &mut self,
+        id: DiskId,
+        asker: Asker,
+        link: u64,
+        request_id: u64,
+        request: Request,
+    ) {
+        let disk = self.disk(id);
+        let to = ReplyTo(disk.next_reply);
+        disk.next_reply += 1;
+        disk.replies.insert(to.0, (asker, link, request_id));
+        self.member_event(id, MemberEvent::Request { to, request });
+    }
+
+    pub fn member_event(&mut self, id: DiskId, event: MemberEvent) {
+        let mut outputs = Vec::new();
+        let Some(member) = &mut self.disk(id).member else { return };
+        member.handle(event, &mut outputs);
+        for output in outputs {
+            self.member_output(id, output);
+        }
+    }
+
+    pub fn member_event_soon(&mut self, disk: DiskId, event: MemberEvent) {
+        let life = self.disk(disk).life;
+        self.at(0, Event::MemberTold { disk, life, event });
+    }
+
+    pub fn member_told(&mut self, id: DiskId, life: u64, event: MemberEvent) {
+        if let Some(wait) = self.pause_left(peer_of(id)) {
+            return self.at(wait, Event::MemberTold { disk: id, life, event });
+        }
+        if self.disk(id).life == life {
+            self.member_event(id, event);
+        }
+    }
+
+    pub fn member_view(&mut self, id: DiskId, view: &PgView) {
+        let disk = self.disk(id);
+        if let Some(ToCluster::JoinDone { join_at, .. } | ToCluster::JoinFailed { join_at, .. }) =
+            disk.join_messages.get(&view.pg)
+        {
+            let same = view.joining.is_some_and(|j| j.disk == id && j.join_at == *join_at);
+            if !same && view.epoch > *join_at {
+                disk.join_messages.remove(&view.pg);
+            }
+        }
+        self.member_event(id, MemberEvent::View(view.clone()));
+    }
+
+    fn member_output(&mut self, id: DiskId, output: MemberOutput) {
+        match output {
+            MemberOutput::Store { token, op } => {
+                self.disk(id).store.submit(token, op);
+                self.plan_commit(id);
+            }
+            MemberOutput::Reply { to, reply } => {
+                let known = self.disk(id).replies.remove(&to.0);
+                let (asker, link, request_id) = known.expect("each request is answered once");
+                self.send_reply(asker, id, link, request_id, reply);
+            }
+            MemberOutput::Ask { disk, request_id, request } => {
+                self.send_request(Asker::Member(id), disk, request_id, request);
+            }
+            MemberOutput::JoinDone { pg, join_at, source } => {
+                let life = self.disk(id).life;
+                let message = ToCluster::JoinDone { disk: id, life, pg, join_at, source };
+                self.tell_join(id, pg, message);
+            }
+            MemberOutput::JoinFailed { pg, join_at, reason } => {
+                let life = self.disk(id).life;
+                let message = ToCluster::JoinFailed { disk: id, life, pg, join_at, reason };
+                self.tell_join(id, pg, message);
+            }
+            MemberOutput::LayerDeleted { .. } => {}
+            MemberOutput::StoreLost { error } => self.fail(format!("{id}: {error:?}")),
+        }
+    }
+
+    fn tell_join(&mut self, id: DiskId, pg: PgId, message: ToCluster) {
+        self.disk(id).join_messages.insert(pg, message.clone());
+        self.tell_cluster(peer_of(id), message);
+    }
+
+    fn plan_commit(&mut self, id: DiskId) {
+        let most = self.plan.commit_us_max;
+        let wait = self.rng.range(10, 10 + most);
+        let disk = self.disk(id);
+        let life = disk.life;
+        if !std::mem::replace(&mut disk.commit_due, true) {
+            self.at(wait, Event::Commit { disk: id, life });
+        }
+    }
+
+    pub fn commit(&mut self, id: DiskId, life: u64) {
+        if self.disk(id).life != life {
+            return;
+        }
+        if let Some(wait) = self.pause_left(peer_of(id)) {
+            return self.at(wait, Event::Commit { disk: id, life });
+        }
+        let count = self.rng.range(1, 8) as usize;
+        let disk = self.disk(id);
+        disk.commit_due = false;
+        let done = disk.store.commit(count);
+        let free = disk.store.free_blocks();
+        for (token, result) in done {
+            if let Some(member) = &mut self.disk(id).member {
+                member.set_free_blocks(free);
+            }
+            self.member_event(id, MemberEvent::Store { token, result });
+        }
+        if !self.disk(id).store.is_idle() {
+            self.plan_commit(id);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A cluster in one thread: virtual time, one source of chance, the production head and member.
+
+mod atlas;
+mod client;
+mod cluster;
+mod event;
+mod fault;
+mod finish;
+mod heads;
+mod members;
+mod net;
+mod peer;
+
+use std::collections::{BTreeMap, BinaryHeap};
+
+use shoal_types::{DiskId, VolumeId};
+
+use crate::model_store::ModelStore;
+use crate::plan::Plan;
+use crate::rng::Rng;
+use crate::trace::Trace;
+use client::Clients;
+use cluster::Cluster;
+use event::{Due, Event};
+use heads::HeadProcess;
+use members::DiskState;
+use net::Net;
+use peer::Peer;
+
+/// Given to the world after the faults to become whole and answer everything.
+const HEAL_US: u64 = 60_000_000;
+
+pub struct World {
+    pub plan: Plan,
+    pub rng: Rng,
+    pub now_us: u64,
+    order: u64,
+    queue: BinaryHeap<Due>,
+    pub trace: Trace,
+    pub net: Net,
+    pub peers: Vec<Peer>,
+    pub disks: BTreeMap<DiskId, DiskState>,
+    pub heads: BTreeMap<u64, HeadProcess>,
+    next_head: u64,
+    pub cluster: Cluster,
+    pub clients: Clients,
+    pub counts: Counts,
+    pub healing: bool,
+    pub failure: Option<String>,
+}
+
+/// What a run saw.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    pub ops: u64,
+    pub ops_failed: u64,
+    pub messages: u64,
+    pub faults: BTreeMap<&'static str, u64>,
+    pub joins: u64,
+    pub removals: u64,
+    pub take_overs: u64,
+    pub no_space: u64,
+}
+
+impl World {
+    pub fn new(seed: u64, verbose: bool) -> Self {
+        let plan = Plan::of(seed);
+        let mut rng = Rng::new(seed.wrapping_mul(0x1234_5677).wrapping_add(99));
+        let peers: Vec<Peer> = (0..plan.peers).map(|_| Peer::new(&mut rng)).collect();
+        let mut world = Self {
+            net: Net::new(plan.peers),
+            cluster: Cluster::new(&plan),
+            clients: Clients::new(&plan),
+            trace: Trace::new(verbose),
+            now_us: 0,
+            order: 0,
+            queue: BinaryHeap::new(),
+            peers,
+            disks: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            next_head: 1,
+            counts: Counts::default(),
+            healing: false,
+            failure: None,
+            plan,
+            rng,
+        };
+        world.start();
+        world
+    }
+
+    fn start(&mut self) {
+        for peer in 0..self.plan.peers {
+            let disk = disk_of(peer);
+            self.disks.insert(disk, DiskState::new(ModelStore::new(self.plan.capacity)));
+            self.start_member(disk);
+            self.at(0, Event::Renew { peer });
+        }
+        for volume in 1..=self.plan.volumes {
+            for client in 0..self.plan.clients {
+                let think = self.rng.below(self.plan.think_us);
+                self.at(think, Event::Client { volume: VolumeId(volume), client });
+            }
+        }
+        self.at(1_000, Event::Cluster);
+        let first = self.rng.below(self.plan.fault_every_us * 2);
+        self.at(first, Event::Fault);
+    }
+
+    /// Runs to the end; afterwards `failure` says whether something was wrong.
+    pub fn run(&mut self) {
+        while self.failure.is_none() && self.now_us < self.plan.faults_until_us {
+            self.step();
+        }
+        if self.failure.is_none() {
+            self.heal();
+        }
+        let deadline = self.now_us + HEAL_US;
+        while self.failure.is_none() && !self.is_whole() {
+            if self.now_us > deadline {
+                let why = self.not_whole();
+                self.fail(format!("not whole after the faults ended: {why}"));
+                return;
+            }
+            self.step();
+        }
+        if self.failure.is_none() {
+            self.check_end();
+        }
+    }
+
+    fn step(&mut self) {
+        let due = self.queue.pop().expect("something is always due");
+        self.now_us = self.now_us.max(due.at_us);
+        self.trace.event(self.now_us, &due.event);
+        self.dispatch(due.event);
+    }
+
+    fn dispatch(&mut self, event: Event) {
+        match event {
+            Event::ToMember { disk, asker, link, request_id, request } => {
+                self.deliver_request(disk, asker, link, request_id, request);
+            }
+            Event::ToAsker { asker, disk, link, request_id, reply } => {
+                self.deliver_reply(asker, disk, link, request_id, reply);
+            }
+            Event::Connection { asker, disk } => self.look_at_connection(asker, disk),
+            Event::Commit { disk, life } => self.commit(disk, life),
+            Event::HeadTick { head } => self.tick_head(head),
+            Event::HeadTold { head, event } => self.head_event(head, event),
+            Event::MemberTold { disk, life, event } => self.member_told(disk, life, event),
+            Event::ToCluster { peer, message } => self.to_cluster(peer, message),
+            Event::ToPeer { peer, life, message } => self.to_peer(peer, life, message),
+            Event::Client { volume, client } => self.client_turn(volume, client),
+            Event::Renew { peer } => self.renew(peer),
+            Event::Cluster => self.cluster_turn(),
+            Event::Fault => self.fault(),
+            Event::Restart { peer } => self.restart_peer(peer),
+            Event::Heal { from, to } => self.net.unblock(from, to),
+        }
+    }
+
+    /// Something happens after so many microseconds.
+    pub fn at(&mut self, delay_us: u64, event: Event) {
+        self.order += 1;
+        self.queue.push(Due { at_us: self.now_us + delay_us, order: self.order, event });
+    }
+
+    pub fn note(&mut self, text: impl FnOnce() -> String) {
+        self.trace.note(self.now_us, text);
+    }
+
+    pub fn fail(&mut self, why: String) {
+        self.trace.note(self.now_us, || format!("FAILED: {why}"));
+        self.failure.get_or_insert(why);
+    }
+}
+
+/// Peer `n` has the disk `n + 1`.
+pub fn disk_of(peer: u64) -> DiskId {
+    DiskId(peer + 1)
+}
+
+pub fn peer_of(disk: DiskId) -> u64 {
+    disk.0 - 1
+}

@@ -1,0 +1,121 @@
+//! A peer: its process (one life after the other), its clock, its lease.
+
+use shoal_engine::head::HeadEvent;
+use shoal_engine::lease::Holder;
+
+use super::event::{Event, ToCluster, ToPeer};
+use super::members::DiskState;
+use super::{World, disk_of};
+use crate::rng::Rng;
+
+#[derive(Debug)]
+pub struct Peer {
+    pub alive: bool,
+    /// Grows with each start.
+    pub life: u64,
+    pub paused_until_us: u64,
+    /// Its clock's rate in thousandths of real time: within the lease's bound.
+    rate: u64,
+    pub lease: Holder,
+}
+
+impl Peer {
+    pub fn new(rng: &mut Rng) -> Self {
+        let rate = rng.range(955, 1046);
+        Self { alive: true, life: 1, paused_until_us: 0, rate, lease: Holder::new() }
+    }
+
+    pub fn local_us(&self, now_us: u64) -> u64 {
+        now_us * self.rate / 1000
+    }
+
+    pub fn real_us(&self, local_us: u64) -> u64 {
+        local_us * 1000 / self.rate
+    }
+}
+
+impl World {
+    /// How long the peer still stands still.
+    pub fn pause_left(&self, peer: u64) -> Option<u64> {
+        let until = self.peers[peer as usize].paused_until_us;
+        (until > self.now_us).then(|| until - self.now_us + 1)
+    }
+
+    pub fn renew(&mut self, peer: u64) {
+        let every_us = self.plan.lease_ms * 1000 / 3;
+        self.at(every_us, Event::Renew { peer });
+        let p = &self.peers[peer as usize];
+        if !p.alive || self.pause_left(peer).is_some() {
+            return;
+        }
+        let (sent_ms, life) = (p.local_us(self.now_us) / 1000, p.life);
+        self.tell_cluster(peer, ToCluster::Renew { sent_ms, life });
+        let pending = self.disks[&disk_of(peer)].join_messages.values().cloned();
+        for message in pending.collect::<Vec<_>>() {
+            self.tell_cluster(peer, message);
+        }
+    }
+
+    pub fn tell_cluster(&mut self, peer: u64, message: ToCluster) {
+        let delay = self.delay();
+        self.at(delay, Event::ToCluster { peer, message });
+    }
+
+    pub fn tell_peer(&mut self, peer: u64, message: ToPeer) {
+        let (delay, life) = (self.delay(), self.peers[peer as usize].life);
+        self.at(delay, Event::ToPeer { peer, life, message });
+    }
+
+    pub fn to_peer(&mut self, peer: u64, life: u64, message: ToPeer) {
+        if let Some(wait) = self.pause_left(peer) {
+            return self.at(wait, Event::ToPeer { peer, life, message });
+        }
+        let p = &mut self.peers[peer as usize];
+        if !p.alive || p.life != life || !self.net.carries(self.net.voters, peer) {
+            return;
+        }
+        match message {
+            ToPeer::Leased { sent_ms } => {
+                p.lease.granted(sent_ms, self.plan.lease_ms);
+                let valid_until_us = p.lease.valid_until_ms() * 1000;
+                self.each_head(peer, HeadEvent::Lease { valid_until_us });
+            }
+            ToPeer::View(view) => {
+                self.member_view(disk_of(peer), &view);
+                self.each_head(peer, HeadEvent::View(view));
+            }
+            ToPeer::Granted { volume, head_epoch, views } => {
+                self.start_head(peer, volume, head_epoch, views);
+            }
+            ToPeer::Revoked { head } => {
+                if let Some((volume, head_epoch)) = self.revoke_head(head) {
+                    self.tell_cluster(peer, ToCluster::Released { volume, head_epoch });
+                }
+            }
+        }
+    }
+
+    pub fn crash_peer(&mut self, peer: u64) {
+        self.peers[peer as usize].alive = false;
+        self.peers[peer as usize].lease = Holder::new();
+        self.peers[peer as usize].paused_until_us = 0;
+        for head in self.heads_on(peer) {
+            self.drop_head(head);
+        }
+        self.crash_member(disk_of(peer));
+    }
+
+    pub fn restart_peer(&mut self, peer: u64) {
+        let p = &mut self.peers[peer as usize];
+        if p.alive {
+            return;
+        }
+        p.alive = true;
+        p.life += 1;
+        self.start_member(disk_of(peer));
+    }
+
+    pub fn disk(&mut self, disk: shoal_types::DiskId) -> &mut DiskState {
+        self.disks.get_mut(&disk).expect("every peer has its disk")
+    }
+}
