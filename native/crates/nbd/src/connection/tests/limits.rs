@@ -38,12 +38,8 @@ fn a_client_that_never_reads_its_refusals_is_not_read_either() {
     let mut connection = open("db0", false, limits);
     let raw = request(99, 0, 0, 0, 0).repeat(1000);
     let mut fed = 0;
-    loop {
-        let taken = connection.feed(&raw);
-        fed += taken;
-        if taken == 0 {
-            break;
-        }
+    for _ in 0..100 {
+        fed += connection.feed(&raw);
     }
     assert!(fed < 200_000, "{fed}");
     assert!(connection.outgoing_bytes() < 100_000);

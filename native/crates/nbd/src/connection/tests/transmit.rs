@@ -160,6 +160,15 @@ fn commands_and_flags_are_passed_on() {
 }
 
 #[test]
+fn not_supported_is_only_for_those_who_asked_for_speed() {
+    let mut connection = open("db0", false, Limits::default());
+    connection.feed(&request(cmd::WRITE_ZEROES, 0, 1, 0, 4096));
+    let tag = next_request(&mut connection).tag;
+    connection.reply_error(tag, Errno::NotSupported);
+    assert_eq!(sent(&mut connection), simple_reply(1, EINVAL));
+}
+
+#[test]
 fn refusals_by_request() {
     let end = SIZE;
     let cases = [
