@@ -24,12 +24,49 @@
 //! probe(first: &[u8], last: &[u8]) -> Probe              at least PROBE_BYTES of either end
 //! ```
 
+mod admission;
+mod apply;
+mod background;
+mod batch;
+mod checkpoint;
+mod codec;
+mod commit;
+mod crc_table;
+mod data_record;
+mod dirty;
 pub mod error;
+mod fold;
+mod format;
+mod free_map;
+mod index;
 pub mod io;
+pub mod layout;
+mod list;
+mod meta_record;
+mod op;
 pub mod params;
+mod planted;
+mod purge;
+mod read;
+mod recovery;
+mod ring;
+mod root;
+mod space;
+mod state;
 pub mod stats;
+mod store;
+pub mod superblock;
+mod tables;
+mod task;
+#[cfg(test)]
+mod tests;
+mod unsettled;
 
 pub use error::{Damage, FormatError, RecoveryError};
+pub use format::Format;
 pub use io::{DiskIo, IoError, IoId, IoKind, Output};
 pub use params::{Budget, FormatParams, Identity, Params};
+pub use recovery::Recovery;
 pub use stats::{Figures, Memory, Stats};
+pub use store::Store;
+pub use tables::LayerState;

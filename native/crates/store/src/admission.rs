@@ -1,0 +1,185 @@
+//! Who gets in: cells, log room, memory. Deletes, zeroes and epochs need no cell and always do.
+
+use bytes::Bytes;
+use shoal_types::BLOCK_BYTES;
+
+use crate::batch::header_cells;
+use crate::commit::{Draft, PendingOp};
+use crate::io::IoKind;
+use crate::layout::CELL_BYTES;
+use crate::op::{Assign, Change, DIRECT_BLOCKS_MIN, PendingBody, PendingRun};
+use crate::planted::planted;
+use crate::root::{CRC_REF_BYTES, INDEX_REF_BYTES};
+use crate::state::BlockAt;
+use crate::store::{IoUse, Store};
+
+/// Cells of the data log that only starts use, for their first record.
+const OPEN_CELLS: u64 = 16;
+/// Share of the cells (1/64) that a head should leave: admitted, but reported as not free.
+const SOFT_RESERVE_SHARE: u64 = 64;
+/// Cells kept for the growth of index and checksum pages, beside what the dirty chunks may add.
+const GROWTH_CELLS: u64 = 64;
+/// Folds that an op waits for when cells may come back, before it is refused.
+const WAITS_MAX: u32 = 2;
+
+pub(crate) enum Admission {
+    Admitted,
+    /// Space may come back: a fold or purge is under way or was asked for.
+    Wait,
+    Refused,
+}
+
+impl Store {
+    /// Blocks that a head may count on: what is free above the soft reserve.
+    pub fn free_blocks_soft(&self) -> u64 {
+        if self.metadata_full() {
+            return 0;
+        }
+        self.hard_free().saturating_sub(self.layout.cells.cells / SOFT_RESERVE_SHARE)
+    }
+
+    /// Sets cells aside for an op, and starts its data on the way if it is large.
+    pub(crate) fn admit(&mut self, op: &mut PendingOp) -> Admission {
+        let full = self.metadata_full();
+        let assign = match &mut op.change {
+            Change::Assign(assign) => assign,
+            Change::OpenLayer { .. } if full => return Admission::Refused,
+            _ => return Admission::Admitted,
+        };
+        let data_blocks = assign.data_blocks();
+        if data_blocks == 0 {
+            return Admission::Admitted;
+        }
+        let free = if full { 0 } else { self.hard_free() };
+        let direct = data_blocks >= DIRECT_BLOCKS_MIN;
+        if direct && data_blocks <= free {
+            op.direct_left = self.write_direct(op.number, assign);
+            return Admission::Admitted;
+        }
+        // On a full disk a large overwrite still goes through the log, if a batch can hold it.
+        let holds = data_blocks <= self.data_log.batch_cells_max() / 2;
+        let need = self.cells_needed(assign);
+        if holds && (need == 0 || need <= free) {
+            op.need = need;
+            self.commits.queued_need += need;
+            return Admission::Admitted;
+        }
+        if op.waits < WAITS_MAX && self.space_may_come_back() {
+            self.ask_for_fold();
+            return Admission::Wait;
+        }
+        Admission::Refused
+    }
+
+    /// Room in batch, log and memory for one more op. If not, a fold is asked for.
+    pub(crate) fn fits(&mut self, draft: &Draft, op: &PendingOp) -> bool {
+        let inline = match &op.change {
+            Change::Assign(assign) => assign.data_blocks(),
+            _ => 0,
+        };
+        let headers = header_cells(draft.records.len() + op.change.record_bytes()) as u64;
+        let cells = headers + draft.data_cells + inline;
+        if cells > self.data_log.batch_cells_max() {
+            assert!(draft.count > 0, "one op alone fits into a batch");
+            return false;
+        }
+        let dirty = &self.state.dirty;
+        let over_budget = dirty.bytes() + inline * BLOCK_BYTES as u64 > self.budget.dirty_bytes;
+        let full = cells + OPEN_CELLS > self.data_log.room() || (over_budget && !dirty.is_empty());
+        if full {
+            self.ask_for_fold();
+        }
+        !full
+    }
+
+    /// Cells that data may take: everything else is spoken for.
+    fn hard_free(&self) -> u64 {
+        let state = &self.state;
+        // A checkpoint writes every page anew before it frees the old images.
+        let pages = state.index.page_count() + self.layout.crc_pages();
+        let growth = state.dirty.chunk_count() / 4 + GROWTH_CELLS;
+        let spoken_for = state.dirty.reserved() + self.commits.queued_need + pages + growth;
+        state.space.free().saturating_sub(spoken_for)
+    }
+
+    /// Index or root are at their bound: nothing that adds to them is admitted.
+    fn metadata_full(&self) -> bool {
+        let pages = self.state.index.page_count();
+        let root = pages * INDEX_REF_BYTES
+            + self.layout.crc_pages() * CRC_REF_BYTES
+            + self.state.tables.bytes();
+        let root_max = (self.layout.root_bytes() - CELL_BYTES) / 4 * 3;
+        pages * CELL_BYTES > self.budget.index_bytes || root > root_max
+    }
+
+    /// A block that has a cell is overwritten in place; every other one needs a new cell.
+    fn cells_needed(&self, assign: &Assign) -> u64 {
+        let tables = &self.state.tables;
+        let numbers = tables.pg_number(assign.pg).zip(tables.live_layer(assign.layer));
+        let Some((pg, layer)) = numbers else { return assign.data_blocks() };
+        let data = assign.runs.iter().filter(|r| matches!(r.body, PendingBody::Data { .. }));
+        let blocks = data.flat_map(|r| r.block..r.block + r.blocks());
+        blocks.filter(|block| self.reserves(BlockAt { pg, layer, block: *block })).count() as u64
+    }
+
+    /// The fold of this block may need a cell. One that the running fold has planned may lose the
+    /// cell that it has.
+    pub(crate) fn reserves(&self, at: BlockAt) -> bool {
+        self.fold_has_planned(at.key()) || !self.state.has_cell(at)
+    }
+
+    fn space_may_come_back(&self) -> bool {
+        self.state.space.waiting() > 0
+            || self.state.dirty.may_free()
+            || self.background.is_running()
+            || self.background.purge_is_due()
+    }
+
+    /// Allocates cells for all data of the op and writes it; returns how many writes.
+    fn write_direct(&mut self, number: u64, assign: &mut Assign) -> u32 {
+        let mut left = assign.data_blocks();
+        let mut extents = Vec::new();
+        while left > 0 {
+            let (cell, len) = self.state.space.allocate(left).expect("admission found cells");
+            extents.push((cell, len));
+            left -= len;
+        }
+        self.figures.direct_bytes += assign.data_blocks() * CELL_BYTES;
+        let (runs, writes) = place_runs(std::mem::take(&mut assign.runs), &extents);
+        assign.runs = runs;
+        let count = writes.len() as u32;
+        for ((cell, _), bufs) in extents.into_iter().zip(writes) {
+            let durable = !planted!(DirectNotDurable);
+            let kind = IoKind::Write { offset: cell * CELL_BYTES, bufs, durable };
+            self.issue(IoUse::Direct(number), kind);
+        }
+        if planted!(DirectNotDurable) { 0 } else { count }
+    }
+}
+
+/// Cuts data runs where extents end; per extent, what is written to it.
+fn place_runs(runs: Vec<PendingRun>, extents: &[(u64, u64)]) -> (Vec<PendingRun>, Vec<Vec<Bytes>>) {
+    let mut placed = Vec::new();
+    let mut writes = vec![Vec::new(); extents.len()];
+    let (mut extent, mut used) = (0, 0);
+    for run in runs {
+        let PendingBody::Data { mut data, mut crcs } = run.body else {
+            placed.push(run);
+            continue;
+        };
+        let mut block = run.block;
+        while !crcs.is_empty() {
+            if used == extents[extent].1 {
+                (extent, used) = (extent + 1, 0);
+            }
+            let take = (crcs.len() as u64).min(extents[extent].1 - used);
+            let rest = crcs.split_off(take as usize);
+            let cell = extents[extent].0 + used;
+            writes[extent].push(data.split_to(take as usize * BLOCK_BYTES));
+            let body = PendingBody::Direct { cell, crcs };
+            placed.push(PendingRun { block, stamp: run.stamp, body });
+            (crcs, used, block) = (rest, used + take, block + take);
+        }
+    }
+    (placed, writes)
+}

@@ -1,0 +1,199 @@
+//! Checkpoint: index and checksum pages that changed go to new cells; then a new root names them
+//! and lets the metadata log start anew.
+//!
+//! ORDER: pages; sync; root, both copies, durable; only then are old images free and the
+//! metadata log's tail moves. The older root and all it names are untouched until then.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::background::Job;
+use crate::batch::LogPoint;
+use crate::io::IoKind;
+use crate::layout::CELL_BYTES;
+use crate::planted::planted;
+use crate::root::{CrcRef, IndexRef, Root};
+use crate::store::{IoUse, Store};
+
+/// Checksum pages that a checkpoint reads back at once.
+const CRC_READS_MAX: usize = 32;
+
+enum Phase {
+    Pages,
+    Syncing,
+    Root,
+}
+
+pub(crate) struct Checkpoint {
+    phase: Phase,
+    /// The root replays the metadata log from here: its head, at rest while we run.
+    meta: LogPoint,
+    pages: VecDeque<u32>,
+    crc_pages: VecDeque<u64>,
+    crc_reads: usize,
+    /// (page, cell, crc) of new images.
+    new_pages: Vec<(u32, u64, u32)>,
+    new_crc_pages: Vec<(u64, u64, u32)>,
+    /// Freed with this root; what is retired later waits for the next.
+    retired: Vec<u64>,
+}
+
+impl Store {
+    pub(crate) fn begin_checkpoint(&mut self) -> Checkpoint {
+        assert!(!self.meta_is_in_flight(), "the metadata log is at rest");
+        Checkpoint {
+            phase: Phase::Pages,
+            meta: self.meta_log.head,
+            pages: self.state.index.dirty_pages().into(),
+            crc_pages: self.state.crcs.dirty_pages().into(),
+            crc_reads: 0,
+            new_pages: Vec::new(),
+            new_crc_pages: Vec::new(),
+            retired: std::mem::take(&mut self.state.retired),
+        }
+    }
+
+    /// True if something happened.
+    pub(crate) fn step_checkpoint(&mut self, mut job: Checkpoint) -> bool {
+        let stepped = match job.phase {
+            Phase::Pages => self.step_pages(&mut job),
+            Phase::Syncing if self.background.is_drained() => {
+                self.write_root(&job);
+                job.phase = Phase::Root;
+                true
+            }
+            Phase::Root if self.background.is_drained() => {
+                self.end_checkpoint(job);
+                return true;
+            }
+            _ => false,
+        };
+        self.background.job = Some(Job::Checkpoint(job));
+        stepped
+    }
+
+    pub(crate) fn on_job_crc_page(&mut self, number: u64, image: Option<Bytes>) {
+        let Some(Job::Checkpoint(mut job)) = self.background.job.take() else {
+            unreachable!("only a checkpoint reads checksum pages here");
+        };
+        job.crc_reads -= 1;
+        let known = self.state.crcs.page(number).expect("it was asked for");
+        // A damaged page: its checksums are lost, and the blocks they cover read as bad.
+        let image = image.filter(|i| self.seal.sum(i) == known.1);
+        self.figures.bad_blocks += u64::from(image.is_none());
+        self.write_crc_page(&mut job, number, image.as_deref());
+        self.background.job = Some(Job::Checkpoint(job));
+    }
+
+    /// Keeps a bounded number of images on their way.
+    fn step_pages(&mut self, job: &mut Checkpoint) -> bool {
+        let depth = self.budget.background_depth.max(1) as usize;
+        let mut stepped = false;
+        while self.background.writes.len() < depth
+            && let Some(id) = job.pages.pop_front()
+        {
+            let (image, crc) = self.state.index.page_ref(id).page.image(self.seal);
+            let cell = self.write_page(image);
+            job.new_pages.push((id, cell, crc));
+            stepped = true;
+        }
+        while self.background.writes.len() < depth
+            && job.crc_reads < CRC_READS_MAX
+            && let Some(number) = job.crc_pages.pop_front()
+        {
+            stepped = true;
+            let Some((cell, _)) = self.state.crcs.page(number) else {
+                self.write_crc_page(job, number, None);
+                continue;
+            };
+            job.crc_reads += 1;
+            let kind = IoKind::Read { offset: cell * CELL_BYTES, len: CELL_BYTES };
+            self.issue(IoUse::JobCrcPage(number), kind);
+        }
+        let all = job.pages.is_empty() && job.crc_pages.is_empty() && job.crc_reads == 0;
+        if all && self.background.is_drained() {
+            if !planted!(RootBeforePages) {
+                self.issue_sync();
+            }
+            job.phase = Phase::Syncing;
+            return true;
+        }
+        stepped
+    }
+
+    fn write_crc_page(&mut self, job: &mut Checkpoint, number: u64, base: Option<&[u8]>) {
+        let image = self.state.crcs.merged(number, base);
+        let crc = self.seal.sum(&image);
+        let cell = self.write_page(image);
+        job.new_crc_pages.push((number, cell, crc));
+    }
+
+    fn write_page(&mut self, image: Vec<u8>) -> u64 {
+        let (cell, _) = self.state.space.allocate(1).expect("admission leaves room for pages");
+        self.figures.checkpoint_bytes += CELL_BYTES;
+        self.background.writes.push_back((cell * CELL_BYTES, vec![Bytes::from(image)]));
+        cell
+    }
+
+    fn write_root(&mut self, job: &Checkpoint) {
+        if planted!(PageFreedEarly) {
+            for (number, _, _) in &job.new_pages {
+                if let Some((cell, _)) = self.state.index.page_ref(*number).stored {
+                    self.state.space.release(cell);
+                }
+            }
+        }
+        let root = self.root_of(job);
+        let bytes = root.encode(self.seal);
+        assert!(bytes.len() as u64 <= self.layout.root_bytes(), "admission bounds the root");
+        for copy in 0..2 {
+            let region = self.layout.root_copy(root.generation, copy);
+            self.figures.checkpoint_bytes += bytes.len() as u64;
+            let bufs = vec![bytes.clone()];
+            self.background.out += 1;
+            let kind = IoKind::Write { offset: region.offset(), bufs, durable: true };
+            self.issue(IoUse::Job, kind);
+        }
+    }
+
+    fn root_of(&self, job: &Checkpoint) -> Root {
+        let state = &self.state;
+        let fresh: std::collections::BTreeMap<u32, (u64, u32)> =
+            job.new_pages.iter().map(|(id, cell, crc)| (*id, (*cell, *crc))).collect();
+        let index = state.index.all().map(|(id, page)| {
+            let stored = fresh.get(&id).copied().or(page.stored);
+            let (cell, crc) = stored.expect("a page that is not dirty has an image");
+            let page = &page.page;
+            IndexRef { pg: page.pg(), start: page.start(), depth: page.depth(), cell, crc }
+        });
+        let mut crcs: std::collections::BTreeMap<u64, (u64, u32)> = state.crcs.pages().collect();
+        crcs.extend(job.new_crc_pages.iter().map(|(n, cell, crc)| (*n, (*cell, *crc))));
+        let crcs = crcs.into_iter().map(|(number, (cell, crc))| CrcRef { number, cell, crc });
+        Root {
+            generation: self.root_generation + 1,
+            meta: job.meta,
+            data: self.data_log.tail,
+            index: index.collect(),
+            crcs: crcs.collect(),
+            tables: state.tables.all(),
+        }
+    }
+
+    fn end_checkpoint(&mut self, job: Checkpoint) {
+        self.root_generation += 1;
+        let state = &mut self.state;
+        let mut old = job.retired;
+        for (id, cell, crc) in job.new_pages {
+            let image = state.index.stored(id, cell, crc);
+            old.extend(image.filter(|_| !planted!(PageFreedEarly)));
+        }
+        for (number, cell, crc) in job.new_crc_pages {
+            old.extend(state.crcs.stored(number, cell, crc));
+        }
+        old.into_iter().for_each(|cell| state.space.release(cell));
+        self.meta_log.tail = job.meta;
+        self.figures.checkpoints += 1;
+        self.end_job();
+    }
+}

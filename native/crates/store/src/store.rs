@@ -1,0 +1,290 @@
+//! One disk's store: ops in, disk commands and results out.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use shoal_types::{
+    HeadEpoch, LayerId, PgEpoch, PgId, StoreError, StoreOp, StoreReply, Version, VolumeId,
+};
+
+use crate::background::Background;
+use crate::codec::Seal;
+use crate::commit::Commits;
+use crate::io::{DiskIo, IoError, IoId, IoKind, Output};
+use crate::layout::Layout;
+use crate::op::prepare;
+use crate::params::{Budget, Identity};
+use crate::read::Reads;
+use crate::ring::Ring;
+use crate::state::State;
+use crate::stats::{Memory, Stats};
+use crate::tables::LayerState;
+
+/// Whom a disk command's answer goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IoUse {
+    /// A part of the batch in flight in the data log.
+    Commit,
+    /// Data of the op with this number, on its way to cells.
+    Direct(u64),
+    /// A part of the batch in flight in the metadata log.
+    Meta,
+    /// A write, sync or root of the background job.
+    Job,
+    /// A checksum page that the checkpoint merges.
+    JobCrcPage(u64),
+    /// Cells for a read: its number, the part's number.
+    Data { read: u64, part: usize },
+    /// A checksum page for reads.
+    CrcPage(u64),
+}
+
+pub struct Store {
+    pub(crate) identity: Identity,
+    pub(crate) layout: Layout,
+    pub(crate) seal: Seal,
+    pub(crate) start_id: u64,
+    pub(crate) budget: Budget,
+    pub(crate) state: State,
+    pub(crate) data_log: Ring,
+    pub(crate) meta_log: Ring,
+    pub(crate) root_generation: u64,
+    pub(crate) commits: Commits,
+    pub(crate) reads: Reads,
+    pub(crate) background: Background,
+    pub(crate) figures: Stats,
+    fenced: bool,
+    out: VecDeque<Output>,
+    ios: BTreeMap<u64, IoUse>,
+    next_io: u64,
+    now_ms: u64,
+}
+
+/// What recovery found, for `Store::new`.
+pub(crate) struct Recovered {
+    pub identity: Identity,
+    pub layout: Layout,
+    pub start_id: u64,
+    pub budget: Budget,
+    pub state: State,
+    pub data_log: Ring,
+    pub meta_log: Ring,
+    pub root_generation: u64,
+    pub next_io: u64,
+}
+
+impl Store {
+    pub(crate) fn new(found: Recovered) -> Self {
+        let mut store = Self {
+            identity: found.identity,
+            layout: found.layout,
+            seal: Seal::new(&found.identity.store_uuid),
+            start_id: found.start_id,
+            budget: found.budget,
+            state: found.state,
+            data_log: found.data_log,
+            meta_log: found.meta_log,
+            root_generation: found.root_generation,
+            commits: Commits::default(),
+            reads: Reads::default(),
+            background: Background::default(),
+            figures: Stats::default(),
+            fenced: false,
+            out: VecDeque::new(),
+            ios: BTreeMap::new(),
+            next_io: found.next_io,
+            now_ms: 0,
+        };
+        store.schedule_leftovers();
+        store
+    }
+
+    /// Takes an op. Its `Done` comes out of `poll`, at once or later.
+    pub fn submit(&mut self, token: u64, op: StoreOp) {
+        if self.fenced {
+            return self.done(token, Err(StoreError::Fenced));
+        }
+        let op = match op {
+            StoreOp::Read { pg, layer, block, blocks } => {
+                return self.submit_read(token, pg, layer, block, blocks, false);
+            }
+            StoreOp::ReadVersioned { pg, layer, block, blocks } => {
+                return self.submit_read(token, pg, layer, block, blocks, true);
+            }
+            list @ (StoreOp::Unsettled { .. } | StoreOp::Changed { .. }) => {
+                return self.submit_list(token, list);
+            }
+            change => change,
+        };
+        match prepare(op).expect("reads and lists were taken above") {
+            Ok(change) => self.enqueue(token, change),
+            Err(error) => self.done(token, Err(error)),
+        }
+    }
+
+    /// Next disk command or result; `None` when there is nothing to do but wait.
+    pub fn poll(&mut self) -> Option<Output> {
+        if self.out.is_empty() && !self.fenced {
+            self.pump();
+        }
+        self.out.pop_front()
+    }
+
+    /// The answer to a disk command that `poll` handed out.
+    pub fn on_io(&mut self, id: IoId, result: Result<Option<Bytes>, IoError>) {
+        let usage = self.ios.remove(&id.0).expect("an answer to a command that is out");
+        if self.fenced {
+            return;
+        }
+        match (usage, result) {
+            (IoUse::Data { read, part }, result) => self.on_data(read, part, result.ok().flatten()),
+            (IoUse::CrcPage(number), result) => self.on_crc_page(number, result.ok().flatten()),
+            (IoUse::JobCrcPage(number), result) => {
+                self.on_job_crc_page(number, result.ok().flatten());
+            }
+            // An error of a write or sync is never tried again: what is stable is unknown.
+            (_, Err(_)) => self.fence(),
+            (IoUse::Commit, Ok(_)) => self.on_commit_io(),
+            (IoUse::Direct(op), Ok(_)) => self.on_direct_io(op),
+            (IoUse::Meta, Ok(_)) => self.on_meta_io(),
+            (IoUse::Job, Ok(_)) => self.on_job_io(),
+        }
+    }
+
+    /// Tells the time; folds what has been lying in the log while nobody writes.
+    pub fn tick(&mut self, now_ms: u64) {
+        self.now_ms = self.now_ms.max(now_ms);
+        self.fold_if_idle(self.now_ms);
+    }
+
+    /// When `tick` has something to do; in the clock of `tick`.
+    pub fn next_deadline(&self) -> Option<u64> {
+        if self.fenced { None } else { self.idle_deadline(self.now_ms) }
+    }
+
+    /// A disk error happened: every op is refused, and nothing is written any more.
+    pub fn is_fenced(&self) -> bool {
+        self.fenced
+    }
+
+    /// Takes the store out for good, as after a disk error.
+    pub fn fence(&mut self) {
+        self.fenced = true;
+        self.out.retain(|o| matches!(o, Output::Done { .. }));
+        for token in self.commits.drain_tokens().into_iter().chain(self.reads.drain_tokens()) {
+            self.done(token, Err(StoreError::Fenced));
+        }
+    }
+
+    /// No command is out, nothing is queued, no job runs.
+    pub fn is_idle(&self) -> bool {
+        self.out.is_empty()
+            && self.ios.is_empty()
+            && self.commits.is_empty()
+            && self.reads.is_empty()
+            && !self.background.is_running()
+    }
+
+    /// Highest epoch submitted for this volume, durable once its op is done.
+    pub fn head_epoch(&self, volume: VolumeId) -> HeadEpoch {
+        self.state.tables.head_epoch(volume).max(self.commits.head_epoch(volume))
+    }
+
+    pub fn pg_epoch(&self, pg: PgId) -> PgEpoch {
+        self.state.tables.pg_epoch(pg).max(self.commits.pg_epoch(pg))
+    }
+
+    pub fn watermark(&self, volume: VolumeId, pg: PgId) -> Version {
+        let pg = self.state.tables.pg_number(pg);
+        pg.map_or(Version::ZERO, |pg| self.state.tables.mark(volume, pg).watermark)
+    }
+
+    /// Newest version ever stored of this volume in this PG, since the PG was last dropped.
+    pub fn newest_version(&self, volume: VolumeId, pg: PgId) -> Version {
+        let pg = self.state.tables.pg_number(pg);
+        pg.map_or(Version::ZERO, |pg| self.state.tables.mark(volume, pg).newest)
+    }
+
+    pub fn volumes(&self) -> Vec<(VolumeId, HeadEpoch)> {
+        self.state.tables.volumes().collect()
+    }
+
+    pub fn pgs(&self) -> Vec<(PgId, PgEpoch)> {
+        self.state.tables.pgs().collect()
+    }
+
+    pub fn layers(&self) -> Vec<(LayerId, VolumeId, LayerState)> {
+        let rows = self.state.tables.layers();
+        let state = |deleted| if deleted { LayerState::Deleted } else { LayerState::Live };
+        rows.map(|(_, row)| (row.layer, row.volume, state(row.deleted))).collect()
+    }
+
+    /// Blocks that a layer takes: cells, and dirty blocks that will need one.
+    pub fn layer_usage(&self, layer: LayerId) -> u64 {
+        let Some(number) = self.state.tables.live_layer(layer) else { return 0 };
+        let stored = self.state.layer_blocks.get(&number).copied().unwrap_or_default();
+        let chunks = self.state.dirty.chunks().filter(|(k, _)| k.chunk.layer == number);
+        chunks.fold(stored, |sum, (key, chunk)| {
+            let entry = self.state.index.entry(key.pg, key.chunk);
+            chunk.iter().fold(sum, |sum, (bit, block)| {
+                let had = entry.as_ref().is_some_and(|e| e.has_cell(bit));
+                let has = block.content.is_data();
+                sum + u64::from(has && !had) - u64::from(had && !has)
+            })
+        })
+    }
+
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub fn stats(&self) -> Stats {
+        let state = &self.state;
+        Stats {
+            cells_total: self.layout.cells.cells,
+            cells_free: state.space.free(),
+            cells_quarantined: state.space.waiting(),
+            blocks_stored: state.blocks_stored(),
+            data_log_bytes: self.data_log.cells() * 4096,
+            data_log_used: self.data_log.used() * 4096,
+            meta_log_bytes: self.meta_log.cells() * 4096,
+            meta_log_used: self.meta_log.used() * 4096,
+            queued_ops: self.commits.queued() as u64,
+            fenced: self.fenced,
+            memory: Memory {
+                index: state.index.page_count() * 4096,
+                dirty: state.dirty.bytes(),
+                crc_overlay: state.crcs.overlay_bytes(),
+                crc_cache: state.crcs.cache_bytes(),
+                free_map: state.space.bytes(),
+                tables: state.tables.bytes(),
+            },
+            ..self.figures
+        }
+    }
+
+    pub(crate) fn done(&mut self, token: u64, result: Result<StoreReply, StoreError>) {
+        self.out.push_back(Output::Done { token, result });
+    }
+
+    pub(crate) fn issue(&mut self, usage: IoUse, kind: IoKind) {
+        let id = self.next_io;
+        self.next_io += 1;
+        self.ios.insert(id, usage);
+        self.out.push_back(Output::Io(DiskIo { id: IoId(id), kind }));
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    fn pump(&mut self) {
+        loop {
+            let queue = self.pump_queue();
+            let job = !self.fenced && self.pump_job();
+            if !queue && !job {
+                return;
+            }
+        }
+    }
+}

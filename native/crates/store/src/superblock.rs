@@ -1,0 +1,121 @@
+//! The superblock: 4 KiB, first and last cell of the disk. Written by format alone (and by
+//! administration later): copy 0, sync, copy 1. docs/formats/store.md draws the fields.
+
+use bytes::{BufMut, Bytes};
+use shoal_types::{DiskId, checksum::crc32c};
+
+use crate::codec::Reader;
+use crate::layout::{CELL_BYTES, Layout, Region};
+use crate::params::Identity;
+
+pub const MAGIC: [u8; 8] = *b"SHOAL\x01SB";
+pub const FORMAT_MAJOR: u16 = 1;
+pub const FORMAT_MINOR: u16 = 0;
+/// Blocks of one chunk: what a u32 mask can name, and the only value this version holds.
+pub const CHUNK_BLOCKS: u32 = shoal_types::geometry::CHUNK_BLOCKS_DEFAULT;
+/// CRC-32C over the stored bytes, then layer and block.
+const CHECKSUM_CRC32C: u16 = 1;
+/// Incompatible features that this version knows.
+const INCOMPAT_KNOWN: u64 = 0;
+const CRC_AT: usize = 8;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Superblock {
+    pub identity: Identity,
+    pub generation: u64,
+    pub ro_features: u64,
+    pub compat_features: u64,
+    pub layout: Layout,
+}
+
+/// What 4 KiB hold that should be a superblock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    Ours(Superblock),
+    /// No magic of ours.
+    None,
+    /// Our magic, but the checksum or a field is wrong.
+    Damaged,
+    /// Ours and whole, but of a version or with features that this one does not know.
+    Newer {
+        major: u16,
+        incompat: u64,
+    },
+}
+
+impl Superblock {
+    pub fn new(identity: Identity, layout: Layout) -> Self {
+        Self { identity, generation: 1, ro_features: 0, compat_features: 0, layout }
+    }
+
+    pub fn encode(&self) -> Bytes {
+        let mut out = Vec::with_capacity(CELL_BYTES as usize);
+        out.put_slice(&MAGIC);
+        out.put_u32_le(0);
+        out.put_u16_le(FORMAT_MAJOR);
+        out.put_u16_le(FORMAT_MINOR);
+        out.put_u64_le(INCOMPAT_KNOWN);
+        out.put_u64_le(self.ro_features);
+        out.put_u64_le(self.compat_features);
+        out.put_slice(&self.identity.cluster_id);
+        out.put_slice(&self.identity.store_uuid);
+        out.put_u64_le(self.identity.disk.0);
+        out.put_u64_le(self.identity.incarnation);
+        out.put_u64_le(self.generation);
+        out.put_u64_le(self.layout.device_cells);
+        out.put_u32_le(CELL_BYTES as u32);
+        out.put_u32_le(CHUNK_BLOCKS);
+        out.put_u16_le(CHECKSUM_CRC32C);
+        out.put_u16_le(4);
+        let Layout { roots, data_log, meta_log, cells, .. } = self.layout;
+        for region in [roots, data_log, meta_log, cells] {
+            out.put_u64_le(region.first);
+            out.put_u64_le(region.cells);
+        }
+        // Log device: zero = this disk.
+        out.put_bytes(0, 16);
+        out.resize(CELL_BYTES as usize, 0);
+        let crc = crc32c(&out);
+        out[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
+        Bytes::from(out)
+    }
+
+    pub fn parse(cell: &[u8]) -> Parsed {
+        if cell.len() < CELL_BYTES as usize || cell[..8] != MAGIC {
+            return Parsed::None;
+        }
+        let cell = &cell[..CELL_BYTES as usize];
+        let mut zeroed = cell.to_vec();
+        zeroed[CRC_AT..CRC_AT + 4].fill(0);
+        if cell[CRC_AT..CRC_AT + 4] != crc32c(&zeroed).to_le_bytes() {
+            return Parsed::Damaged;
+        }
+        parse_fields(&cell[CRC_AT + 4..]).unwrap_or(Parsed::Damaged)
+    }
+}
+
+fn parse_fields(bytes: &[u8]) -> Option<Parsed> {
+    let mut r = Reader::new(bytes);
+    let (major, _minor) = (r.u16()?, r.u16()?);
+    let incompat = r.u64()?;
+    if major != FORMAT_MAJOR || incompat & !INCOMPAT_KNOWN != 0 {
+        return Some(Parsed::Newer { major, incompat });
+    }
+    let (ro_features, compat_features) = (r.u64()?, r.u64()?);
+    let (cluster_id, store_uuid) = (r.array16()?, r.array16()?);
+    let (disk, incarnation, generation) = (DiskId(r.u64()?), r.u64()?, r.u64()?);
+    let device_cells = r.u64()?;
+    let known = r.u32()? == CELL_BYTES as u32
+        && r.u32()? == CHUNK_BLOCKS
+        && r.u16()? == CHECKSUM_CRC32C
+        && r.u16()? == 4;
+    let mut region = || Some(Region { first: r.u64()?, cells: r.u64()? });
+    let (roots, data_log, meta_log, cells) = (region()?, region()?, region()?, region()?);
+    let log_device_is_this = r.array16()? == [0; 16];
+    let layout = Layout { device_cells, roots, data_log, meta_log, cells };
+    if !known || !log_device_is_this || !layout.is_sound() {
+        return Some(Parsed::Damaged);
+    }
+    let identity = Identity { cluster_id, disk, store_uuid, incarnation };
+    Some(Parsed::Ours(Superblock { identity, generation, ro_features, compat_features, layout }))
+}
