@@ -52,3 +52,38 @@ impl Incoming {
         assert!(self.start <= self.seen, "more discarded than was seen");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Rng;
+
+    #[test]
+    fn bytes_keep_their_order_and_what_was_seen_stays_seen() {
+        let mut rng = Rng::new(1);
+        let mut incoming = Incoming::new(0);
+        let (mut sent, mut used) = (0u64, 0u64);
+        let byte = |position: u64| (position * 31 % 251) as u8;
+        for _ in 0..5000 {
+            let space = incoming.space();
+            assert!(space.len() >= BYTES_MIN / 2 - 1, "room for the rest of a record");
+            let count = rng.below(space.len() as u64 + 1) as usize;
+            (0..count).for_each(|i| space[i] = byte(sent + i as u64));
+            incoming.received(count);
+            sent += count as u64;
+            assert!(incoming.seen_mut().len() as u64 <= sent - used - count as u64);
+
+            let filled = incoming.filled_mut();
+            assert_eq!(filled.len() as u64, sent - used);
+            assert!((0u64..).zip(filled.iter()).all(|(i, found)| *found == byte(used + i)));
+            let keep = rng.below(500).min(sent - used);
+            let discard = sent - used - keep;
+            incoming.discard(discard as usize);
+            used += discard;
+            let before = incoming.seen_mut().to_vec();
+            assert_eq!(before.len() as u64, keep);
+            let _moves = incoming.space();
+            assert_eq!(incoming.seen_mut(), before);
+        }
+    }
+}
