@@ -1,0 +1,210 @@
+import { checkPolicies } from './checked-policy.ts'
+import { type CheckedTopology, checkTopology } from './checked-topology.ts'
+import { PlacementError } from './errors.ts'
+import { GRID, HOLE } from './limits.ts'
+import { type Movement, movementBetween, type PeerMovement } from './movement.ts'
+import { plan } from './plan.ts'
+import { spreadOf } from './spread.ts'
+import { rowsOf, tableFromRows } from './table-json.ts'
+import { type Tolerance, toleranceOf } from './tolerance.ts'
+import type { Id, PgTable, Plan, PlanWarning, Policy, Spread, TopologyDisk } from './types.ts'
+
+/** The form of the input file: a topology with the policies that are placed on it. */
+export interface CapacityInput {
+  readonly policies: readonly Policy[]
+  readonly disks: readonly TopologyDisk[]
+}
+
+export interface CapacityOptions {
+  /** What one disk writes or reads while data moves. */
+  readonly bytesPerSecond: number
+  /** Bytes of all members together. Default: fill x weight of all disks, full where unmeasured. */
+  readonly usedBytes: number | null
+}
+
+export const CAPACITY_DEFAULTS: CapacityOptions = {
+  bytesPerSecond: 100 * 1024 * 1024,
+  usedBytes: null,
+}
+
+export interface PolicyOutput {
+  readonly name: Id
+  readonly pgs: number
+  /** Disks of every PG, in order; null where a position is empty. */
+  readonly table: readonly (readonly (Id | null)[])[]
+  readonly members_per_pg: number
+  /** Failures of each kind, at once, that lose no data. */
+  readonly tolerates: Tolerance
+}
+
+export interface DiskOutput {
+  readonly disk: Id
+  readonly members: number
+  readonly share: number
+  readonly arriving: number
+  readonly leaving: number
+}
+
+/** What `shoal placement plan` prints with --json. */
+export interface CapacityOutput {
+  readonly schema_version: 1
+  readonly policies: readonly PolicyOutput[]
+  readonly moved: number
+  readonly lower_bound: number
+  /** Largest distance from the feasible share, in members. */
+  readonly spread: Spread
+  /** The same for the previous table, against today's shares; null without one. */
+  readonly spread_before: Spread | null
+  readonly seconds: number
+  readonly moved_bytes: number
+  readonly moves: readonly PeerMovement[]
+  readonly disks: readonly DiskOutput[]
+  readonly warnings: readonly PlanWarning[]
+}
+
+/**
+ * Capacity planning: what a topology would look like, and what it takes to get there from the
+ * previous output. Needs no cluster; `previous` is an earlier output.
+ */
+export function planCapacity(
+  input: unknown,
+  previous: unknown = null,
+  options: CapacityOptions = CAPACITY_DEFAULTS,
+): CapacityOutput {
+  const { disks, policies } = checkInput(input)
+  checkOptions(options)
+  const topology = checkTopology({ disks })
+  const before = previous === null ? [] : tablesFrom(previous, policies)
+  const planned = plan({ topology: { disks }, policies, previous: before })
+  const tables = planned.policies.map(one => one.table)
+  const movement = movementBetween(topology, before, tables)
+  const bytesPerMember = bytesOfMember(topology, tables, options.usedBytes)
+  return {
+    schema_version: 1,
+    policies: policyOutputs(topology, policies, planned),
+    moved: planned.moved,
+    lower_bound: planned.lowerBound,
+    spread: planned.spread,
+    spread_before: before.length === 0 ? null : spreadBefore(topology, before, planned),
+    seconds: secondsOf(movement, bytesPerMember, options.bytesPerSecond),
+    moved_bytes: Math.floor(planned.moved * bytesPerMember),
+    moves: movement.between,
+    disks: diskOutputs(topology, planned, movement),
+    warnings: planned.warnings,
+  }
+}
+
+function checkInput(input: unknown): CapacityInput {
+  const { disks, policies } = (input ?? {}) as Partial<CapacityInput>
+  if (Array.isArray(disks) && Array.isArray(policies)) return { disks, policies }
+  throw new PlacementError(
+    'bad_input',
+    'the topology file has no lists "policies" and "disks"',
+    'it looks like {"policies":[{"name":"a","copies":3}],"disks":[{"id":1,"peer":"p1"}]}',
+  )
+}
+
+function checkOptions({ bytesPerSecond, usedBytes }: CapacityOptions): void {
+  if (bytesPerSecond > 0 && Number.isFinite(bytesPerSecond)) {
+    if (usedBytes === null || (usedBytes >= 0 && Number.isFinite(usedBytes))) return
+  }
+  throw new PlacementError('bad_limits', 'rate or size is no positive number', 'give bytes')
+}
+
+function tablesFrom(previous: unknown, policies: readonly Policy[]): PgTable[] {
+  const list = (previous as { policies?: unknown })?.policies
+  if (!Array.isArray(list)) {
+    throw new PlacementError(
+      'bad_input',
+      'the previous file has no list "policies"',
+      'hand over what an earlier plan wrote',
+    )
+  }
+  const wanted = new Set(policies.map(policy => policy.name))
+  return list.map(tableFromRows).filter(table => wanted.has(table.name))
+}
+
+function policyOutputs(
+  topology: CheckedTopology,
+  policies: readonly Policy[],
+  planned: Plan,
+): PolicyOutput[] {
+  const checked = checkPolicies(policies)
+  return planned.policies.map(({ table, membersPerPg }, i) => ({
+    name: table.name,
+    pgs: table.pgs,
+    table: rowsOf(table),
+    members_per_pg: membersPerPg,
+    tolerates: toleranceOf(topology, checked[i], table),
+  }))
+}
+
+function countMembers(topology: CheckedTopology, tables: readonly PgTable[]): Int32Array {
+  const loads = new Int32Array(topology.disks.length)
+  for (const table of tables) {
+    for (const disk of table.slots) {
+      const at = disk === HOLE ? undefined : topology.indexOf.get(table.disks[disk])
+      if (at !== undefined) loads[at] += 1
+    }
+  }
+  return loads
+}
+
+function sumShares(topology: CheckedTopology, planned: Plan): Float64Array {
+  const shares = new Float64Array(topology.disks.length)
+  for (const policy of planned.policies) {
+    for (let i = 0; i < shares.length; i++) shares[i] += policy.shares[i]
+  }
+  return shares
+}
+
+function spreadBefore(
+  topology: CheckedTopology,
+  before: readonly PgTable[],
+  planned: Plan,
+): Spread {
+  return spreadOf(topology, countMembers(topology, before), sumShares(topology, planned))
+}
+
+/** Weights are bytes; as plain ratios (1, 4, 8) they are read as TiB. */
+const RATIO_MAX = 2 ** 20
+const TIB = 2 ** 40
+
+function bytesOfMember(
+  topology: CheckedTopology,
+  tables: readonly PgTable[],
+  usedBytes: number | null,
+): number {
+  let used = 0
+  let members = 0
+  for (const disk of topology.disks) {
+    const bytes = disk.rawWeight < RATIO_MAX ? disk.rawWeight * TIB : disk.rawWeight
+    used += bytes * (disk.fill ?? 1)
+  }
+  for (const load of countMembers(topology, tables)) members += load
+  return members === 0 ? 0 : (usedBytes ?? used) / members
+}
+
+/** The busiest disk decides: every disk reads and writes at the given rate. */
+function secondsOf(movement: Movement, bytesPerMember: number, bytesPerSecond: number): number {
+  let most = 0
+  for (let i = 0; i < movement.arriving.length; i++) {
+    most = Math.max(most, movement.arriving[i], movement.leaving[i])
+  }
+  return Math.ceil((most * bytesPerMember) / bytesPerSecond)
+}
+
+function diskOutputs(topology: CheckedTopology, planned: Plan, movement: Movement): DiskOutput[] {
+  const shares = sumShares(topology, planned)
+  const members = countMembers(
+    topology,
+    planned.policies.map(one => one.table),
+  )
+  return topology.ids.map((disk, i) => ({
+    disk,
+    members: members[i],
+    share: shares[i] / GRID,
+    arriving: movement.arriving[i],
+    leaving: movement.leaving[i],
+  }))
+}
