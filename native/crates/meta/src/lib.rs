@@ -11,10 +11,12 @@
 //! Formats are drawn in docs/formats/meta.md. Nothing here reads a clock or draws a random number.
 
 pub mod codec;
+pub mod follow;
 pub mod hex;
 pub mod log_store;
 pub mod map;
 pub mod raft;
+pub mod service;
 pub mod state;
 
 #[cfg(test)]

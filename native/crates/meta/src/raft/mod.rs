@@ -22,7 +22,9 @@ pub use node::{AppliedEntry, Effects, Fatal, NotProposed, RaftConfig, RaftNode, 
 #[cfg(test)]
 mod chaos;
 #[cfg(test)]
-mod cluster_fixture;
+pub(crate) mod cluster_fixture;
+#[cfg(test)]
+pub(crate) use cluster_fixture as test_world;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]

@@ -1,0 +1,150 @@
+//! Following a voter: one question at a time, which the voter holds until there is news.
+
+use std::collections::BTreeMap;
+
+use shoal_types::PeerId;
+
+use super::message::ServiceMessage;
+use super::meta_service::MetaService;
+use crate::follow::{FollowReply, FollowRequest, answer};
+use crate::log_store::LogStore;
+use crate::raft::Fatal;
+
+/// Followers whose questions one voter holds.
+const HELD_MAX: usize = 10_000;
+
+#[derive(Debug)]
+pub struct Following {
+    /// Before any state is known.
+    contacts: Vec<PeerId>,
+    /// Whom the open question went to, and until when an answer is waited for.
+    asked: Option<(PeerId, u64)>,
+    /// Turns through the voters when one does not answer.
+    turn: usize,
+    /// As a voter: questions without news, and until when they are held.
+    held: BTreeMap<PeerId, (FollowRequest, u64)>,
+}
+
+impl Following {
+    pub fn new(contacts: Vec<PeerId>) -> Self {
+        Self { contacts, asked: None, turn: 0, held: BTreeMap::new() }
+    }
+
+    /// Its connection is gone: so is its question, and ours to it.
+    pub fn forget(&mut self, peer: PeerId) {
+        self.held.remove(&peer);
+        if self.asked.is_some_and(|(asked, _)| asked == peer) {
+            self.asked = None;
+            self.turn += 1;
+        }
+    }
+}
+
+impl<S: LogStore> MetaService<S> {
+    pub(super) fn drive_following(&mut self) {
+        self.release_held();
+        if self.node.as_ref().is_some_and(|node| node.state().is_some()) {
+            return;
+        }
+        match self.following.asked {
+            Some((_, until)) if until > self.now.boot_ms => return,
+            Some(_) => self.following.turn += 1,
+            None => {}
+        }
+        self.ask_to_follow();
+    }
+
+    fn ask_to_follow(&mut self) {
+        let Some(peer) = self.whom_to_follow() else { return };
+        let patience = self.config.follow_hold_ms + 2 * self.config.retry_ms;
+        self.following.asked = Some((peer, self.now.boot_ms + patience));
+        let request = self.follower.request();
+        self.send(peer, ServiceMessage::Follow { request });
+    }
+
+    /// The leader first; then each voter in turn, then whoever let us in.
+    fn whom_to_follow(&self) -> Option<PeerId> {
+        let voters = self.follower.state().map(|state| state.voters().voters.clone());
+        let mut peers: Vec<PeerId> = self.leader_hint.into_iter().collect();
+        peers.extend(voters.into_iter().flatten());
+        if self.follower.state().is_none() || peers.is_empty() {
+            peers.extend(&self.following.contacts);
+        }
+        peers.retain(|peer| *peer != self.config.peer);
+        let turn = self.following.turn % peers.len().max(1);
+        peers.get(turn).copied()
+    }
+
+    pub(super) fn on_follow(&mut self, from: PeerId, request: FollowRequest) {
+        let node = self.node.as_ref().filter(|node| node.state().is_some());
+        let Some(node) = node else {
+            let leader = self.leader().map_or(0, |leader| leader.0);
+            return self.send(from, ServiceMessage::NotLeader { leader });
+        };
+        let Some(reply) = answer(node, request) else { return };
+        let news = !matches!(&reply, FollowReply::Entries { entries } if entries.is_empty());
+        if news || self.following.held.len() >= HELD_MAX {
+            self.send(from, ServiceMessage::Followed { reply });
+        } else {
+            let until = self.now.boot_ms + self.config.follow_hold_ms;
+            self.following.held.insert(from, (request, until));
+        }
+    }
+
+    /// The state moved on: everybody who waits is told.
+    pub(super) fn answer_followers(&mut self) {
+        let held = std::mem::take(&mut self.following.held);
+        for (peer, (request, until)) in held {
+            let reply = self.node.as_ref().and_then(|node| answer(node, request));
+            let none =
+                matches!(&reply, Some(FollowReply::Entries { entries }) if entries.is_empty());
+            match reply {
+                Some(reply) if !none => self.send(peer, ServiceMessage::Followed { reply }),
+                _ => drop(self.following.held.insert(peer, (request, until))),
+            }
+        }
+    }
+
+    /// "Nothing new" tells a follower that its voter lives.
+    fn release_held(&mut self) {
+        let now = self.now.boot_ms;
+        let held = std::mem::take(&mut self.following.held);
+        for (peer, (request, until)) in held {
+            if until > now {
+                self.following.held.insert(peer, (request, until));
+            } else {
+                let reply = FollowReply::Entries { entries: vec![] };
+                self.send(peer, ServiceMessage::Followed { reply });
+            }
+        }
+    }
+
+    pub(super) fn on_followed(&mut self, from: PeerId, reply: FollowReply) -> Result<(), Fatal> {
+        // Only what was asked for: a voter is trusted with the state, a stranger is not.
+        if self.following.asked.is_none_or(|(asked, _)| asked != from) {
+            return Ok(());
+        }
+        self.following.asked = None;
+        match self.follower.receive(reply)? {
+            Ok(followed) => {
+                for entry in followed.applied {
+                    self.finish_proposal(entry.proposal, entry.index, entry.outcome);
+                }
+                if followed.installed {
+                    self.finish_known_proposals();
+                }
+            }
+            Err(_) => self.following.turn += 1,
+        }
+        self.drive_following();
+        Ok(())
+    }
+
+    pub(super) fn on_not_leader(&mut self, from: PeerId, leader: u64) {
+        self.hint_leader(leader);
+        if self.following.asked.is_some_and(|(asked, _)| asked == from) {
+            // Asked again at the next tick, elsewhere.
+            self.following.asked = Some((from, self.now.boot_ms));
+        }
+    }
+}

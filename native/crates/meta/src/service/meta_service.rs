@@ -1,0 +1,468 @@
+//! The service itself: who this peer is, what comes in, what goes out.
+
+use std::collections::BTreeMap;
+
+use shoal_engine::insync::Probe;
+use shoal_engine::lease::Holder;
+use shoal_types::{DiskId, HeadEpoch, MapEpoch, PeerId, VolumeId};
+
+use super::judgement::Judge;
+use super::message::{ReportKind, ServiceMessage};
+use super::proposals::{Pending, Proposals};
+use super::reads::Reads;
+use super::sessions::Sessions;
+use crate::follow::Follower;
+use crate::hex::{ProcessNonce, ProposalId};
+use crate::log_store::LogStore;
+use crate::raft::{Effects, Fatal, RaftConfig, RaftNode};
+use crate::state::{ClusterState, Command, ConfChange, Outcome};
+
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceConfig {
+    pub peer: PeerId,
+    pub process: ProcessNonce,
+    pub raft: RaftConfig,
+    /// Between two ticks of consensus; the runtime may tick the service more often.
+    pub raft_tick_ms: u64,
+    pub lease_ms: u64,
+    /// After this a proposal or read is unavailable; its fate is unknown.
+    pub deadline_ms: u64,
+    /// Without an answer for this long, the leader is asked again.
+    pub retry_ms: u64,
+    /// How long a voter may hold a follower's question when nothing is new.
+    pub follow_hold_ms: u64,
+    /// Reports older than this prove nothing.
+    pub report_age_ms: u64,
+}
+
+impl ServiceConfig {
+    pub fn new(peer: PeerId, process: ProcessNonce, seed: u64) -> Self {
+        Self {
+            peer,
+            process,
+            raft: RaftConfig::new(peer, seed),
+            raft_tick_ms: 100,
+            lease_ms: 4_000,
+            deadline_ms: 10_000,
+            retry_ms: 500,
+            follow_hold_ms: 5_000,
+            report_age_ms: 5_000,
+        }
+    }
+}
+
+/// With what a peer starts.
+pub struct ServiceInit<S> {
+    pub log: S,
+    /// There is a consensus log here: this peer votes or learns.
+    pub has_log: bool,
+    /// The state as this peer last knew it, if it keeps one beside the log.
+    pub state: Option<ClusterState>,
+    /// Peers to ask before any state is known.
+    pub contacts: Vec<PeerId>,
+}
+
+/// Two clocks, read once per call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Now {
+    /// CLOCK_BOOTTIME, for leases and time-outs.
+    pub boot_ms: u64,
+    /// For people, tokens and events; may jump.
+    pub wall_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    Send {
+        to: PeerId,
+        bytes: Vec<u8>,
+    },
+    /// Once per proposal asked for here; after the state here shows it.
+    Proposed {
+        id: ProposalId,
+        result: Result<(u64, Outcome), Unavailable>,
+    },
+    /// Once per barrier: the state here shows everything committed before it was asked.
+    Barrier {
+        token: u64,
+        result: Result<(), Unavailable>,
+    },
+    StateChanged {
+        index: u64,
+        map_epoch: MapEpoch,
+    },
+    /// Leader: try to reach this disk's store, and say so by `probed`.
+    Probe {
+        disk: DiskId,
+        peer: PeerId,
+    },
+    /// Others reach this disk: the fault is here.
+    Blamed {
+        disk: DiskId,
+    },
+}
+
+/// No leader answered in time, or it cannot be proposed. What was sent may still be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    NoLeader,
+    TooLarge,
+    Judged,
+}
+
+/// See the module's description.
+pub struct MetaService<S> {
+    pub(super) config: ServiceConfig,
+    pub(super) node: Option<RaftNode<S>>,
+    /// Kept until this peer learns, and after it stopped voting.
+    pub(super) spare_log: Option<S>,
+    pub(super) follower: Follower,
+    pub(super) following: super::following::Following,
+    pub(super) proposals: Proposals,
+    pub(super) reads: Reads,
+    pub(super) sessions: Sessions,
+    pub(super) holder: Holder,
+    pub(super) judge: Judge,
+    pub(super) outputs: Vec<Output>,
+    pub(super) now: Now,
+    pub(super) leader_hint: Option<PeerId>,
+    last_raft_tick_ms: u64,
+    shown: (u64, MapEpoch),
+    /// A voter by the state, without a log: it must be removed and added under a new id.
+    lost_log: bool,
+}
+
+impl<S: LogStore> MetaService<S> {
+    pub fn open(config: ServiceConfig, init: ServiceInit<S>, now: Now) -> Result<Self, Fatal> {
+        let (mut node, mut spare_log) = (None, None);
+        if init.has_log {
+            node = Some(RaftNode::open(config.raft, init.log)?);
+        } else {
+            spare_log = Some(init.log);
+        }
+        let mut service = Self {
+            config,
+            node,
+            spare_log,
+            follower: Follower::new(init.state),
+            following: super::following::Following::new(init.contacts),
+            proposals: Proposals::new(config.process),
+            reads: Reads::default(),
+            sessions: Sessions::default(),
+            holder: Holder::new(),
+            judge: Judge::default(),
+            outputs: vec![],
+            now,
+            leader_hint: None,
+            last_raft_tick_ms: now.boot_ms,
+            shown: Default::default(),
+            lost_log: false,
+        };
+        service.settle()?;
+        Ok(service)
+    }
+
+    /// The state as applied here: of consensus where it is ahead, else as followed.
+    pub fn state(&self) -> Option<&ClusterState> {
+        let voted = self.node.as_ref().and_then(RaftNode::state);
+        let followed = self.follower.state();
+        match (voted, followed) {
+            (Some(a), Some(b)) if b.index() > a.index() => Some(b),
+            (None, b) => b,
+            (a, _) => a,
+        }
+    }
+
+    pub fn is_leader(&self) -> bool {
+        self.node.as_ref().is_some_and(RaftNode::is_settled_leader)
+    }
+
+    pub fn leader(&self) -> Option<PeerId> {
+        match &self.node {
+            Some(node) if node.leader().is_some() => node.leader(),
+            _ => self.leader_hint,
+        }
+    }
+
+    /// This peer is a voter that has lost its log. It follows, and never votes again.
+    pub fn lost_log(&self) -> bool {
+        self.lost_log
+    }
+
+    pub fn node(&self) -> Option<&RaftNode<S>> {
+        self.node.as_ref()
+    }
+
+    /// Everything to be done since the last call. Act in order.
+    pub fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// Call at least every `raft_tick_ms` where there is a node, every `retry_ms` elsewhere.
+    pub fn tick(&mut self, now: Now) -> Result<(), Fatal> {
+        self.now = now;
+        while now.boot_ms - self.last_raft_tick_ms >= self.config.raft_tick_ms {
+            self.last_raft_tick_ms += self.config.raft_tick_ms;
+            // After a pause there is nothing to catch up: others ran elections meanwhile.
+            if now.boot_ms - self.last_raft_tick_ms > 4 * self.config.raft_tick_ms {
+                self.last_raft_tick_ms = now.boot_ms;
+            }
+            if let Some(node) = &mut self.node {
+                node.tick()?;
+            }
+        }
+        self.settle()?;
+        self.drive_proposals()?;
+        self.drive_reads()?;
+        self.drive_sessions()?;
+        self.drive_judgement()?;
+        self.drive_following();
+        self.settle()
+    }
+
+    /// A message from `from`, as its connection proves. One that cannot be read is dropped.
+    pub fn receive(&mut self, from: PeerId, bytes: &[u8], now: Now) -> Result<(), Fatal> {
+        self.now = now;
+        let Ok(message) = ServiceMessage::decode(bytes) else { return Ok(()) };
+        self.handle(from, message)?;
+        self.settle()
+    }
+
+    /// `done` comes as `Output::Proposed`. The id must be new, or that of the same command.
+    pub fn propose(&mut self, id: ProposalId, command: Command, now: Now) -> Result<(), Fatal> {
+        self.now = now;
+        self.add_pending(id, Pending::Command(command))?;
+        self.settle()
+    }
+
+    /// Rule 11, judged by the leader. The answer comes as `Output::Proposed`; a head that may still
+    /// be held elsewhere is `Rejection::HeadHeld`, to be asked for again.
+    pub fn take_head(
+        &mut self,
+        id: ProposalId,
+        volume: VolumeId,
+        generation: u64,
+        expected: HeadEpoch,
+        now: Now,
+    ) -> Result<(), Fatal> {
+        self.now = now;
+        self.add_pending(id, Pending::TakeHead { volume, generation, expected })?;
+        self.settle()
+    }
+
+    /// `Output::Barrier` comes when this peer shows all that was committed before the call.
+    pub fn barrier(&mut self, token: u64, now: Now) -> Result<(), Fatal> {
+        self.now = now;
+        self.add_barrier(token)?;
+        self.settle()
+    }
+
+    /// This peer's heads cannot use `disk`; repeat while it lasts. The leader judges.
+    pub fn report(&mut self, disk: DiskId, kind: ReportKind, now: Now) -> Result<(), Fatal> {
+        self.now = now;
+        match self.leader() {
+            Some(leader) if leader == self.config.peer => {
+                self.judge.note_report(leader, disk, kind, now.boot_ms);
+                self.drive_judgement()?;
+            }
+            Some(leader) => self.send(leader, ServiceMessage::Report { disk, kind }),
+            None => {}
+        }
+        self.settle()
+    }
+
+    /// The answer to `Output::Probe`.
+    pub fn probed(&mut self, disk: DiskId, probe: Probe, now: Now) -> Result<(), Fatal> {
+        self.now = now;
+        self.judge.note_probe(disk, probe, now.boot_ms);
+        self.drive_judgement()?;
+        self.settle()
+    }
+
+    /// The session is over: every head here has stopped answering already.
+    pub fn end_session(&mut self, now: Now) -> Result<(), Fatal> {
+        self.now = now;
+        self.holder.end();
+        self.sessions.ended = true;
+        let process = self.config.process;
+        match self.leader() {
+            Some(leader) if leader == self.config.peer => self.sessions.release(leader, process),
+            Some(leader) => self.send(leader, ServiceMessage::EndSession { process }),
+            None => {}
+        }
+        self.settle()
+    }
+
+    /// Until when (CLOCK_BOOTTIME) reads may be answered without asking anybody; 0: not at all.
+    pub fn lease_until_ms(&self) -> u64 {
+        self.holder.valid_until_ms()
+    }
+
+    /// Peers whose lease may still run, and until when, on this leader's clock.
+    pub fn sessions(&self) -> BTreeMap<PeerId, u64> {
+        self.sessions.shown(self.state())
+    }
+
+    pub fn change_voters(
+        &mut self,
+        change: ConfChange,
+        now: Now,
+    ) -> Result<Result<(), crate::raft::NotProposed>, Fatal> {
+        self.now = now;
+        let leader = self.leader();
+        let Some(node) = &mut self.node else {
+            return Ok(Err(crate::raft::NotProposed::NotLeader { leader }));
+        };
+        let proposed = node.propose_conf_change(change)?;
+        self.settle()?;
+        Ok(proposed)
+    }
+
+    pub fn transfer_leadership(&mut self, to: PeerId, now: Now) -> Result<(), Fatal> {
+        self.now = now;
+        if let Some(node) = &mut self.node {
+            node.transfer_leadership(to)?;
+        }
+        self.settle()
+    }
+
+    pub fn disconnected(&mut self, peer: PeerId, now: Now) -> Result<(), Fatal> {
+        self.now = now;
+        if let Some(node) = &mut self.node {
+            node.unreachable(peer)?;
+        }
+        self.following.forget(peer);
+        self.settle()
+    }
+
+    pub(super) fn send(&mut self, to: PeerId, message: ServiceMessage) {
+        self.outputs.push(Output::Send { to, bytes: message.encode() });
+    }
+
+    fn handle(&mut self, from: PeerId, message: ServiceMessage) -> Result<(), Fatal> {
+        use ServiceMessage as M;
+        match message {
+            M::Raft { bytes } => self.step(from, &bytes),
+            M::Propose { proposal } => self.on_propose(from, proposal),
+            M::TakeHead { id, volume, process, generation, expected } => {
+                self.on_take_head(from, id, volume, process, generation, expected)
+            }
+            M::NotProposed { id, why } => self.on_not_proposed(id, why),
+            M::Read { request } => self.on_read(from, request),
+            M::ReadAnswer { request, index } => {
+                self.reads.answered(request, index);
+                Ok(())
+            }
+            M::Renew { sequence, process } => self.on_renew(from, sequence, process),
+            M::Granted { sequence, duration_ms, applied } => {
+                self.on_granted(from, sequence, duration_ms, applied);
+                Ok(())
+            }
+            M::EndSession { process } => {
+                self.sessions.release(from, process);
+                Ok(())
+            }
+            M::Report { disk, kind } => {
+                self.judge.note_report(from, disk, kind, self.now.boot_ms);
+                self.drive_judgement()
+            }
+            M::Blamed { disk } => {
+                self.outputs.push(Output::Blamed { disk });
+                Ok(())
+            }
+            M::Follow { request } => {
+                self.on_follow(from, request);
+                Ok(())
+            }
+            M::Followed { reply } => self.on_followed(from, reply),
+            M::NotLeader { leader } => {
+                self.on_not_leader(from, leader);
+                Ok(())
+            }
+        }
+    }
+
+    fn step(&mut self, from: PeerId, bytes: &[u8]) -> Result<(), Fatal> {
+        match &mut self.node {
+            // What the gate refuses is counted in the node, and never answered.
+            Some(node) => node.step(from, bytes).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs consensus until it is quiet, and tells everybody what became of it.
+    pub(super) fn settle(&mut self) -> Result<(), Fatal> {
+        self.note_role();
+        while let Some(node) = &mut self.node {
+            let effects = node.ready()?;
+            let quiet = effects.send.is_empty()
+                && effects.applied.is_empty()
+                && effects.reads.is_empty()
+                && !effects.installed;
+            self.absorb(effects)?;
+            if quiet {
+                break;
+            }
+        }
+        self.note_role();
+        self.adopt_role()?;
+        self.finish_reads();
+        self.use_grants();
+        self.show_state();
+        Ok(())
+    }
+
+    fn absorb(&mut self, effects: Effects) -> Result<(), Fatal> {
+        for (to, bytes) in effects.send {
+            self.send(to, ServiceMessage::Raft { bytes: bytes.into() });
+        }
+        for entry in effects.applied {
+            self.finish_proposal(entry.proposal, entry.index, entry.outcome);
+        }
+        if effects.installed {
+            self.finish_known_proposals();
+        }
+        for context in effects.reads {
+            self.on_read_confirmed(context)?;
+        }
+        Ok(())
+    }
+
+    /// A new term of leadership: what the one before promised is waited out.
+    fn note_role(&mut self) {
+        let leads = self.node.as_ref().filter(|node| node.is_leader());
+        let term = leads.map(RaftNode::term);
+        if self.sessions.led_term() != term {
+            self.sessions.lead(term, self.now.boot_ms, self.config.lease_ms);
+            self.reads.lose_rounds();
+            self.judge = Judge::default();
+        }
+    }
+
+    /// Follows the state's word on who votes: opens a log when it learns, closes it when removed.
+    fn adopt_role(&mut self) -> Result<(), Fatal> {
+        let peer = self.config.peer;
+        let Some(state) = self.state() else { return Ok(()) };
+        let (learns, votes) =
+            (state.voters().learners.contains(&peer), state.voters().voters.contains(&peer));
+        self.lost_log = self.node.is_none() && votes;
+        if self.node.is_none() && learns {
+            // NEVER FOR A VOTER: one that comes back without its log could vote twice.
+            if let Some(log) = self.spare_log.take() {
+                self.node = Some(RaftNode::open(self.config.raft, log)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn show_state(&mut self) {
+        let Some(state) = self.state() else { return };
+        let shown = (state.index(), state.map_epoch());
+        if shown.0 > self.shown.0 {
+            self.shown = shown;
+            let (index, map_epoch) = shown;
+            self.outputs.push(Output::StateChanged { index, map_epoch });
+            self.answer_followers();
+        }
+    }
+}

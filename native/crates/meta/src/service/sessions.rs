@@ -1,0 +1,181 @@
+//! Session leases: granted by the leader, held by every peer.
+
+use std::collections::BTreeMap;
+
+use shoal_engine::lease::Granter;
+use shoal_types::PeerId;
+
+use super::message::ServiceMessage;
+use super::meta_service::MetaService;
+use crate::hex::{ProcessNonce, ProposalId};
+use crate::log_store::LogStore;
+use crate::raft::Fatal;
+use crate::state::ClusterState;
+
+/// Requests of this peer that wait for an answer.
+const ASKED_MAX: usize = 16;
+/// Of other peers, per round.
+const RENEWALS_MAX: usize = 16_384;
+
+#[derive(Debug, Default)]
+pub struct Sessions {
+    /// As the leader, in this term.
+    granter: Option<(u64, Granter)>,
+    /// Waiting for the next confirmation of leadership.
+    renewals: Vec<(PeerId, u64)>,
+    /// Judged over, not yet decided by the log: no new lease meanwhile, or its old holder would
+    /// trust a lease for a head that is just being given away.
+    take_overs: BTreeMap<ProposalId, PeerId>,
+    processes: BTreeMap<PeerId, ProcessNonce>,
+    /// As a holder: when each request was sent.
+    asked: BTreeMap<u64, u64>,
+    sequence: u64,
+    next_renewal_ms: u64,
+    /// Granted, to be used when the state here has come this far.
+    grants: Vec<(u64, u64, u64)>,
+    /// This process gave its session back: it asks for none any more.
+    pub ended: bool,
+}
+
+impl Sessions {
+    pub fn led_term(&self) -> Option<u64> {
+        self.granter.as_ref().map(|(term, _)| *term)
+    }
+
+    pub fn lead(&mut self, term: Option<u64>, now_ms: u64, lease_ms: u64) {
+        self.granter = term.map(|term| (term, Granter::new(now_ms, lease_ms)));
+        self.renewals.clear();
+        self.take_overs.clear();
+        self.processes.clear();
+    }
+
+    /// Only a leader knows; nobody else judges.
+    pub fn is_over(&self, peer: PeerId, now_ms: u64) -> bool {
+        self.granter.as_ref().is_some_and(|(_, granter)| granter.is_over(peer, now_ms))
+    }
+
+    /// A late message of an older process must not end the session of its successor.
+    pub fn release(&mut self, peer: PeerId, process: ProcessNonce) {
+        let newest = self.processes.get(&peer).is_none_or(|known| *known == process);
+        if let Some((_, granter)) = self.granter.as_mut().filter(|_| newest) {
+            granter.release(peer);
+            self.renewals.retain(|(waiting, _)| *waiting != peer);
+        }
+    }
+
+    pub fn take_over_begins(&mut self, id: ProposalId, owner: PeerId) {
+        self.take_overs.insert(id, owner);
+    }
+
+    pub fn take_over_decided(&mut self, id: ProposalId) {
+        self.take_overs.remove(&id);
+    }
+
+    pub fn shown(&self, state: Option<&ClusterState>) -> BTreeMap<PeerId, u64> {
+        let (Some((_, granter)), Some(state)) = (&self.granter, state) else {
+            return BTreeMap::new();
+        };
+        state.peers().keys().map(|peer| (*peer, granter.over_at_ms(*peer))).collect()
+    }
+}
+
+impl<S: LogStore> MetaService<S> {
+    pub(super) fn drive_sessions(&mut self) -> Result<(), Fatal> {
+        let now = self.now.boot_ms;
+        let due = self.sessions.next_renewal_ms <= now && !self.sessions.ended;
+        if let Some(leader) = self.leader().filter(|_| due) {
+            self.sessions.next_renewal_ms = now + self.config.retry_ms;
+            self.sessions.sequence += 1;
+            let sequence = self.sessions.sequence;
+            // Counted from BEFORE it is sent.
+            self.sessions.asked.insert(sequence, now);
+            while self.sessions.asked.len() > ASKED_MAX {
+                self.sessions.asked.pop_first();
+            }
+            let process = self.config.process;
+            if leader == self.config.peer {
+                self.on_renew(leader, sequence, process)?;
+            } else {
+                self.send(leader, ServiceMessage::Renew { sequence, process });
+            }
+        }
+        self.begin_renewal_round()
+    }
+
+    pub(super) fn on_renew(
+        &mut self,
+        from: PeerId,
+        sequence: u64,
+        process: ProcessNonce,
+    ) -> Result<(), Fatal> {
+        if !self.is_leader() {
+            let leader = self.leader().map_or(0, |leader| leader.0);
+            self.send(from, ServiceMessage::NotLeader { leader });
+            return Ok(());
+        }
+        if !self.state().is_some_and(|state| state.peers().contains_key(&from)) {
+            return Ok(());
+        }
+        self.sessions.processes.insert(from, process);
+        if self.sessions.renewals.len() < RENEWALS_MAX {
+            self.sessions.renewals.push((from, sequence));
+        }
+        self.begin_renewal_round()
+    }
+
+    /// One round confirms leadership for every request that came before it.
+    fn begin_renewal_round(&mut self) -> Result<(), Fatal> {
+        if self.sessions.renewals.is_empty() || self.reads.renewal_round_runs() {
+            return Ok(());
+        }
+        let renewals = std::mem::take(&mut self.sessions.renewals);
+        let purpose = super::reads::Purpose::Renewals(renewals);
+        self.begin_round(purpose)
+    }
+
+    pub(super) fn grant(&mut self, renewals: Vec<(PeerId, u64)>) {
+        let now = self.now.boot_ms;
+        let applied = self.state().map_or(0, ClusterState::index);
+        for (peer, sequence) in renewals {
+            let given_away = self.sessions.take_overs.values().any(|owner| *owner == peer);
+            let Some((_, granter)) = self.sessions.granter.as_mut().filter(|_| !given_away) else {
+                continue;
+            };
+            granter.grant(peer, now);
+            let duration_ms = granter.duration_ms();
+            if peer == self.config.peer {
+                self.on_granted(peer, sequence, duration_ms, applied);
+            } else {
+                self.send(peer, ServiceMessage::Granted { sequence, duration_ms, applied });
+            }
+        }
+    }
+
+    pub(super) fn on_granted(
+        &mut self,
+        from: PeerId,
+        sequence: u64,
+        duration_ms: u64,
+        applied: u64,
+    ) {
+        let Some(sent_ms) = self.sessions.asked.remove(&sequence) else { return };
+        if self.sessions.ended {
+            return;
+        }
+        self.sessions.grants.push((applied, sent_ms, duration_ms));
+        self.sessions.next_renewal_ms = sent_ms + duration_ms / 3;
+        self.leader_hint = Some(from).filter(|from| *from != self.config.peer);
+        self.use_grants();
+    }
+
+    /// A grant counts once the state here shows every head that was given away before it.
+    pub(super) fn use_grants(&mut self) {
+        let applied = self.state().map_or(0, ClusterState::index);
+        let (usable, later): (Vec<_>, Vec<_>) =
+            self.sessions.grants.iter().partition(|(index, ..)| *index <= applied);
+        self.sessions.grants = later;
+        for (_, sent_ms, duration_ms) in usable {
+            self.holder.granted(sent_ms, duration_ms);
+        }
+    }
+}
