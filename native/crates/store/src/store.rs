@@ -234,6 +234,12 @@ impl Store {
         })
     }
 
+    /// How far the data log has come, in cells. Grows with every start and every commit, so an
+    /// older image of the disk shows by a smaller one.
+    pub fn log_position(&self) -> u64 {
+        self.data_log.head.lsn
+    }
+
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
