@@ -24,7 +24,8 @@ pub trait LinkHandler {
     /// Whether an accepted connection's purpose (its store, the voter's role) is served here now.
     fn serves(&mut self, greeting: &Greeting) -> bool;
 
-    /// A frame of the connection's purpose. An error closes the connection.
+    /// A frame of the connection's purpose, or a pong (pings are answered by the link itself). An
+    /// error closes the connection.
     fn frame(&mut self, greeting: &Greeting, frame: Frame<'_>) -> Result<(), CodecError>;
 }
 
@@ -272,6 +273,7 @@ impl Greeted {
                 let reason = GoawayReason::decode(frame.meta).map_err(LinkError::Hello)?;
                 self.goaway = Some(reason);
             }
+            (Some(_), Kind::Ping) => service::pong(pending, frame.header.request_id),
             (Some(greeting), kind) => {
                 handler.frame(greeting, frame).map_err(LinkError::Message)?;
                 if matches!(kind, Kind::Join | Kind::JoinReply) {

@@ -219,6 +219,17 @@ fn a_link_carries_its_own_purpose_alone() {
 }
 
 #[test]
+fn pings_are_answered_by_the_link() {
+    let (mut dialler, mut acceptor) = pair(Purpose::Raft, greeter(1));
+    pump(&mut dialler, &mut acceptor, || usize::MAX);
+    dialler.send(|out| (1..=3).for_each(|id| service::ping(out, id)));
+    acceptor.send(|out| service::ping(out, 9));
+    pump(&mut dialler, &mut acceptor, || usize::MAX);
+    assert_eq!(dialler.host.opaque, vec![(Kind::Pong, Vec::new()); 3]);
+    assert_eq!(acceptor.host.opaque, vec![(Kind::Pong, Vec::new())]);
+}
+
+#[test]
 fn a_goodbye_has_a_reason() {
     let (mut dialler, mut acceptor) = pair(Purpose::Api, greeter(1));
     pump(&mut dialler, &mut acceptor, || usize::MAX);
