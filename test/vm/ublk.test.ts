@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 
-const GUEST_LIMIT_SECONDS = 240
+const GUEST_LIMIT_SECONDS = 400
 
 const root = join(import.meta.dirname, '..', '..')
 const ublk = suite('ublk in a guest')

@@ -15,12 +15,13 @@ mkdir -p "$back" /mnt/v
 step() { echo "== $*"; }
 die() { echo "FAILED: $*"; cat /run/server.log; exit 1; }
 
-# until_true SECONDS COMMAND...: polls every 0.1 s.
+# until_true SECONDS COMMAND...: polls every 0.1 s, by the guest's clock.
 until_true() {
-  tries=$(($1 * 10)); shift
+  read -r now rest </proc/uptime
+  deadline=$((${now%.*} + $1)); shift
   until "$@" >/dev/null 2>&1; do
-    tries=$((tries - 1))
-    [ $tries -gt 0 ] || return 1
+    read -r now rest </proc/uptime
+    [ "${now%.*}" -lt $deadline ] || return 1
     sleep 0.1
   done
 }
@@ -33,8 +34,11 @@ serve() {
   # Never in a pipeline: the server outlives this line.
   "$server" serve --dir "$dir" --back "$back" "$@" </dev/null >/run/server.out 2>>/run/server.log &
   server_pid=$!
-  until_true 30 all_ready "$wanted" || die "server is not ready: $*"
+  until_true 60 ready_or_ended "$wanted" || die "server is not ready: $*"
+  all_ready "$wanted" || die "server ended: $*"
 }
+
+ready_or_ended() { all_ready "$1" || server_ended; }
 
 all_ready() { [ "$(grep -c '^ready ' /run/server.out)" -ge "$1" ]; }
 

@@ -71,8 +71,8 @@ impl Queue {
     }
 
     /// The first entries, one per tag. THE ENTRIES OF ALL QUEUES OF A DEVICE MUST ENTER THE KERNEL
-    /// IN ONE CALL: 6.12 cannot recover a device whose server died with some queues fetched and
-    /// others not.
+    /// IN ONE CALL: Linux 6.12 panics when it recovers a device whose server died with some queues
+    /// fetched and others not.
     pub fn fetch_all(&mut self) -> impl Iterator<Item = (u16, squeue::Entry)> + '_ {
         assert!(self.tags.iter().all(|tag| *tag == Tag::Unused), "a queue is fetched once");
         (0..self.tags.len() as u16).map(|tag| {
