@@ -13,7 +13,7 @@ export interface Limits {
   limitMs: number
   cwd?: string
   env?: NodeJS.ProcessEnv
-  /** Called with all output so far; true starts the grace period after which the process must be gone. */
+  /** Called with all output so far; true starts the grace period for the process to end. */
   isDone?: (output: string) => boolean
 }
 

@@ -1,5 +1,6 @@
-// Runs one uvu file in its own process and reads its summary. uvu itself would pass a file that forgot
-// `.run()`, hang for ever on an open handle, and let `.only` hide the rest; none of that passes here.
+// Runs one uvu file in its own process and reads its summary. uvu itself would pass a file that
+// forgot `.run()`, hang for ever on an open handle, and let `.only` hide the rest; none of that
+// passes here.
 import { readFileSync } from 'node:fs'
 import { runLimited } from './process.ts'
 import { failedOne, type Result } from './result.ts'

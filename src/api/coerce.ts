@@ -1,5 +1,5 @@
-// What comes in a path or a query is text; the schema says what it means. Bodies are JSON and are taken
-// as they are: a number in quotes is an error there.
+// What comes in a path or a query is text; the schema says what it means. Bodies are JSON and are
+// taken as they are: a number in quotes is an error there.
 import type { TSchema } from 'typebox'
 
 export function coerce(schema: TSchema | undefined, values: unknown): void {

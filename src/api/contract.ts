@@ -1,5 +1,5 @@
-// All routes, and what they mean for a client. Clients import the type alone, so that the schemas are
-// never loaded by the command line.
+// All routes, and what they mean for a client. Clients import the type alone, so that the schemas
+// are never loaded by the command line.
 import type { EndpointName } from './endpoints.ts'
 import type { ContractOf } from './route.ts'
 import { clusterRoutes } from './routes/cluster.ts'

@@ -1,5 +1,5 @@
-// Every route of the API by name: method and path. Server and client share this list; what goes in and
-// comes out is defined beside the handler in routes/.
+// Every route of the API by name: method and path. Server and client share this list; what goes in
+// and comes out is defined beside the handler in routes/.
 
 export const endpoints = {
   'cluster.init': 'POST /v1/cluster/init',

@@ -1,5 +1,5 @@
-// GET /v1/events: events of the cluster as they happen (server-sent events). A client that comes back
-// with Last-Event-ID gets what it missed, as far as the cluster still remembers it.
+// GET /v1/events: events of the cluster as they happen (server-sent events). A client that comes
+// back with Last-Event-ID gets what it missed, as far as the cluster still remembers it.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { EventRecord } from '../data/state.ts'
 import type { Services } from './services.ts'

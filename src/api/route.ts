@@ -1,4 +1,5 @@
-// A route: schemas that check what comes in and describe what goes out, and the handler between them.
+// A route: schemas that check what comes in and describe what goes out, and the handler between
+// them.
 import type { FastifyInstance } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import { coerce } from './coerce.ts'

@@ -18,7 +18,7 @@ export async function createServer(
   const app: FastifyInstance = fastify({
     bodyLimit: bodyBytesMax,
     // Request logs would be the greater part of an idle peer's work.
-    disableRequestLogging: true,
+    logController: new fastify.LogController({ disableRequestLogging: true }),
     forceCloseConnections: true,
     ...(log ? { loggerInstance: log } : {}),
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },

@@ -39,8 +39,9 @@ function refuseUnknown(config: Config, argv: string[]): void {
   const topic = config.topics.find(one => one.name === words[0])
   if (isKnown || (topic && words.length === 1)) return
   const visible = config.commands.filter(one => !one.hidden).map(one => one.id.replace(/:/g, ' '))
+  const first = [...new Set(visible.map(id => id.split(' ')[0]!))]
   const typed = words.slice(0, topic ? 2 : 1).join(' ')
-  const likely = nearest(typed, visible)
+  const likely = nearest(typed, topic ? visible : first)
   throw new ShoalError('usage', `there is no command "${typed}"`, {
     next: likely ? `did you mean: shoal ${likely}` : 'shoal --help lists them all',
   })

@@ -1,4 +1,5 @@
-// Shows an error: to people what, why and what next; under --json one object as well. Never a stack.
+// Shows an error: to people what, why and what next; under --json one object as well. Never a
+// stack.
 import { describe, ShoalError, toProblem, toShoalError } from '../common/errors.ts'
 import { type ExitCode, exitCode } from '../common/exit-code.ts'
 

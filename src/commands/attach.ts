@@ -14,7 +14,7 @@ export default class Attach extends ShoalCommand {
       options: ['auto', 'ublk', 'nbd'],
       default: 'auto',
     }),
-    'read-only': Flags.boolean({ description: 'refuse writes' }),
+    'read-only': Flags.boolean({ description: 'refuse writes', default: false }),
     queues: Flags.integer({
       description: 'queues of the device; 0: as fits',
       default: 0,

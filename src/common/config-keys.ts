@@ -1,5 +1,5 @@
-// Every key of shoal.toml: its kind, its default and the line that documents it. The reference page and
-// the sample file are generated from this list.
+// Every key of shoal.toml: its kind, its default and the line that documents it. The reference page
+// and the sample file are generated from this list.
 
 export interface KeyBase {
   doc: string

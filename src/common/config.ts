@@ -1,5 +1,5 @@
-// The settings of a peer: defaults < shoal.toml < environment < flags. An unknown key is refused, and
-// the nearest known one named: a misspelt setting must not be silently without effect.
+// The settings of a peer: defaults < shoal.toml < environment < flags. An unknown key is refused,
+// and the nearest known one named: a misspelt setting must not be silently without effect.
 import { existsSync, readFileSync } from 'node:fs'
 import { parse, TomlError } from 'smol-toml'
 import { type ConfigKey, type ConfigKeyName, configKeys } from './config-keys.ts'

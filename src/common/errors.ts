@@ -1,5 +1,5 @@
-// Every error that a user can meet. A code says what the caller can do about it; the message says what
-// happened, `why` the cause, `next` the command or step that helps.
+// Every error that a user can meet. A code says what the caller can do about it; the message says
+// what happened, `why` the cause, `next` the command or step that helps.
 import { type ExitCode, exitCode } from './exit-code.ts'
 
 interface Kind {

@@ -19,7 +19,7 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
   return parseStat(pid, stat)
 }
 
-/** The command name, field 2, may contain blanks and parentheses: fields count from its last one. */
+/** The command name, field 2, may contain blanks and parentheses: fields count from the last. */
 export function parseStat(pid: number, stat: string): ProcessIdentity | undefined {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const startTicks = Number(fields[19])

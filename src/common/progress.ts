@@ -1,4 +1,5 @@
-// Progress of long work, on stderr: a bar with rate and time left on a terminal, else a line now and then.
+// Progress of long work, on stderr: a bar with rate and time left on a terminal, else a line now
+// and then.
 import { systemClock } from './clock.ts'
 import { formatDuration } from './duration.ts'
 import { formatSize } from './units.ts'

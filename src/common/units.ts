@@ -1,5 +1,5 @@
-// Sizes, as people write and read them. `GiB` and `G` are 2^30; `GB` is refused, because half of its
-// readers mean 10^9.
+// Sizes, as people write and read them. `GiB` and `G` are 2^30; `GB` is refused, because half of
+// its readers mean 10^9.
 import { ShoalError } from './errors.ts'
 
 const prefixes = ['', 'K', 'M', 'G', 'T', 'P'] as const

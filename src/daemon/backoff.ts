@@ -1,5 +1,5 @@
-// When to start something again that ended: at once the first time, then ever later, and at once again
-// after it has run for a while.
+// When to start something again that ended: at once the first time, then ever later, and at once
+// again after it has run for a while.
 
 export interface BackoffLimits {
   firstMs: number

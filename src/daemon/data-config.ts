@@ -1,5 +1,6 @@
-// What the data process is told at its start (docs/formats/data-config.md): complete, no defaults left
-// to fill in. It is written to a file, so that a data process that is started again gets the same.
+// What the data process is told at its start (docs/formats/data-config.md): complete, no defaults
+// left to fill in. It is written to a file, so that a data process that is started again gets the
+// same.
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../common/config.ts'

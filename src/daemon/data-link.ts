@@ -7,7 +7,7 @@ import { DataClient, type DataPort } from '../data/client.ts'
 import type { DataEvent, DataMethods, Hello, MethodName } from '../data/protocol.ts'
 import { Backoff, dataBackoff } from './backoff.ts'
 
-/** Between two tries to reach a data process that is starting (it may have a large index to load). */
+/** Between two tries to reach a data process that is starting. */
 const retryMs = 25
 const exitPollMs = 20
 

@@ -1,4 +1,5 @@
-// Starts the data process, and knows whether it runs: also one that another life of control started.
+// Starts the data process, and knows whether it runs: also one that another life of control
+// started.
 import { join } from 'node:path'
 import type { PeerPaths } from '../common/paths.ts'
 import {

@@ -1,5 +1,6 @@
-// How the daemon sees gossip: finds, spreads and suspects, never decides. Whoever implements it lives in
-// src/gossip; a peer with gossip switched off learns of changes from its data process alone.
+// How the daemon sees gossip: finds, spreads and suspects, never decides. Whoever implements it
+// lives in src/gossip; a peer with gossip switched off learns of changes from its data process
+// alone.
 
 /** What a peer tells of itself, on change and else every few seconds. */
 export interface Digest {

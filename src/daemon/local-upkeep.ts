@@ -1,5 +1,6 @@
-// What a peer puts right about itself when the cluster state changed: links of devices, and disks that
-// the cluster has forgotten.
+// What a peer puts right about itself when the cluster state changed: links of devices, and disks
+// that were taken out.
+import { unusedDisks } from '../cluster/unused-disks.ts'
 import type { Log } from '../common/log.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import type { Devices } from '../ublk/devices.ts'
@@ -21,19 +22,16 @@ export class LocalUpkeep {
   async run(): Promise<void> {
     if (this.#peer.peerId === null) return
     await this.#devices.syncLinks()
-    await this.#closeForgottenDisks()
+    await this.#letGoOfDisks()
   }
 
-  /** Only what a state that somebody vouches for does not name: an old one may not know a new disk. */
-  async #closeForgottenDisks(): Promise<void> {
-    // Listed BEFORE the state is read: a disk that is added meanwhile is in the newer of the two.
-    const local = await this.#cluster.data.request('disk.list', {})
+  /** Own disks that were taken out and hold nothing any more: marked as free, and forgotten. */
+  async #letGoOfDisks(): Promise<void> {
     const state = await this.#cluster.state()
-    if (!state.reachable) return
-    for (const disk of local) {
-      if (state.disks.some(one => one.id === disk.disk_id)) continue
-      await this.#cluster.data.request('disk.remove', { disk_id: disk.disk_id })
-      this.#log.info({ disk: disk.disk_id, path: disk.path }, 'closed a disk that was removed')
+    for (const disk of unusedDisks(state)) {
+      if (disk.peer !== this.#peer.peerId) continue
+      await this.#cluster.data.request('disk.remove', { disk_id: disk.id })
+      this.#log.info({ disk: disk.id, path: disk.path }, 'let go of a disk that was removed')
     }
   }
 }

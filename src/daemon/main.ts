@@ -48,14 +48,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
 
 function untilSignal(): Promise<NodeJS.Signals> {
   return new Promise(resolve => {
-    // Signals alone do not keep the process alive.
-    const keepAlive = setInterval(() => undefined, 2 ** 30)
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(signal, () => {
-        clearInterval(keepAlive)
-        resolve(signal)
-      })
-    }
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve(signal))
   })
 }
 

@@ -1,5 +1,5 @@
-// Long work of this peer, as the data process tells of it. Finished tasks stay for a while, so that who
-// asks a moment later still sees how they ended.
+// Long work of this peer, as the data process tells of it. Finished tasks stay for a while, so that
+// who asks a moment later still sees how they ended.
 import type { Clock } from '../common/clock.ts'
 import type { TaskProgress } from '../data/protocol.ts'
 

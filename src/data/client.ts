@@ -1,5 +1,5 @@
-// One connection to the data process. It never reconnects by itself: who owns it decides what a lost
-// connection means.
+// One connection to the data process. It never reconnects by itself: who owns it decides what a
+// lost connection means.
 import { createConnection, type Socket } from 'node:net'
 import type { Clock } from '../common/clock.ts'
 import { isErrorCode, ShoalError } from '../common/errors.ts'

@@ -1,4 +1,5 @@
-// How the services see the cluster: read its state, propose a change, ask the data process of this peer.
+// How the services see the cluster: read its state, propose a change, ask the data process of this
+// peer.
 
 import type { Clock } from '../common/clock.ts'
 import { type ErrorCode, ShoalError } from '../common/errors.ts'

@@ -57,8 +57,8 @@ export interface ServedDevice {
   volume: string
   path: string
   kind: 'ublk' | 'nbd' | 'export'
-  state: 'active' | 'collecting' | 'waiting' | 'fenced'
-  head_epoch: number
+  state: string
+  head_epoch: number | null
   generation: number
   clients: number
 }
@@ -121,7 +121,7 @@ export interface DataMethods {
   'disk.list': Method<Nothing, LocalDisk[]>
   'disk.remove': Method<{ disk_id: number }, unknown>
   'volume.attach': Method<
-    { volume: string; via: 'auto' | 'ublk' | 'nbd'; read_only: boolean; queues: number },
+    { volume: string; via: 'ublk' | 'nbd'; read_only: boolean; queues: number },
     { device: string; generation: number }
   >
   'volume.detach': Method<{ volume: string; force: boolean }, unknown>

@@ -1,5 +1,5 @@
-// Ports for the peers of a demo: below the range from which the kernel takes ports for connections, so
-// that a peer finds its port free when it is started again.
+// Ports for the peers of a demo: below the range from which the kernel takes ports for connections,
+// so that a peer finds its port free when it is started again.
 import { createServer } from 'node:net'
 import { ShoalError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'

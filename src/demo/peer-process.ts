@@ -1,5 +1,5 @@
-// The processes of one peer of a demo: started, found, ended. A pid counts only together with the start
-// time of its process.
+// The processes of one peer of a demo: started, found, ended. A pid counts only together with the
+// start time of its process.
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
-// `shoal demo up`: brings a demo to where it should be, step by step; what is done already is not done
-// again.
+// `shoal demo up`: brings a demo to where it should be, step by step; what is done already is not
+// done again.
 import { mkdirSync } from 'node:fs'
 import { poll } from '../common/clock.ts'
 import { ShoalError } from '../common/errors.ts'

@@ -67,7 +67,7 @@ export class Disks {
       () => true,
       () => false,
     )
-    if (isThere) refuseProbe(wanted, await this.#cluster.data.request('disk.probe', wanted))
+    if (isThere) refuseProbe(wanted, await this.#probe(wanted.path))
     else if (wanted.size === null) throw noSuchDisk(wanted.path)
     const added = await this.#cluster.data.request('disk.add', {
       path: wanted.path,
@@ -111,6 +111,10 @@ export class Disks {
     return diskView(state, { ...disk, state: 'out' }, await this.#local())
   }
 
+  #probe(path: string): Promise<DiskProbe> {
+    return this.#cluster.data.request('disk.probe', { path })
+  }
+
   #local(): Promise<LocalDisk[]> {
     return this.#cluster.data.request('disk.list', {})
   }
@@ -134,7 +138,7 @@ function diskView(state: ClusterState, disk: DiskRecord, local: LocalDisk[]): Di
     used: here?.stats.used_bytes ?? null,
     class: disk.class,
     weight: disk.weight,
-    state: disk.state === 'in' && here && here.state !== 'active' ? here.state : disk.state,
+    state: disk.state === 'in' && here && here.state !== 'open' ? here.state : disk.state,
     stats: here?.stats ?? null,
   }
 }

@@ -48,7 +48,7 @@ export class Devices {
     const present = await this.#served(request.volume)
     if (present) return this.#view(present)
     await this.#refuseForeignLink(request.volume)
-    const { device, generation } = await this.#cluster.data.request('volume.attach', request)
+    const { device, generation } = await this.#attachBy(request)
     this.#cluster.invalidate()
     const served = await this.#served(request.volume)
     await this.#setLink(request.volume, device)
@@ -69,6 +69,7 @@ export class Devices {
     const state = await this.#cluster.state()
     const volume = findAttachable(state, name)
     refuseOther(state, volume, this.#selfId())
+    refuseExported(state, volume)
     const served = await this.#served(name)
     if (!served && !volume.attachment) {
       throw new ShoalError('conflict', `${name} is not attached here`, {
@@ -78,6 +79,20 @@ export class Devices {
     await this.#cluster.data.request('volume.detach', { volume: name, force })
     this.#cluster.invalidate()
     if (served) await this.#links.remove(name, served.path)
+  }
+
+  /** `auto`: ublk, and the kernel's NBD client where there is no ublk. */
+  async #attachBy(request: AttachRequest): Promise<{ device: string; generation: number }> {
+    const { via, ...rest } = request
+    const ask = (one: 'ublk' | 'nbd') =>
+      this.#cluster.data.request('volume.attach', { ...rest, via: one })
+    if (via !== 'auto') return ask(via)
+    try {
+      return await ask('ublk')
+    } catch (thrown) {
+      if (!(thrown instanceof ShoalError) || thrown.code !== 'unsupported') throw thrown
+      return ask('nbd')
+    }
   }
 
   /** After a restart, or a rename: the links follow what is served. */
@@ -143,6 +158,15 @@ function findAttachable(state: ClusterState, name: string): VolumeRecord {
   if (volume) return volume
   throw new ShoalError('not_found', `there is no volume named ${name}`, {
     next: 'shoal volume list names them all',
+  })
+}
+
+/** Without a device there is nothing to detach: the exports are what holds the volume. */
+function refuseExported(state: ClusterState, volume: VolumeRecord): void {
+  const found = state.exports.find(one => one.volume === volume.id)
+  if (volume.attachment?.via !== 'export' || !found) return
+  throw new ShoalError('conflict', `${volume.name} is exported, not attached`, {
+    next: `shoal export delete ${found.id}`,
   })
 }
 

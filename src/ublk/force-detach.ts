@@ -1,4 +1,5 @@
-// The way out when no daemon runs: takes the device down by the files that describe it, and its link.
+// The way out when no daemon runs: takes the device down by the files that describe it, and its
+// link.
 
 import { readlink, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'

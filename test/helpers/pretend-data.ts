@@ -1,5 +1,6 @@
-// A test double of the data process, at the process boundary: it speaks the control protocol over a real
-// unix socket and keeps a small cluster state in memory. It carries no data; test/e2e covers the real one.
+// A test double of the data process, at the process boundary: it speaks the control protocol over a
+// real unix socket and keeps a small cluster state in memory. It carries no data; test/e2e covers
+// the real one.
 import { rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Command, Outcome, Rejection } from '../../src/data/command.ts'
@@ -124,7 +125,7 @@ export class PretendData {
         .map(disk => ({
           disk_id: disk.id,
           path: disk.path,
-          state: 'active',
+          state: 'open',
           stats: { used_bytes: 4096 },
         })),
     'disk.remove': () => null,

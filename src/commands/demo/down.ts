@@ -6,7 +6,10 @@ export default class DemoDown extends DemoCommand {
   static override summary = 'End a demo: its processes, and its directory with all data'
   static override examples = ['<%= config.bin %> demo down', '<%= config.bin %> demo down --keep']
   static override flags = {
-    keep: Flags.boolean({ description: 'leave the directory; demo up goes on with it' }),
+    keep: Flags.boolean({
+      description: 'leave the directory; demo up goes on with it',
+      default: false,
+    }),
   }
 
   async run(): Promise<void> {

@@ -27,7 +27,7 @@ export default class DiskAdd extends ShoalCommand {
     ...confirmFlags,
     size: Flags.string({ description: 'make a file of this size' }),
     class: Flags.string({ description: 'class, if not as found', options: ['nvme', 'ssd', 'hdd'] }),
-    wipe: Flags.boolean({ description: 'destroy what is on it' }),
+    wipe: Flags.boolean({ description: 'destroy what is on it', default: false }),
   }
 
   async run(): Promise<void> {

@@ -26,7 +26,11 @@ export default class PolicyCreate extends ShoalCommand {
       options: ['nvme', 'ssd', 'hdd'],
     }),
     groups: Flags.integer({ description: 'placement groups, a power of two (default: by disks)' }),
-    'dry-run': Flags.boolean({ char: 'n', description: 'show what would be made' }),
+    'dry-run': Flags.boolean({
+      char: 'n',
+      description: 'show what would be made',
+      default: false,
+    }),
   }
 
   async run(): Promise<void> {

@@ -1,5 +1,5 @@
-// What the leader's control plane proposes next: a pure function of what it knows. It may be late or ask
-// twice; every command is a compare-and-set, so that a wrong guess changes nothing.
+// What the leader's control plane proposes next: a pure function of what it knows. It may be late
+// or ask twice; every command is a compare-and-set, so that a wrong guess changes nothing.
 import type { Command } from '../../data/command.ts'
 import type { ClusterState } from '../../data/state.ts'
 import { type JoinLimits, planJoins } from './joins.ts'
@@ -26,7 +26,7 @@ export function decide(knowledge: Knowledge, limits: Limits): Command[] {
   return [
     ...planEvictions(state, present),
     ...planJoins(state, present, limits),
-    ...planRemovals(state),
+    ...planRemovals(state, present),
   ]
 }
 

@@ -1,14 +1,12 @@
 // Disks and peers that are out are forgotten once nothing rests on them.
+import { unusedDisks } from '../../cluster/unused-disks.ts'
 import type { Command } from '../../data/command.ts'
 import type { ClusterState } from '../../data/state.ts'
 
-export function planRemovals(state: ClusterState): Command[] {
-  const used = new Set(
-    state.policies.flatMap(policy => policy.pgs.flatMap(pg => [...pg.members, ...pg.in_sync])),
-  )
-  const removableDisks = state.disks.filter(disk => disk.state === 'out' && !used.has(disk.id))
-  if (removableDisks.length > 0)
-    return removableDisks.map(disk => ({ type: 'remove_disk', disk: disk.id }))
+/** A disk whose peer is there is let go by that peer, which also marks it as free. */
+export function planRemovals(state: ClusterState, presentDisks: ReadonlySet<number>): Command[] {
+  const abandoned = unusedDisks(state).filter(disk => !presentDisks.has(disk.id))
+  if (abandoned.length > 0) return abandoned.map(disk => ({ type: 'remove_disk', disk: disk.id }))
   return state.peers
     .filter(peer => peer.state === 'out' && !state.disks.some(disk => disk.peer === peer.id))
     .filter(peer => !state.voters.includes(peer.id))

@@ -1,4 +1,5 @@
-// Peers whose session lapsed are marked down, so that every peer shows it; up again when it is back.
+// Peers whose session lapsed are marked down, so that every peer shows it; up again when it is
+// back.
 import type { Command } from '../../data/command.ts'
 import type { ClusterState } from '../../data/state.ts'
 

@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { unusedDisks } from '../../../src/cluster/unused-disks.ts'
 import { decide, type Limits } from '../../../src/daemon/reconcile/decide.ts'
 import type { Command } from '../../../src/data/command.ts'
 import type { ClusterState } from '../../../src/data/state.ts'
@@ -116,7 +117,7 @@ reconcile('a member whose peer is away does not join, nor without a source', () 
   assert.equal(decide({ state, sessions: onlyThird }, limits), [])
 })
 
-reconcile('a disk that goes out is left step by step, and then forgotten', () => {
+reconcile('a disk that goes out is left step by step, and then unused', () => {
   const state = settled(one => {
     addDisk(one, addPeer(one, 'p4'))
     one.disks[2]!.state = 'out'
@@ -136,11 +137,15 @@ reconcile('a disk that goes out is left step by step, and then forgotten', () =>
     for (const pg of state.policies[0]!.pgs)
       assert.ok(pg.in_sync.length >= 3, 'a copy was given up')
   }
-  assert.equal([...seen].sort(), ['pg_join', 'remove_disk', 'set_pg_table'])
+  assert.equal([...seen].sort(), ['pg_join', 'set_pg_table'])
+  // Its own peer lets it go; were that away, the leader would.
   assert.equal(
-    state.disks.map(disk => disk.id),
-    [1, 2, 4],
+    unusedDisks(state).map(disk => disk.id),
+    [3],
   )
+  const without = sessions.map(one => ({ ...one, isLive: one.peer !== 3 }))
+  state.peers[2]!.state = 'down'
+  assert.equal(decide({ state, sessions: without }, limits), [{ type: 'remove_disk', disk: 3 }])
   for (const pg of state.policies[0]!.pgs) assert.equal([...pg.members].sort(), [1, 2, 4])
 })
 
@@ -179,7 +184,10 @@ reconcile('with no successor a disk that is out is dropped, and the rest is kept
   })
   applyTables(state, decide({ state, sessions: allLive }, limits))
   for (const pg of state.policies[0]!.pgs) assert.equal([...pg.members].sort(), [1, 2])
-  assert.equal(decide({ state, sessions: allLive }, limits), [{ type: 'remove_disk', disk: 3 }])
+  assert.equal(
+    unusedDisks(state).map(disk => disk.id),
+    [3],
+  )
 })
 
 reconcile('a peer that is out goes last, never while it votes or holds a volume', () => {

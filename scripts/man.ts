@@ -1,0 +1,11 @@
+// Writes man/ anew from the commands and settings; test/tidy.test.ts checks that this changes
+// nothing.
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { manPages } from './man-pages/pages.ts'
+
+const dir = join(import.meta.dirname, '../man')
+const pages = await manPages(join(import.meta.dirname, '..'))
+mkdirSync(dir, { recursive: true })
+for (const name of readdirSync(dir)) if (!pages.has(name)) rmSync(join(dir, name))
+for (const [name, text] of pages) writeFileSync(join(dir, name), text)

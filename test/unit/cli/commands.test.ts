@@ -1,0 +1,124 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { type ApiFixture, startApi } from '../../helpers/api-fixture.ts'
+import { threePeers } from '../../helpers/cluster-fixture.ts'
+import { runShoal, shoalPath } from '../../helpers/run-shoal.ts'
+
+const cli = suite<{ fixture: ApiFixture }>('commands')
+
+cli.before(async context => {
+  context.fixture = await startApi(data => {
+    data.state = threePeers()
+    data.selfId = 1
+  })
+})
+cli.after(context => context.fixture.close())
+
+function shoal(fixture: ApiFixture, ...args: string[]) {
+  return runShoal(args, { env: { SHOAL_SERVER: `unix:${fixture.api.socketPath}` } })
+}
+
+cli('lists are arrays, objects carry a schema_version', async ({ fixture }) => {
+  const made = await shoal(fixture, 'volume', 'create', 'db', '--size', '1GiB', '--json')
+  assert.is(made.code, 0, made.stderr)
+  assert.is(JSON.parse(made.stdout).schema_version, 1)
+  const listed = JSON.parse((await shoal(fixture, 'volume', 'list', '--json')).stdout)
+  assert.equal(
+    listed.map((one: { name: string; size: number }) => [one.name, one.size]),
+    [['db', 2 ** 30]],
+  )
+  const status = JSON.parse((await shoal(fixture, 'status', '--json')).stdout)
+  assert.is(status.health, 'ok')
+  assert.is(status.schema_version, 1)
+})
+
+cli(
+  'tables are for people: headers, none with -H, exact with -p, names with -o name',
+  async ({ fixture }) => {
+    const peers = await shoal(fixture, 'peer', 'list')
+    assert.match(peers.stdout, /^NAME +ID +STATE/)
+    assert.match((await shoal(fixture, 'disk', 'list', '-Hp')).stdout, /2147483648/)
+    assert.is((await shoal(fixture, 'peer', 'list', '-o', 'name')).stdout, 'p1\np2\np3\n')
+    assert.match((await shoal(fixture, 'peer', 'list', '-o', 'wide')).stdout, 'ADDRESSES')
+    assert.match((await shoal(fixture, 'status')).stdout, /peers +3 of 3 up/)
+  },
+)
+
+cli(
+  'errors say what and what next, with their exit code, and never a stack',
+  async ({ fixture }) => {
+    const cases: [string[], number, RegExp][] = [
+      [['volume', 'show', 'none'], 3, /next: {2}shoal volume list/],
+      [['volume', 'create', 'x', '--size', '10GB'], 2, /10GiB/],
+      [['volume', 'create', 'x'], 2, /size/],
+      [['volume', 'create', 'x', '--size', '1GiB', '--block-size', '1024'], 2, /512/],
+      [['volume', 'delete', 'none'], 3, /no volume/],
+      [['attach', 'none'], 3, /no volume/],
+      [['policy', 'delete', 'default'], 5, /in use|volume/],
+      [['peer', 'remove', 'p1', '--confirm', 'p1'], 5, /only voter/],
+      [['disk', 'remove', '3', '--confirm', '3'], 6, /--allow-degraded/],
+      [['disk', 'add', '/x', '--wipe'], 2, /--confirm \/x/],
+      [['--server', 'unix:/none', 'status'], 2, /no command|error/],
+      [['status', '--server', 'unix:/none'], 7, /nothing listens on \/none/],
+      [['status', '--server', 'http://x'], 2, /unix:/],
+      [['volme', 'list'], 2, /did you mean: shoal volume/],
+      [['demo', 'kill', 'p1', '--dir', '/none'], 3, /no demo/],
+    ]
+    for (const [args, code, pattern] of cases) {
+      const ran = await shoal(fixture, ...args)
+      assert.is(ran.code, code, `${args.join(' ')}: ${ran.stderr}`)
+      assert.match(ran.stderr, pattern)
+      assert.match(ran.stderr, /^error: /)
+      assert.not.match(ran.stderr, /\n\s+at /)
+      assert.is(ran.stdout, '')
+    }
+  },
+)
+
+cli('destroying asks for the name, and takes no other', async ({ fixture }) => {
+  await shoal(fixture, 'volume', 'create', 'gone', '--size', '1GiB')
+  const asked = await shoal(fixture, 'volume', 'delete', 'gone', '--yes')
+  assert.is(asked.code, 2)
+  assert.match(asked.stderr, '--yes --confirm gone')
+  assert.is((await shoal(fixture, 'volume', 'delete', 'gone', '--confirm', 'db')).code, 2)
+  const done = await shoal(fixture, 'volume', 'delete', 'gone', '--yes', '--confirm', 'gone')
+  assert.is(done.code, 0, done.stderr)
+})
+
+cli('under --json an error is an object on stdout', async ({ fixture }) => {
+  const ran = await shoal(fixture, 'volume', 'show', 'none', '--json')
+  assert.is(ran.code, 3)
+  const { error } = JSON.parse(ran.stdout)
+  assert.is(error.code, 'not_found')
+  assert.is(error.status, 404)
+  assert.match(error.hint, 'volume list')
+})
+
+cli('a status that is not ok can be an exit code', async ({ fixture }) => {
+  assert.is((await shoal(fixture, 'status', '--exit-code')).code, 0)
+  await fixture.mutate(state => {
+    state.peers[2]!.state = 'down'
+  })
+  const warned = await shoal(fixture, 'status', '-x')
+  assert.is(warned.code, 10)
+  assert.match(warned.stdout, /peer_down: peer p3 is down/)
+})
+
+cli('a reader that has seen enough is no error', async ({ fixture }) => {
+  const command = `${shoalPath} cluster map --json | head -n 1; echo "\${PIPESTATUS[0]}"`
+  const env = { ...process.env, SHOAL_SERVER: `unix:${fixture.api.socketPath}` }
+  const { stdout, stderr } = await promisify(execFile)('bash', ['-c', command], { env })
+  assert.is(stdout, '{\n0\n')
+  assert.is(stderr, '')
+})
+
+cli('help is there for every topic, the hidden command is not shown', async ({ fixture }) => {
+  const help = await shoal(fixture, '--help')
+  assert.is(help.code, 0)
+  assert.not.match(help.stdout, /^ +data /m)
+  assert.match((await shoal(fixture, 'volume', 'create', '--help')).stdout, 'EXAMPLES')
+})
+
+cli.run()
