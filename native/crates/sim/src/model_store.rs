@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use shoal_engine::member::Recovered;
 use shoal_types::message::{CopyEntry, EntryInfo, EntryKind};
 use shoal_types::{
-    BLOCK_BYTES, BlockState, Body, HeadEpoch, LayerId, PgEpoch, PgId, StoreError, StoreOp,
-    StoreReply, Version, VolumeId,
+    BLOCK_BYTES, BlockState, Body, CopyItem, HeadEpoch, LayerId, PgEpoch, PgId, StoreError,
+    StoreOp, StoreReply, Version, VolumeId,
 };
 
 use crate::rng::Rng;
@@ -145,6 +145,12 @@ impl Image {
             }
             StoreOp::Copy { volume, pg, layer, items } => {
                 let layer = self.known(*layer)?;
+                let is_new = |item: &&CopyItem| {
+                    let held = self.blocks.get(&(*pg, layer, item.block)).map(|e| &e.state);
+                    matches!(item.state, BlockState::Data { .. })
+                        && !matches!(held, Some(BlockState::Data { .. }))
+                };
+                self.check_room(items.iter().filter(is_new).count(), capacity)?;
                 for item in items {
                     let (version, stamp) = (item.version, item.stamp);
                     let state = item.state.clone();
@@ -217,7 +223,13 @@ impl Image {
             matches!(self.blocks.get(&key), Some(Entry { state: BlockState::Data { .. }, .. }))
         };
         let need = crcs.len() - (0..crcs.len()).filter(held).count();
-        if self.data_blocks + need > capacity { Err(StoreError::NoSpace) } else { Ok(()) }
+        self.check_room(need, capacity)
+    }
+
+    /// What needs no new room is always admitted.
+    fn check_room(&self, need: usize, capacity: usize) -> Result<(), StoreError> {
+        let full = need > 0 && self.data_blocks + need > capacity;
+        if full { Err(StoreError::NoSpace) } else { Ok(()) }
     }
 
     fn raise(&mut self, volumes: &[(VolumeId, HeadEpoch)], pgs: &[(PgId, PgEpoch)]) {

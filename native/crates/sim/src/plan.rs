@@ -48,10 +48,12 @@ impl Plan {
         let mut rng = Rng::new(seed);
         let peers = [1, 2, 3, 3, 3, 4, 5][rng.below(7) as usize];
         let copies = peers.min(rng.range(2, 4)).max(1) as usize;
-        let min_in_sync = if copies > 1 && rng.percent(60) { 2 } else { 1 };
         let blocks = rng.range(4, 25);
         let volumes = rng.range(1, 4);
         let tight = rng.percent(15);
+        // A full disk cannot take its share back: nothing may wait for that for ever.
+        let two = copies > 1 && rng.percent(60) && !tight;
+        let min_in_sync = if two { 2 } else { 1 };
         let all = (blocks * volumes) as usize;
         Self {
             peers,
@@ -74,6 +76,13 @@ impl Plan {
             capacity: if tight { all * 3 / 4 } else { all * 10 + 100 },
             weights: Weights::of(&mut rng),
         }
+    }
+}
+
+impl Plan {
+    /// Disks may run full.
+    pub fn is_tight(&self) -> bool {
+        self.capacity < (self.blocks * self.volumes) as usize
     }
 }
 

@@ -48,7 +48,7 @@ impl World {
 
     fn is_in_sync(&self) -> bool {
         // A full disk cannot take its share back.
-        let tight = self.plan.capacity < 100;
+        let tight = self.plan.is_tight();
         tight || self.cluster.records.values().all(|r| r.in_sync.len() == r.members.len())
     }
 
