@@ -6,7 +6,7 @@ use shoal_types::PeerId;
 
 use super::message::ServiceMessage;
 use super::meta_service::MetaService;
-use crate::follow::{FollowReply, FollowRequest, answer};
+use crate::follow::{FollowReply, FollowRequest, Follower, answer};
 use crate::log_store::LogStore;
 use crate::raft::Fatal;
 
@@ -21,13 +21,15 @@ pub struct Following {
     asked: Option<(PeerId, u64)>,
     /// Turns through the voters when one does not answer.
     turn: usize,
+    /// Since when a voter here has heard of no leader.
+    leaderless_since: Option<u64>,
     /// As a voter: questions without news, and until when they are held.
     held: BTreeMap<PeerId, (FollowRequest, u64)>,
 }
 
 impl Following {
     pub fn new(contacts: Vec<PeerId>) -> Self {
-        Self { contacts, asked: None, turn: 0, held: BTreeMap::new() }
+        Self { contacts, asked: None, turn: 0, leaderless_since: None, held: BTreeMap::new() }
     }
 
     /// Its connection is gone: so is its question, and ours to it.
@@ -43,7 +45,7 @@ impl Following {
 impl<S: LogStore> MetaService<S> {
     pub(super) fn drive_following(&mut self) {
         self.release_held();
-        if self.node.as_ref().is_some_and(|node| node.state().is_some()) {
+        if !self.follows() {
             return;
         }
         match self.following.asked {
@@ -52,6 +54,39 @@ impl<S: LogStore> MetaService<S> {
             None => {}
         }
         self.ask_to_follow();
+    }
+
+    /// A voter or learner gets the log by consensus. One that has heard of no leader for long may
+    /// have been removed while it was away: it follows too, from what it has.
+    fn follows(&mut self) -> bool {
+        let Some(state) = self.node.as_ref().and_then(|node| node.state()) else { return true };
+        if self.node.as_ref().is_some_and(|node| node.leader().is_some()) {
+            self.following.leaderless_since = None;
+            return false;
+        }
+        let now = self.now.boot_ms;
+        let since = *self.following.leaderless_since.get_or_insert(now);
+        if now - since < self.config.follow_hold_ms {
+            return false;
+        }
+        if self.follower.request().applied < state.index() {
+            self.follower = Follower::new(Some(state.clone()));
+        }
+        true
+    }
+
+    /// The leader, or somebody who may know it.
+    pub(super) fn ask_whom(&self) -> Option<PeerId> {
+        match &self.node {
+            Some(node) if node.state().is_some() => node.leader(),
+            _ => self.leader_hint.or_else(|| self.whom_to_follow()),
+        }
+    }
+
+    /// It did not answer in time: somebody else may know better.
+    pub(super) fn doubt_leader(&mut self) {
+        self.leader_hint = None;
+        self.following.turn += 1;
     }
 
     fn ask_to_follow(&mut self) {
@@ -64,10 +99,10 @@ impl<S: LogStore> MetaService<S> {
 
     /// The leader first; then each voter in turn, then whoever let us in.
     fn whom_to_follow(&self) -> Option<PeerId> {
-        let voters = self.follower.state().map(|state| state.voters().voters.clone());
+        let voters = self.state().map(|state| state.voters().voters.clone());
         let mut peers: Vec<PeerId> = self.leader_hint.into_iter().collect();
         peers.extend(voters.into_iter().flatten());
-        if self.follower.state().is_none() || peers.is_empty() {
+        if self.state().is_none() {
             peers.extend(&self.following.contacts);
         }
         peers.retain(|peer| *peer != self.config.peer);

@@ -49,6 +49,13 @@ impl Judge {
         self.cases.retain(|_, case| case.removal != Some(id));
     }
 
+    /// Judged again at the next tick.
+    pub fn not_proposed(&mut self, id: ProposalId) {
+        for case in self.cases.values_mut().filter(|case| case.removal == Some(id)) {
+            case.removal = None;
+        }
+    }
+
     fn forget_old(&mut self, before_ms: u64) {
         for case in self.cases.values_mut() {
             case.reports.retain(|_, (at, _)| *at >= before_ms);

@@ -201,7 +201,7 @@ impl<S: LogStore> MetaService<S> {
     /// Call at least every `raft_tick_ms` where there is a node, every `retry_ms` elsewhere.
     pub fn tick(&mut self, now: Now) -> Result<(), Fatal> {
         self.now = now;
-        while now.boot_ms - self.last_raft_tick_ms >= self.config.raft_tick_ms {
+        while now.boot_ms.saturating_sub(self.last_raft_tick_ms) >= self.config.raft_tick_ms {
             self.last_raft_tick_ms += self.config.raft_tick_ms;
             // After a pause there is nothing to catch up: others ran elections meanwhile.
             if now.boot_ms - self.last_raft_tick_ms > 4 * self.config.raft_tick_ms {
@@ -332,6 +332,7 @@ impl<S: LogStore> MetaService<S> {
             node.unreachable(peer)?;
         }
         self.following.forget(peer);
+        self.leader_hint = self.leader_hint.filter(|leader| *leader != peer);
         self.settle()
     }
 
@@ -443,8 +444,14 @@ impl<S: LogStore> MetaService<S> {
     fn adopt_role(&mut self) -> Result<(), Fatal> {
         let peer = self.config.peer;
         let Some(state) = self.state() else { return Ok(()) };
-        let (learns, votes) =
-            (state.voters().learners.contains(&peer), state.voters().voters.contains(&peer));
+        let learns = state.voters().learners.contains(&peer);
+        let votes = state.voters().voters.contains(&peer);
+        if self.node.as_ref().is_some_and(|node| node.state().is_some()) && !learns && !votes {
+            let state = state.clone();
+            self.follower = Follower::new(Some(state));
+            self.node = None;
+            return Ok(());
+        }
         self.lost_log = self.node.is_none() && votes;
         if self.node.is_none() && learns {
             // NEVER FOR A VOTER: one that comes back without its log could vote twice.

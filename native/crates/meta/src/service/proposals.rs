@@ -94,7 +94,7 @@ impl<S: LogStore> MetaService<S> {
             self.finish_proposal(id, index, outcome);
             return Ok(());
         }
-        let (peer, leader) = (self.config.peer, self.leader());
+        let (peer, leader) = (self.config.peer, self.ask_whom());
         let retry_ms = self.now.boot_ms + self.config.retry_ms;
         let Some(waiting) = self.proposals.waiting.get_mut(&id) else { return Ok(()) };
         waiting.retry_ms = retry_ms;
@@ -146,6 +146,7 @@ impl<S: LogStore> MetaService<S> {
         };
         // Answered before: whoever asked finds it in the log.
         if node.state().is_some_and(|state| state.answer(proposal.id).is_some()) {
+            self.sessions.take_over_decided(proposal.id);
             return Ok(());
         }
         match node.propose(&proposal)? {
@@ -158,6 +159,9 @@ impl<S: LogStore> MetaService<S> {
     }
 
     fn refuse(&mut self, to: PeerId, id: ProposalId, why: ProposeRefused) -> Result<(), Fatal> {
+        // Not in the log, and so never decided there.
+        self.sessions.take_over_decided(id);
+        self.judge.not_proposed(id);
         if to == self.config.peer {
             return self.on_not_proposed(id, why);
         }

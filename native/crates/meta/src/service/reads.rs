@@ -93,7 +93,7 @@ impl<S: LogStore> MetaService<S> {
         if let Some(barrier) = self.reads.barriers.get_mut(&request) {
             barrier.retry_ms = retry_ms;
         }
-        match self.leader() {
+        match self.ask_whom() {
             Some(leader) if leader == self.config.peer => {
                 self.begin_round(Purpose::Barrier { request })
             }

@@ -83,7 +83,11 @@ impl<S: LogStore> MetaService<S> {
     pub(super) fn drive_sessions(&mut self) -> Result<(), Fatal> {
         let now = self.now.boot_ms;
         let due = self.sessions.next_renewal_ms <= now && !self.sessions.ended;
-        if let Some(leader) = self.leader().filter(|_| due) {
+        if due && self.sessions.asked.contains_key(&self.sessions.sequence) {
+            // The last one was not answered.
+            self.doubt_leader();
+        }
+        if let Some(leader) = self.ask_whom().filter(|_| due) {
             self.sessions.next_renewal_ms = now + self.config.retry_ms;
             self.sessions.sequence += 1;
             let sequence = self.sessions.sequence;
