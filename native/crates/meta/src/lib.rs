@@ -20,4 +20,6 @@ pub mod service;
 pub mod state;
 
 #[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
 pub(crate) mod seeded;
