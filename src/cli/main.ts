@@ -23,9 +23,10 @@ export async function loadCommands(root: string, isSource: boolean): Promise<Con
   // Node strips the types by itself; oclif shall not look for a transpiler.
   settings.enableAutoTranspile = false
   const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Interfaces.PJSON
-  const target = isSource ? './src/commands' : './dist/commands'
+  const target = isSource ? './src/commands' : './commands'
   pjson.oclif.commands = { strategy: 'pattern', target }
-  return Config.load({ root, pjson })
+  // The list of commands that spares loading them all lies in dist: in a checkout it would be stale.
+  return Config.load({ root: isSource ? root : join(root, 'dist'), pjson })
 }
 
 function refuseUnknown(config: Config, argv: string[]): void {
