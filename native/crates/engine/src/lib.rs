@@ -12,3 +12,4 @@ pub mod head;
 pub mod insync;
 pub mod lease;
 pub mod member;
+pub mod planted;

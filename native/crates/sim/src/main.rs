@@ -14,6 +14,8 @@ struct Options {
     to: u64,
     jobs: usize,
     limit: Option<Duration>,
+    #[cfg(feature = "planted")]
+    bug: Option<shoal_engine::planted::Bug>,
 }
 
 fn main() -> ExitCode {
@@ -25,12 +27,13 @@ fn main() -> ExitCode {
         }
     };
     match options.seed {
-        Some(seed) => one(seed),
+        Some(seed) => one(seed, &options),
         None => many(&options),
     }
 }
 
-fn one(seed: u64) -> ExitCode {
+fn one(seed: u64, options: &Options) -> ExitCode {
+    plant(options);
     let outcome = run(seed, true);
     println!("{outcome:#?}");
     if outcome.failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -70,6 +73,7 @@ fn many(options: &Options) -> ExitCode {
         for _ in 0..options.jobs {
             let (send, next, stop) = (send.clone(), &next, &stop);
             scope.spawn(move || {
+                plant(options);
                 while !stop.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= options.to || send.send(run(seed, false)).is_err() {
@@ -106,6 +110,21 @@ fn many(options: &Options) -> ExitCode {
     ExitCode::FAILURE
 }
 
+#[cfg(feature = "planted")]
+fn plant(options: &Options) {
+    shoal_engine::planted::plant(options.bug);
+}
+
+#[cfg(not(feature = "planted"))]
+fn plant(_options: &Options) {}
+
+#[cfg(feature = "planted")]
+fn bug_named(name: &str) -> Result<shoal_engine::planted::Bug, String> {
+    let all = shoal_engine::planted::Bug::ALL;
+    let named = all.iter().find(|bug| format!("{bug:?}") == name);
+    named.copied().ok_or_else(|| format!("{name}: no such bug; there are {all:?}"))
+}
+
 /// Only the tool's own time limit is measured by a clock.
 #[allow(clippy::disallowed_methods)]
 fn now() -> Instant {
@@ -114,7 +133,15 @@ fn now() -> Instant {
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let mut options = Options { seed: None, from: 0, to: 100, jobs: cores, limit: None };
+    let mut options = Options {
+        seed: None,
+        from: 0,
+        to: 100,
+        jobs: cores,
+        limit: None,
+        #[cfg(feature = "planted")]
+        bug: None,
+    };
     while let Some(name) = args.next() {
         let value = args.next().ok_or(format!("{name} needs a value"))?;
         let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{text}: no number"));
@@ -125,6 +152,8 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
                 (options.from, options.to) = (number(from)?, number(to)?);
             }
             "--jobs" => options.jobs = number(&value)?.max(1) as usize,
+            #[cfg(feature = "planted")]
+            "--bug" => options.bug = Some(bug_named(&value)?),
             "--for" => {
                 let seconds = number(value.strip_suffix('s').unwrap_or(&value))?;
                 options.limit = Some(Duration::from_secs(seconds));

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use shoal_engine::member::Recovered;
+use shoal_engine::planted::{Bug, is_planted};
 use shoal_types::message::{CopyEntry, EntryInfo, EntryKind};
 use shoal_types::{
     BLOCK_BYTES, BlockState, Body, CopyItem, HeadEpoch, LayerId, PgEpoch, PgId, StoreError,
@@ -251,7 +252,11 @@ impl Image {
     fn write_block(&mut self, key: (PgId, LayerId, u64), entry: Entry) {
         match self.blocks.get_mut(&key) {
             Some(old) if old.version > entry.version => {}
-            Some(old) if old.version == entry.version => old.stamp = old.stamp.max(entry.stamp),
+            Some(old) if old.version == entry.version => {
+                if !is_planted(Bug::H5StampNotStored) {
+                    old.stamp = old.stamp.max(entry.stamp);
+                }
+            }
             _ => self.put(key, Some(entry)),
         }
     }

@@ -6,11 +6,11 @@ pub struct Rng(u64);
 impl Rng {
     pub fn new(seed: u64) -> Self {
         let mut rng = Self(seed ^ 0x5EED_5EED_0000_0001);
-        rng.next();
+        rng.word();
         rng
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -21,7 +21,7 @@ impl Rng {
     /// A number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         assert!(end > 0);
-        self.next() % end
+        self.word() % end
     }
 
     pub fn range(&mut self, from: u64, to: u64) -> u64 {

@@ -12,6 +12,7 @@ use super::pg::{PgPhase, Slot};
 use super::piece::Owner;
 use super::refusal::Next;
 use crate::common::Key;
+use crate::planted::{Bug, is_planted};
 
 /// Who reported a block unsettled: in-sync members only, with what they hold. Empty: only the
 /// joiner did (rule 14).
@@ -40,7 +41,7 @@ impl Head {
     /// found is DISCARDED WHOLE: what it left under way is refused by every target once the new
     /// epoch is installed there (H2).
     pub(super) fn start_collect(&mut self, slot: Slot) {
-        self.drop_round(slot);
+        let kept = self.drop_round(slot).filter(|_| is_planted(Bug::H2AnswersOutliveEpoch));
         let pg = &mut self.pgs[slot];
         pg.seqs.clear();
         let ask = |disk: &DiskId| Ask {
@@ -51,20 +52,34 @@ impl Head {
             retry_at_us: u64::MAX,
             done: None,
         };
-        let asks: Vec<Ask> = pg.targets.iter().map(ask).collect();
-        pg.phase = PgPhase::Collecting(Box::new(Collect { asks, items: BTreeMap::new() }));
+        let mut asks: Vec<Ask> = pg.targets.iter().map(ask).collect();
+        if is_planted(Bug::H3JoinerLeftOut) {
+            asks.retain(|ask| ask.role == Role::InSync);
+        }
+        let mut items = BTreeMap::new();
+        if let Some(old) = kept {
+            items = old.items;
+            let done = |d: DiskId| old.asks.iter().find(|a| a.disk == d).and_then(|a| a.done);
+            asks.iter_mut().for_each(|ask| ask.done = done(ask.disk));
+            asks[0].done = None;
+        }
+        pg.phase = PgPhase::Collecting(Box::new(Collect { asks, items }));
         for disk in self.pgs[slot].targets.clone() {
             self.open_layer(disk);
-            self.ask_install(slot, disk);
+            if self.ask_of(slot, disk).is_some_and(|ask| ask.done.is_none()) {
+                self.ask_install(slot, disk);
+            }
         }
     }
 
-    fn drop_round(&mut self, slot: Slot) {
+    fn drop_round(&mut self, slot: Slot) -> Option<Box<Collect>> {
         let phase = std::mem::replace(&mut self.pgs[slot].phase, PgPhase::Waiting);
-        if let PgPhase::Collecting(collect) = phase {
-            for key in collect.asks.into_iter().filter_map(|a| a.request) {
-                self.forget_sent(key);
-            }
+        let dropped = match phase {
+            PgPhase::Collecting(collect) => Some(collect),
+            _ => None,
+        };
+        for ask in dropped.iter().flat_map(|collect| &collect.asks) {
+            ask.request.map(|key| self.forget_sent(key));
         }
         for key in self.pgs[slot].active.clone() {
             let piece = self.pieces.get(key).expect("active pieces live");
@@ -72,6 +87,7 @@ impl Head {
             self.leave_active(key);
             self.pieces.remove(key);
         }
+        dropped
     }
 
     pub(super) fn install_request(

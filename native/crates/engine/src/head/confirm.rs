@@ -9,6 +9,7 @@ use super::links::What;
 use super::pg::Slot;
 use super::piece::Confirmation;
 use crate::common::Key;
+use crate::planted::{Bug, is_planted};
 
 #[derive(Debug, Default)]
 pub(super) struct Confirm {
@@ -62,7 +63,10 @@ impl Head {
             if missing.contains_key(&slot) {
                 continue;
             }
-            let targets = &self.pgs[slot].targets;
+            let mut targets = &self.pgs[slot].targets[..];
+            if is_planted(Bug::H13ConfirmWithoutJoiner) {
+                targets = self.pgs[slot].in_sync();
+            }
             missing.insert(slot, targets.len() as u32);
             targets.iter().for_each(|disk| by_disk.entry(*disk).or_default().push(slot));
         }

@@ -10,6 +10,7 @@ use super::links::What;
 use super::piece::{Confirmation, Owner, Piece, Stage, Work};
 use super::refusal::Next;
 use crate::common::Key;
+use crate::planted::{Bug, is_planted};
 
 impl Head {
     pub(super) fn begin_fetch(&mut self, key: Key) {
@@ -27,7 +28,8 @@ impl Head {
     }
 
     fn lease_holds(&self) -> bool {
-        self.config.reads == ReadMode::Lease && self.now_us < self.lease_until_us
+        let valid = self.now_us < self.lease_until_us || is_planted(Bug::LeaseIgnored);
+        self.config.reads == ReadMode::Lease && valid
     }
 
     /// Asks the next copy that may have it; without one, fails or waits.

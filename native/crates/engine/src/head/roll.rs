@@ -11,6 +11,7 @@ use super::collect::Holders;
 use super::pg::{PgPhase, Slot};
 use super::piece::{Owner, Piece, Stage, Work};
 use crate::common::Key;
+use crate::planted::{Bug, is_planted};
 
 /// Blocks of one PG rolled forward at once.
 const ROLL_WINDOW: u32 = 32;
@@ -23,7 +24,10 @@ pub(super) struct Roll {
 
 impl Head {
     pub(super) fn start_roll(&mut self, slot: Slot, items: BTreeMap<(LayerId, u64), Holders>) {
-        let roll = Roll { queue: items.into_iter().collect(), in_flight: 0 };
+        let mut roll = Roll { queue: items.into_iter().collect(), in_flight: 0 };
+        if is_planted(Bug::NoRollForward) {
+            roll.queue.clear();
+        }
         self.pgs[slot].phase = PgPhase::Rolling(Box::new(roll));
         self.roll_on(slot);
     }

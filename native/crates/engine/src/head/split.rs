@@ -11,6 +11,7 @@ use super::op::{Op, OpKind};
 use super::pg::Slot;
 use super::piece::{Owner, Patch, Piece, Work};
 use crate::common::Key;
+use crate::planted::{Bug, is_planted};
 
 const BLOCK: u64 = BLOCK_BYTES as u64;
 
@@ -65,7 +66,8 @@ impl Head {
             let piece = Piece::new(owner, pg, self.config.layer, block, blocks, work);
             let exclusive = !piece.is_read();
             let key = self.pieces.insert(piece);
-            if self.locks.acquire(key, block, blocks, exclusive) {
+            let passes = !exclusive && is_planted(Bug::ReadPassesWrite);
+            if self.locks.acquire(key, block, blocks, exclusive) || passes {
                 held.push(key);
             }
             part += 1;

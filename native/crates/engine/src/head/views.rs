@@ -1,12 +1,13 @@
 //! Views of PGs: what each change means for what is in flight (rules 8, 12, 29).
 
-use shoal_types::{PgEpoch, PgView};
+use shoal_types::{DiskId, PgEpoch, PgView};
 
 use super::Head;
 use super::api::HeadCommand;
 use super::pg::{PgPhase, Slot};
 use super::piece::{Confirmation, Stage, TARGETS_MAX};
 use crate::common::Key;
+use crate::planted::{Bug, is_planted};
 
 impl Head {
     pub(super) fn on_view(&mut self, view: PgView) {
@@ -17,12 +18,13 @@ impl Head {
         }
         assert!(!view.in_sync.is_empty(), "{}: empty in-sync set", view.pg);
         assert!(view.targets().count() <= TARGETS_MAX, "{}: too many members", view.pg);
+        let before = std::mem::take(&mut pg.targets);
         pg.set_view(view);
         if !self.is_granted() {
             return;
         }
         match self.pgs[slot].phase {
-            PgPhase::Active => self.restamp(slot),
+            PgPhase::Active => self.restamp(slot, &before),
             _ => self.start_collect(slot),
         }
     }
@@ -46,13 +48,17 @@ impl Head {
 
     /// Rule 8: every write in flight gets the new stamp, all its acknowledgements are forgotten,
     /// and it is sent again to all targets of the new view.
-    fn restamp(&mut self, slot: Slot) {
+    fn restamp(&mut self, slot: Slot, before: &[DiskId]) {
         for key in self.pgs[slot].active.clone() {
             let Some(piece) = self.pieces.get_mut(key) else { continue };
             match piece.stage {
                 Stage::Writing => {
                     piece.times.resends += 1;
+                    let acked = piece.write.pending;
                     self.send_to_all(key);
+                    if is_planted(Bug::H6AcksAcrossEpochs) {
+                        self.keep_acks(key, before, acked);
+                    }
                 }
                 Stage::Fetching | Stage::Confirming => self.restart_read(key),
                 Stage::Locked | Stage::Parked => unreachable!("not in the active list"),
@@ -61,6 +67,18 @@ impl Head {
         self.confirm.drop_slot(slot);
         self.relist_settle(slot);
         self.unpark(slot);
+    }
+
+    /// The planted bug H6 alone: what was acknowledged under another epoch counts.
+    fn keep_acks(&mut self, key: Key, before: &[DiskId], pending: u8) {
+        let Some(piece) = self.pieces.get_mut(key) else { return };
+        for (i, disk) in self.pgs[piece.pg].targets.iter().enumerate() {
+            let old = before.iter().position(|d| d == disk);
+            if old.is_some_and(|old| pending & (1 << old) == 0) {
+                piece.write.pending &= !(1 << i);
+            }
+        }
+        self.try_complete(key);
     }
 
     /// Rule 29: a view change restarts the round; a fetch from a member that left goes elsewhere.

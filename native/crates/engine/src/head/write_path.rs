@@ -11,6 +11,7 @@ use super::pg::Slot;
 use super::piece::{Owner, Stage, Work};
 use super::refusal::Next;
 use crate::common::Key;
+use crate::planted::{Bug, is_planted};
 
 impl Head {
     /// A piece holds its blocks: begin, or wait for the PG.
@@ -114,7 +115,8 @@ impl Head {
     pub(super) fn watermark(&self, slot: Slot) -> Version {
         let pg = &self.pgs[slot];
         let seq = pg.seqs.watermark();
-        if !pg.is_active() || seq == Seq::ZERO {
+        let told = pg.is_active() || is_planted(Bug::H8WatermarkInRollForward);
+        if !told || seq == Seq::ZERO {
             return Version { head_epoch: HeadEpoch::ZERO, seq: Seq::ZERO };
         }
         Version { head_epoch: self.head_epoch, seq }
@@ -162,7 +164,11 @@ impl Head {
     pub(super) fn try_complete(&mut self, key: Key) {
         let Some(piece) = self.pieces.get(key) else { return };
         let enough = self.pgs[piece.pg].in_sync().len() >= self.config.min_in_sync as usize;
-        if piece.stage != Stage::Writing || piece.write.pending != 0 {
+        let mut pending = piece.write.pending;
+        if is_planted(Bug::H1AckWithoutJoiner) {
+            pending &= (1 << self.pgs[piece.pg].in_sync().len()) - 1;
+        }
+        if piece.stage != Stage::Writing || pending != 0 {
             return;
         }
         if !enough && piece.owner != Owner::Roll {
@@ -183,6 +189,10 @@ impl Head {
         self.note_free_space(disk, 0);
         let piece = self.pieces.get_mut(key).expect("its answer just came");
         let in_sync = self.pgs[piece.pg].role(disk) == Role::InSync;
+        if is_planted(Bug::NoSpaceNotUndone) && piece.owner != Owner::Roll {
+            self.finish_seqs(key);
+            return self.finish_piece(key, Err(ClientError::NoSpace));
+        }
         if in_sync && matches!(piece.work, Work::Write(_)) {
             return self.start_undo(key, disk);
         }

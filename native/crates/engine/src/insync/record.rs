@@ -3,6 +3,8 @@
 use shoal_types::pg::Joining;
 use shoal_types::{DiskId, PgEpoch, PgId, PgView};
 
+use crate::planted::{Bug, is_planted};
+
 /// A PG as the cluster state keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PgRecord {
@@ -149,7 +151,8 @@ impl PgRecord {
         if self.joining != Some(JoiningRecord { disk, join_at }) {
             return Err(InsyncError::NoSession);
         }
-        if !self.is_in_sync(source) || self.member(source).is_none_or(|m| m.full) {
+        let source_left = !self.is_in_sync(source) && !is_planted(Bug::H10SourceLeaves);
+        if source_left || self.member(source).is_none_or(|m| m.full) {
             return Err(InsyncError::BadSource);
         }
         self.joining = None;
@@ -171,6 +174,10 @@ impl PgRecord {
             return Err(InsyncError::NoSession);
         }
         self.joining = None;
+        if is_planted(Bug::H15OutAtOfJoiner) {
+            let epoch = self.epoch;
+            self.member_mut(disk).expect("joiner is a member").out_at = epoch;
+        }
         self.advance();
         Ok(())
     }

@@ -8,6 +8,7 @@ use shoal_types::{
 use super::api::{JoinFailure, JoinPhase};
 use super::session::{AskedWhat, CopyRun, GROUP_BLOCKS, JoinStep};
 use super::{Member, MemberOutput};
+use crate::planted::{Bug, is_planted};
 
 /// Chunks of this store listed at once.
 const PAGE_CHUNKS: u32 = 1024;
@@ -107,7 +108,8 @@ impl Member {
             let wanted = run.mask & (1 << (block % GROUP_BLOCKS)) != 0;
             // WRITTEN LIVE UNDER THIS SESSION WINS: a later write of the block is on its way here
             // too, for every head's view names this joiner, so no copy can be the newer one.
-            if wanted && !session.is_live(run.layer, block) {
+            let live = session.is_live(run.layer, block) && !is_planted(Bug::H12CopyAlways);
+            if wanted && !live {
                 let CopyBlock { version, stamp, state } = copied;
                 items.push(CopyItem { block, version, stamp, state });
             }

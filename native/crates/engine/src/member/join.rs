@@ -10,6 +10,7 @@ use super::job::Job;
 use super::session::{Asked, AskedWhat, CopyRun, GROUP_BLOCKS, JoinStep, Session};
 use super::{Member, MemberOutput};
 use crate::common::Key;
+use crate::planted::{Bug, is_planted};
 
 /// Entries of this store listed at once.
 const PAGE_ENTRIES: u32 = 1024;
@@ -86,7 +87,10 @@ impl Member {
         let session = self.sessions.get_mut(&pg).expect("current");
         let (heads, join_at) = (std::mem::take(&mut session.heads), session.join_at);
         let newer = |(volume, he): &(VolumeId, _)| *he > self.head_epoch(*volume);
-        let volumes: Vec<_> = heads.into_iter().filter(newer).collect();
+        let mut volumes: Vec<_> = heads.into_iter().filter(newer).collect();
+        if is_planted(Bug::H11SessionWithoutHeads) {
+            volumes.clear();
+        }
         volumes.iter().for_each(|(volume, he)| self.raise_head(*volume, *he));
         self.raise_pg(pg, join_at);
         let pgs = vec![(pg, self.pg_epoch(pg))];
@@ -144,6 +148,9 @@ impl Member {
         let known = self.marks.keys().filter(|(of, _)| *of == pg).map(|(_, volume)| *volume);
         let mut volumes: Vec<VolumeId> = known.collect();
         volumes.sort_unstable();
+        if is_planted(Bug::H4StampsOnly) {
+            volumes.clear();
+        }
         for volume in &volumes {
             self.list_leftovers_of(pg, *volume, None);
         }
@@ -186,7 +193,7 @@ impl Member {
             let op = StoreOp::Raise { volumes: Vec::new(), pgs: Vec::new(), watermarks };
             self.submit(Job::Silent, op);
         }
-        if self.sessions[&pg].full {
+        if self.sessions[&pg].full || is_planted(Bug::H4StampsOnly) {
             self.sessions.get_mut(&pg).expect("current").own_done = true;
         } else {
             self.list_own(pg, None);

@@ -7,6 +7,7 @@ use shoal_types::{DiskId, PgId, PgView, Refusal};
 use super::api::JoinFailure;
 use super::session::Session;
 use super::{Member, MemberOutput};
+use crate::planted::{Bug, is_planted};
 
 impl Member {
     pub(super) fn on_view(&mut self, view: PgView) {
@@ -31,7 +32,8 @@ impl Member {
             return self.check_source_left(pg);
         }
         self.end_session(pg);
-        if joining.join_at <= self.pgs[&pg].seen_before {
+        let again = is_planted(Bug::H9SessionOutlivesRestart);
+        if joining.join_at <= self.pgs[&pg].seen_before && !again {
             // One session per joining epoch, and it may have been this one (rule 25).
             let (join_at, reason) = (joining.join_at, JoinFailure::Restarted);
             return self.out.push(MemberOutput::JoinFailed { pg, join_at, reason });
@@ -58,7 +60,7 @@ impl Member {
     fn check_source_left(&mut self, pg: PgId) {
         let source = self.sessions[&pg].source;
         let view = self.pgs[&pg].view.as_ref().expect("just set");
-        if !view.is_in_sync(source) {
+        if !view.is_in_sync(source) && !is_planted(Bug::H10SourceLeaves) {
             self.fail_join(pg, JoinFailure::SourceLeft { source });
         }
     }

@@ -2,10 +2,11 @@
 
 use shoal_types::geometry::MESSAGE_BLOCKS_MAX;
 use shoal_types::message::{Encoding, WriteRequest};
-use shoal_types::{BLOCK_BYTES, Body, Refusal, Request, Role, StoreOp, Version, checksum};
+use shoal_types::{BLOCK_BYTES, Body, Refusal, Reply, Request, Role, StoreOp, Version, checksum};
 
 use super::job::Job;
 use super::{Member, ReplyTo};
+use crate::planted::{Bug, is_planted};
 
 impl Member {
     pub(super) fn on_write(&mut self, to: ReplyTo, write: WriteRequest) {
@@ -28,7 +29,8 @@ impl Member {
             }
             session.written_live(write.layer, write.block, write.body.blocks());
             // A joiner that still holds leftovers must not call them settled (H7).
-            watermark = watermark.filter(|_| session.clean);
+            let may = session.clean || is_planted(Bug::H7JoinerMovesWatermark);
+            watermark = watermark.filter(|_| may);
         }
         self.submit_write(to, write, watermark);
     }
@@ -42,6 +44,11 @@ impl Member {
         marks.watermark = marks.watermark.max(watermark.unwrap_or(Version::ZERO));
         let job = Job::Write { to, volume, pg, version, stamp };
         let op = StoreOp::Write { volume, pg, layer, block, version, stamp, watermark, body };
+        if is_planted(Bug::AckBeforeDurable) {
+            let free_blocks = self.free_blocks;
+            self.reply(to, Reply::Written { version, pg_epoch: stamp, free_blocks });
+            return self.submit(Job::Silent, op);
+        }
         self.submit(job, op);
     }
 

@@ -1,10 +1,13 @@
 //! What goes wrong, when, and for how long.
 
 use shoal_engine::head::HeadEvent;
+use shoal_engine::planted::{Bug, is_planted};
 use shoal_types::VolumeId;
 
 use super::event::Event;
 use super::{World, disk_of, peer_of};
+
+type Apply = fn(&mut World);
 
 impl World {
     pub fn fault(&mut self) {
@@ -14,7 +17,7 @@ impl World {
         let wait = self.rng.below(self.plan.fault_every_us * 2) + 1;
         self.at(wait, Event::Fault);
         let w = self.plan.weights.clone();
-        let kinds: [(u64, &'static str, fn(&mut Self)); 8] = [
+        let kinds: [(u64, &'static str, Apply); 8] = [
             (w.crash, "crash", Self::fault_crash),
             (w.head_crash, "head crash", Self::fault_head_crash),
             (w.partition, "partition", Self::fault_partition),
@@ -75,7 +78,7 @@ impl World {
             2 => (0..sides).flat_map(|p| [(a, p), (p, a)]).collect(),
             // Two halves.
             _ => {
-                let split = self.rng.next();
+                let split = self.rng.word();
                 let side = |p: u64| split >> p & 1;
                 let all = (0..sides).flat_map(|x| (0..sides).map(move |y| (x, y)));
                 all.filter(|(x, y)| side(*x) != side(*y)).collect()
@@ -123,6 +126,9 @@ impl World {
         }
         self.crash_peer(peer);
         self.disk(disk).store.wipe();
+        if is_planted(Bug::H18WipeUnnoticed) {
+            return self.at(1_000, Event::Restart { peer });
+        }
         self.disk(disk).replaced = true;
         // The new store is registered before it serves: nothing counts on the old one any more.
         for pg in self.pgs() {

@@ -1,0 +1,101 @@
+//! Bugs planted on purpose, each a rule left out; compiled only with the feature `planted`, and
+//! switched on per thread. The simulator must find them: else it would not find real ones.
+
+/// Names as in docs/protocol.md, "What goes wrong".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bug {
+    /// A write is acknowledged without the joiner.
+    H1AckWithoutJoiner,
+    /// Collected answers outlive a change of the view.
+    H2AnswersOutliveEpoch,
+    /// The joiner is left out of the collect round.
+    H3JoinerLeftOut,
+    /// A resync goes by stamps alone.
+    H4StampsOnly,
+    /// A new stamp is acknowledged and not stored.
+    H5StampNotStored,
+    /// Acknowledgements count across epochs.
+    H6AcksAcrossEpochs,
+    /// A joiner with leftovers moves its watermark.
+    H7JoinerMovesWatermark,
+    /// The watermark of the new head is told during roll-forward.
+    H8WatermarkInRollForward,
+    /// A joiner goes on in the session of before its restart.
+    H9SessionOutlivesRestart,
+    /// The source may leave while it is copied from.
+    H10SourceLeaves,
+    /// A session begins without the source's heads.
+    H11SessionWithoutHeads,
+    /// Copies go over live writes.
+    H12CopyAlways,
+    /// Reads are confirmed by the in-sync members alone.
+    H13ConfirmWithoutJoiner,
+    /// A joiner that is cancelled counts as having been in sync.
+    H15OutAtOfJoiner,
+    /// A wiped store comes back as if nothing had happened.
+    H18WipeUnnoticed,
+    /// The lease is not looked at.
+    LeaseIgnored,
+    /// Reads do not wait for writes of the same blocks.
+    ReadPassesWrite,
+    /// The member answers before the store is done.
+    AckBeforeDurable,
+    /// A member takes writes of an older PG epoch.
+    StalePgAccepted,
+    /// A member takes writes of an older head.
+    StaleHeadAccepted,
+    /// A write without room at one member is refused and left at the others.
+    NoSpaceNotUndone,
+    /// Nothing is rolled forward.
+    NoRollForward,
+}
+
+impl Bug {
+    pub const ALL: [Self; 22] = [
+        Self::H1AckWithoutJoiner,
+        Self::H2AnswersOutliveEpoch,
+        Self::H3JoinerLeftOut,
+        Self::H4StampsOnly,
+        Self::H5StampNotStored,
+        Self::H6AcksAcrossEpochs,
+        Self::H7JoinerMovesWatermark,
+        Self::H8WatermarkInRollForward,
+        Self::H9SessionOutlivesRestart,
+        Self::H10SourceLeaves,
+        Self::H11SessionWithoutHeads,
+        Self::H12CopyAlways,
+        Self::H13ConfirmWithoutJoiner,
+        Self::H15OutAtOfJoiner,
+        Self::H18WipeUnnoticed,
+        Self::LeaseIgnored,
+        Self::ReadPassesWrite,
+        Self::AckBeforeDurable,
+        Self::StalePgAccepted,
+        Self::StaleHeadAccepted,
+        Self::NoSpaceNotUndone,
+        Self::NoRollForward,
+    ];
+}
+
+#[cfg(feature = "planted")]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+}
+
+/// Switches one bug on in this thread, or all off.
+#[cfg(feature = "planted")]
+pub fn plant(bug: Option<Bug>) {
+    PLANTED.with(|planted| planted.set(bug));
+}
+
+#[cfg(feature = "planted")]
+pub fn is_planted(bug: Bug) -> bool {
+    PLANTED.with(|planted| planted.get() == Some(bug))
+}
+
+/// Without the feature there are no bugs, and nothing of this is left in the code.
+#[cfg(not(feature = "planted"))]
+#[inline(always)]
+pub const fn is_planted(_bug: Bug) -> bool {
+    false
+}
