@@ -1,0 +1,44 @@
+// Runs guest scripts (test/vm/scripts, through test/vm/run) for the tests of this directory.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+const guestLimitSeconds = 240
+/** By this code a test file says that the machine cannot run it; its last line says why. */
+const skipExitCode = 77
+
+const root = join(import.meta.dirname, '..', '..')
+
+/** Ends this process unless the machine can start a guest. */
+export function needGuest(): void {
+  const reason = whyNoGuest()
+  if (!reason) return
+  console.log(reason)
+  process.exit(skipExitCode)
+}
+
+function whyNoGuest(): string | undefined {
+  if (process.getuid?.() !== 0) return 'a guest needs root: it shares the root directory'
+  if (process.arch !== 'x64') return 'guests are x86-64'
+  if (!existsSync('/usr/bin/apt-get')) return 'the guest kernel comes by apt-get'
+  return undefined
+}
+
+/** The program that a script drives: the one named by the environment, or an example built here. */
+export function serverOf(variable: string, crate: string, example: string): string {
+  const named = process.env[variable]
+  if (named) return named
+  const args = ['build', '--quiet', '-p', crate, '--example', example]
+  execFileSync('cargo', args, { cwd: join(root, 'native'), stdio: 'inherit' })
+  const target = process.env.CARGO_TARGET_DIR ?? join(root, 'native', 'target')
+  return join(target, 'debug', 'examples', example)
+}
+
+/** Runs a script in a guest of its own, with `env` there; fails unless it ends with 0. */
+export function runInGuest(script: string, env: Record<string, string>): void {
+  const pairs = Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`])
+  const args = [script, '--limit', String(guestLimitSeconds), ...pairs]
+  const result = spawnSync(join(root, 'test', 'vm', 'run'), args, { encoding: 'utf8' })
+  const output = `${result.stdout}${result.stderr}`
+  if (result.status !== 0) throw new Error(`${script} ended with ${result.status}\n${output}`)
+}
