@@ -45,6 +45,9 @@ impl RaftConfig {
     }
 }
 
+/// Entries by which a learner may be behind when it becomes a voter.
+const PROMOTE_LAG_MAX: u64 = 256;
+
 /// The process cannot go on. Never skipped, never retried.
 #[derive(Debug)]
 pub enum Fatal {
@@ -212,6 +215,13 @@ impl<S: LogStore> RaftNode<S> {
         Some(self.raw.raft.raft_log.last_index().saturating_sub(progress.matched))
     }
 
+    /// A learner that holds (nearly) the whole log.
+    pub fn has_caught_up(&self, peer: PeerId) -> bool {
+        let learns = self.state.as_ref().is_some_and(|s| s.voters().learners.contains(&peer));
+        let matched = self.raw.raft.prs().get(peer.0).map_or(0, |progress| progress.matched);
+        learns && matched > 0 && self.lag_of(peer).is_some_and(|lag| lag <= PROMOTE_LAG_MAX)
+    }
+
     pub fn tick(&mut self) -> Result<(), Fatal> {
         self.ticks += 1;
         self.call(|raw| raw.tick())?;
@@ -258,10 +268,14 @@ impl<S: LogStore> RaftNode<S> {
             return Ok(Err(error));
         }
         let state = self.state.as_ref().expect("a leader has a state");
-        let adds = !matches!(change, ConfChange::Remove { .. });
-        let known = !adds || state.peers().contains_key(&change.peer());
+        let known = match change {
+            // One that has no log yet would be a voter that does not vote.
+            ConfChange::AddVoter { peer } => self.has_caught_up(peer),
+            ConfChange::AddLearner { peer } => state.peers().contains_key(&peer),
+            ConfChange::Remove { .. } => true,
+        };
         // A leader that removes itself must hand over first.
-        let own = !adds && change.peer() == self.config.peer;
+        let own = change == ConfChange::Remove { peer: self.config.peer };
         if !known || own || !state.voters().allows(change) {
             return Ok(Err(NotProposed::NotAllowed));
         }

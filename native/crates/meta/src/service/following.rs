@@ -62,6 +62,10 @@ impl<S: LogStore> MetaService<S> {
         let Some(state) = self.node.as_ref().and_then(|node| node.state()) else { return true };
         if self.node.as_ref().is_some_and(|node| node.leader().is_some()) {
             self.following.leaderless_since = None;
+            // Consensus carries the state now; a second copy would only cost memory.
+            if self.follower.request().applied <= state.index() {
+                self.follower = Follower::default();
+            }
             return false;
         }
         let now = self.now.boot_ms;

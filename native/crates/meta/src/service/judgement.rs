@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use shoal_engine::insync::{Evidence, Probe, Report, Verdict, judge};
 use shoal_types::{DiskId, PeerId};
 
+use super::api::Output;
 use super::message::{ReportKind, ServiceMessage};
-use super::meta_service::{MetaService, Output};
+use super::meta_service::MetaService;
 use crate::hex::ProposalId;
 use crate::log_store::LogStore;
 use crate::raft::Fatal;

@@ -6,109 +6,17 @@ use shoal_engine::insync::Probe;
 use shoal_engine::lease::Holder;
 use shoal_types::{DiskId, HeadEpoch, MapEpoch, PeerId, VolumeId};
 
+use super::api::{Now, Output, ServiceConfig, ServiceInit};
 use super::judgement::Judge;
 use super::message::{ReportKind, ServiceMessage};
 use super::proposals::{Pending, Proposals};
 use super::reads::Reads;
 use super::sessions::Sessions;
 use crate::follow::Follower;
-use crate::hex::{ProcessNonce, ProposalId};
+use crate::hex::ProposalId;
 use crate::log_store::LogStore;
-use crate::raft::{Effects, Fatal, RaftConfig, RaftNode};
-use crate::state::{ClusterState, Command, ConfChange, Outcome};
-
-#[derive(Clone, Copy, Debug)]
-pub struct ServiceConfig {
-    pub peer: PeerId,
-    pub process: ProcessNonce,
-    pub raft: RaftConfig,
-    /// Between two ticks of consensus; the runtime may tick the service more often.
-    pub raft_tick_ms: u64,
-    pub lease_ms: u64,
-    /// After this a proposal or read is unavailable; its fate is unknown.
-    pub deadline_ms: u64,
-    /// Without an answer for this long, the leader is asked again.
-    pub retry_ms: u64,
-    /// How long a voter may hold a follower's question when nothing is new.
-    pub follow_hold_ms: u64,
-    /// Reports older than this prove nothing.
-    pub report_age_ms: u64,
-}
-
-impl ServiceConfig {
-    pub fn new(peer: PeerId, process: ProcessNonce, seed: u64) -> Self {
-        Self {
-            peer,
-            process,
-            raft: RaftConfig::new(peer, seed),
-            raft_tick_ms: 100,
-            lease_ms: 4_000,
-            deadline_ms: 10_000,
-            retry_ms: 500,
-            follow_hold_ms: 5_000,
-            report_age_ms: 5_000,
-        }
-    }
-}
-
-/// With what a peer starts.
-pub struct ServiceInit<S> {
-    pub log: S,
-    /// There is a consensus log here: this peer votes or learns.
-    pub has_log: bool,
-    /// The state as this peer last knew it, if it keeps one beside the log.
-    pub state: Option<ClusterState>,
-    /// Peers to ask before any state is known.
-    pub contacts: Vec<PeerId>,
-}
-
-/// Two clocks, read once per call.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Now {
-    /// CLOCK_BOOTTIME, for leases and time-outs.
-    pub boot_ms: u64,
-    /// For people, tokens and events; may jump.
-    pub wall_ms: u64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    Send {
-        to: PeerId,
-        bytes: Vec<u8>,
-    },
-    /// Once per proposal asked for here; after the state here shows it.
-    Proposed {
-        id: ProposalId,
-        result: Result<(u64, Outcome), Unavailable>,
-    },
-    /// Once per barrier: the state here shows everything committed before it was asked.
-    Barrier {
-        token: u64,
-        result: Result<(), Unavailable>,
-    },
-    StateChanged {
-        index: u64,
-        map_epoch: MapEpoch,
-    },
-    /// Leader: try to reach this disk's store, and say so by `probed`.
-    Probe {
-        disk: DiskId,
-        peer: PeerId,
-    },
-    /// Others reach this disk: the fault is here.
-    Blamed {
-        disk: DiskId,
-    },
-}
-
-/// No leader answered in time, or it cannot be proposed. What was sent may still be applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unavailable {
-    NoLeader,
-    TooLarge,
-    Judged,
-}
+use crate::raft::{Effects, Fatal, RaftNode};
+use crate::state::{ClusterState, Command, ConfChange};
 
 /// See the module's description.
 pub struct MetaService<S> {
@@ -200,7 +108,8 @@ impl<S: LogStore> MetaService<S> {
 
     /// Call at least every `raft_tick_ms` where there is a node, every `retry_ms` elsewhere.
     pub fn tick(&mut self, now: Now) -> Result<(), Fatal> {
-        self.now = now;
+        self.see(now);
+        let now = self.now;
         while now.boot_ms.saturating_sub(self.last_raft_tick_ms) >= self.config.raft_tick_ms {
             self.last_raft_tick_ms += self.config.raft_tick_ms;
             // After a pause there is nothing to catch up: others ran elections meanwhile.
@@ -222,7 +131,7 @@ impl<S: LogStore> MetaService<S> {
 
     /// A message from `from`, as its connection proves. One that cannot be read is dropped.
     pub fn receive(&mut self, from: PeerId, bytes: &[u8], now: Now) -> Result<(), Fatal> {
-        self.now = now;
+        self.see(now);
         let Ok(message) = ServiceMessage::decode(bytes) else { return Ok(()) };
         self.handle(from, message)?;
         self.settle()
@@ -230,7 +139,7 @@ impl<S: LogStore> MetaService<S> {
 
     /// `done` comes as `Output::Proposed`. The id must be new, or that of the same command.
     pub fn propose(&mut self, id: ProposalId, command: Command, now: Now) -> Result<(), Fatal> {
-        self.now = now;
+        self.see(now);
         self.add_pending(id, Pending::Command(command))?;
         self.settle()
     }
@@ -245,21 +154,21 @@ impl<S: LogStore> MetaService<S> {
         expected: HeadEpoch,
         now: Now,
     ) -> Result<(), Fatal> {
-        self.now = now;
+        self.see(now);
         self.add_pending(id, Pending::TakeHead { volume, generation, expected })?;
         self.settle()
     }
 
     /// `Output::Barrier` comes when this peer shows all that was committed before the call.
     pub fn barrier(&mut self, token: u64, now: Now) -> Result<(), Fatal> {
-        self.now = now;
+        self.see(now);
         self.add_barrier(token)?;
         self.settle()
     }
 
     /// This peer's heads cannot use `disk`; repeat while it lasts. The leader judges.
     pub fn report(&mut self, disk: DiskId, kind: ReportKind, now: Now) -> Result<(), Fatal> {
-        self.now = now;
+        self.see(now);
         match self.leader() {
             Some(leader) if leader == self.config.peer => {
                 self.judge.note_report(leader, disk, kind, now.boot_ms);
@@ -273,7 +182,7 @@ impl<S: LogStore> MetaService<S> {
 
     /// The answer to `Output::Probe`.
     pub fn probed(&mut self, disk: DiskId, probe: Probe, now: Now) -> Result<(), Fatal> {
-        self.now = now;
+        self.see(now);
         self.judge.note_probe(disk, probe, now.boot_ms);
         self.drive_judgement()?;
         self.settle()
@@ -281,7 +190,7 @@ impl<S: LogStore> MetaService<S> {
 
     /// The session is over: every head here has stopped answering already.
     pub fn end_session(&mut self, now: Now) -> Result<(), Fatal> {
-        self.now = now;
+        self.see(now);
         self.holder.end();
         self.sessions.ended = true;
         let process = self.config.process;
@@ -308,7 +217,7 @@ impl<S: LogStore> MetaService<S> {
         change: ConfChange,
         now: Now,
     ) -> Result<Result<(), crate::raft::NotProposed>, Fatal> {
-        self.now = now;
+        self.see(now);
         let leader = self.leader();
         let Some(node) = &mut self.node else {
             return Ok(Err(crate::raft::NotProposed::NotLeader { leader }));
@@ -319,7 +228,7 @@ impl<S: LogStore> MetaService<S> {
     }
 
     pub fn transfer_leadership(&mut self, to: PeerId, now: Now) -> Result<(), Fatal> {
-        self.now = now;
+        self.see(now);
         if let Some(node) = &mut self.node {
             node.transfer_leadership(to)?;
         }
@@ -327,13 +236,18 @@ impl<S: LogStore> MetaService<S> {
     }
 
     pub fn disconnected(&mut self, peer: PeerId, now: Now) -> Result<(), Fatal> {
-        self.now = now;
+        self.see(now);
         if let Some(node) = &mut self.node {
             node.unreachable(peer)?;
         }
         self.following.forget(peer);
         self.leader_hint = self.leader_hint.filter(|leader| *leader != peer);
         self.settle()
+    }
+
+    /// Callers may have read their clocks in another order than they call.
+    fn see(&mut self, now: Now) {
+        self.now = Now { boot_ms: now.boot_ms.max(self.now.boot_ms), ..now };
     }
 
     pub(super) fn send(&mut self, to: PeerId, message: ServiceMessage) {

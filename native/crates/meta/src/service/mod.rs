@@ -11,6 +11,7 @@
 //!   names the index that its holder must have applied before it relies on it, so that a holder
 //!   which lost a head meanwhile knows.
 
+mod api;
 mod following;
 mod judgement;
 mod message;
@@ -19,8 +20,13 @@ mod proposals;
 mod reads;
 mod sessions;
 
+pub use api::{Now, Output, ServiceConfig, ServiceInit, Unavailable};
 pub use message::{ProposeRefused, ReportKind, ServiceMessage};
-pub use meta_service::{MetaService, Now, Output, ServiceConfig, ServiceInit, Unavailable};
+pub use meta_service::MetaService;
 
 #[cfg(test)]
+mod lease_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use shoal_types::{HeadEpoch, PeerId, VolumeId};
 
+use super::api::{Output, Unavailable};
 use super::message::{ProposeRefused, ServiceMessage};
-use super::meta_service::{MetaService, Output, Unavailable};
+use super::meta_service::MetaService;
 use crate::hex::{Hex, ProcessNonce, ProposalId};
 use crate::log_store::LogStore;
 use crate::raft::{Fatal, NotProposed};

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use shoal_types::PeerId;
 
+use super::api::{Output, Unavailable};
 use super::message::ServiceMessage;
-use super::meta_service::{MetaService, Output, Unavailable};
+use super::meta_service::MetaService;
 use crate::log_store::LogStore;
 use crate::raft::Fatal;
 use crate::state::ClusterState;
