@@ -19,8 +19,6 @@ const OPEN_CELLS: u64 = 16;
 const SOFT_RESERVE_SHARE: u64 = 64;
 /// Cells kept for the growth of index and checksum pages, beside what the dirty chunks may add.
 const GROWTH_CELLS: u64 = 64;
-/// Folds that an op waits for when cells may come back, before it is refused.
-const WAITS_MAX: u32 = 2;
 
 pub(crate) enum Admission {
     Admitted,
@@ -39,7 +37,8 @@ impl Store {
     }
 
     /// Sets cells aside for an op, and starts its data on the way if it is large.
-    pub(crate) fn admit(&mut self, op: &mut PendingOp) -> Admission {
+    /// `first`: every op before it is in the log.
+    pub(crate) fn admit(&mut self, op: &mut PendingOp, first: bool) -> Admission {
         let full = self.metadata_full();
         let assign = match &mut op.change {
             Change::Assign(assign) => assign,
@@ -64,7 +63,7 @@ impl Store {
             self.commits.queued_need += need;
             return Admission::Admitted;
         }
-        if op.waits < WAITS_MAX && self.space_may_come_back() {
+        if !first || self.space_may_come_back(op) {
             self.ask_for_fold();
             return Admission::Wait;
         }
@@ -128,11 +127,16 @@ impl Store {
         self.fold_has_planned(at.key()) || !self.state.has_cell(at)
     }
 
-    fn space_may_come_back(&self) -> bool {
-        self.state.space.waiting() > 0
-            || self.state.dirty.may_free()
-            || self.background.is_running()
-            || self.background.purge_is_due()
+    /// What lies in the log may free cells when it is folded, and so may a purge. Whoever finds no
+    /// space waits for what was in the log then, once.
+    fn space_may_come_back(&self, op: &mut PendingOp) -> bool {
+        let end = self.commits.formed_end(self.data_log.head);
+        let hope = self.state.space.waiting() > 0 || self.state.dirty.may_free();
+        let tail = self.data_log.tail.lsn;
+        if op.waits_for.is_none() && (hope || self.background.is_running()) {
+            op.waits_for = Some(end);
+        }
+        op.waits_for.is_some_and(|end| tail < end) || self.background.purge_is_near()
     }
 
     /// Allocates cells for all data of the op and writes it; returns how many writes.

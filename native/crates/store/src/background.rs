@@ -57,8 +57,10 @@ impl Background {
         self.want_fold = false;
     }
 
-    pub fn purge_is_due(&self) -> bool {
-        self.want_purge
+    /// A purge runs or is due.
+    pub fn purge_is_near(&self) -> bool {
+        let purges = |job: &Option<Job>| matches!(job, Some(Job::Purge(_)));
+        self.want_purge || purges(&self.job) || purges(&self.suspended)
     }
 
     /// The fold that runs, waiting for a checkpoint or not.
@@ -212,7 +214,7 @@ impl Store {
             let fold = self.begin_fold();
             self.background.job = fold.map(Job::Fold);
             if self.background.job.is_none() {
-                return self.commits.count_wait();
+                return false;
             }
         } else {
             return false;

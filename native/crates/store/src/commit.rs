@@ -23,8 +23,8 @@ pub(crate) struct PendingOp {
     pub change: Change,
     /// Cells were set aside for it; until then it is not started.
     pub admitted: bool,
-    /// Folds that were over while it waited for space.
-    pub waits: u32,
+    /// It found no space: whatever may come back has come back once the tail is here.
+    pub waits_for: Option<u64>,
     /// Cells that its fold may need.
     pub need: u64,
     /// Writes of its data to cells that are still out.
@@ -159,10 +159,9 @@ impl Commits {
         flying.chain(self.queue.drain(..).map(|op| op.token)).collect()
     }
 
-    /// A fold is over: whoever still finds no space has waited for it. True if there is one.
-    pub fn count_wait(&mut self) -> bool {
-        let waiting = self.queue.iter_mut().filter(|op| !op.admitted);
-        waiting.map(|op| op.waits += 1).count() > 0
+    /// End of everything that was formed, durable or in flight.
+    pub fn formed_end(&self, head: LogPoint) -> u64 {
+        self.in_flight.as_ref().map_or(head.lsn, |f| f.next.lsn)
     }
 
     fn note_epochs(&mut self, change: &Change) {
@@ -205,7 +204,7 @@ impl Store {
             token,
             change,
             admitted: false,
-            waits: 0,
+            waits_for: None,
             need: 0,
             direct_left: 0,
         });
@@ -258,7 +257,7 @@ impl Store {
         let mut i = self.commits.queue.iter().take_while(|op| op.admitted).count();
         while i < self.commits.queue.len() {
             let mut op = self.commits.queue.remove(i).expect("within the queue");
-            match self.admit(&mut op) {
+            match self.admit(&mut op, i == 0) {
                 Admission::Admitted => {
                     op.admitted = true;
                     self.commits.queue.insert(i, op);

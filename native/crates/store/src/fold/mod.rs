@@ -208,7 +208,6 @@ impl Store {
         self.data_log.tail = fold.cut;
         self.state.space.tail_passed(fold.cut.lsn);
         self.figures.folds += 1;
-        self.commits.count_wait();
         // Whoever still lacks room asks again.
         self.background.unwant_fold();
         self.end_job();

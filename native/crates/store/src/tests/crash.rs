@@ -52,7 +52,10 @@ impl Crashes {
 /// One run; stops at the first failure.
 fn run(seed: u64, steps: u64, crashes: &mut Crashes) {
     let mut rng = Rng::new(seed);
-    let mut rig = Rig::fresh(&mut rng);
+    let mut rig = match seed % 3 {
+        0 => Rig::fresh(&mut rng),
+        kind => Rig::crowded(150 * kind, &mut rng),
+    };
     let mut workload = Workload::new();
     let busy = 1 + rng.below(10) as usize;
     let folds = 4 + rng.below(60);

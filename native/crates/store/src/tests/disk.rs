@@ -51,6 +51,13 @@ impl Image {
     }
 }
 
+impl Image {
+    pub fn flip(&mut self, offset: u64, bits: u8) {
+        let cell = Arc::make_mut(&mut self.cells[offset as usize / CELL]);
+        cell[offset as usize % CELL] ^= bits;
+    }
+}
+
 struct Write {
     offset: u64,
     data: Vec<u8>,

@@ -7,7 +7,10 @@ use super::workload::Workload;
 
 fn run(seed: u64, ops: u64) {
     let mut rng = Rng::new(seed);
-    let mut rig = Rig::fresh(&mut rng);
+    let mut rig = match seed % 3 {
+        0 => Rig::crowded(120 + seed * 20, &mut rng),
+        _ => Rig::fresh(&mut rng),
+    };
     let mut workload = Workload::new();
     for i in 0..ops {
         let op = workload.next(&mut rng);

@@ -101,6 +101,36 @@ impl Rig {
         Self::new(disk, store.expect("a fresh store").0, Model::default())
     }
 
+    /// A store with only about `free` cells left, so that what is freed is soon used again.
+    pub fn crowded(free: u64, rng: &mut Rng) -> Self {
+        let mut rig = Self::fresh(rng);
+        let (volume, layer, pg) = (VolumeId(3), LayerId(99), shoal_types::PgId::new(9, 9));
+        rig.submit(StoreOp::OpenLayer { volume, layer });
+        let mut block = 0;
+        while rig.store.state.space.free() > free + 40 {
+            let body = super::workload::data(layer, block, &(0..32).collect::<Vec<_>>());
+            let version = Version::new(1, block + 1);
+            let (stamp, watermark) = (PgEpoch(1), Some(version));
+            rig.submit(StoreOp::Write {
+                volume,
+                pg,
+                layer,
+                block,
+                version,
+                stamp,
+                watermark,
+                body,
+            });
+            block += 32;
+            rig.settle(rng);
+        }
+        rig.store.fold();
+        rig.settle(rng);
+        rig.base.layers.insert(layer, volume);
+        rig.ops.clear();
+        rig
+    }
+
     pub fn submit(&mut self, op: StoreOp) {
         self.store.submit(self.ops.len() as u64, op.clone());
         self.ops.push((op, None));

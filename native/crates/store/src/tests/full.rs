@@ -1,0 +1,197 @@
+//! A full disk, a full log, and a disk that fails.
+
+use shoal_types::message::Body;
+use shoal_types::{LayerId, PgEpoch, PgId, StoreError, StoreOp, StoreReply, Version, VolumeId};
+
+use super::rig::Rig;
+use super::rng::Rng;
+use super::workload::data;
+use crate::{IoError, Output};
+
+const VOLUME: VolumeId = VolumeId(1);
+const LAYER: LayerId = LayerId(10);
+const PG: PgId = PgId::new(1, 0);
+
+struct Writer {
+    rig: Rig,
+    rng: Rng,
+    seq: u64,
+}
+
+impl Writer {
+    fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let mut rig = Rig::fresh(&mut rng);
+        rig.submit(StoreOp::OpenLayer { volume: VOLUME, layer: LAYER });
+        rig.settle(&mut rng);
+        Self { rig, rng, seq: 0 }
+    }
+
+    fn op(&mut self, layer: LayerId, block: u64, body: Body) -> StoreOp {
+        self.seq += 1;
+        let version = Version::new(1, self.seq);
+        let watermark = Some(Version::new(1, self.seq - 1));
+        let stamp = PgEpoch(1);
+        StoreOp::Write { volume: VOLUME, pg: PG, layer, block, version, stamp, watermark, body }
+    }
+
+    fn write(&mut self, block: u64, blocks: u64, seed: u64) -> Result<(), StoreError> {
+        let seeds: Vec<u64> = (seed..seed + blocks).collect();
+        let op = self.op(LAYER, block, data(LAYER, block, &seeds));
+        self.run(op)
+    }
+
+    fn zero(&mut self, block: u64, blocks: u32) -> Result<(), StoreError> {
+        let op = self.op(LAYER, block, Body::Zero { blocks });
+        self.run(op)
+    }
+
+    fn run(&mut self, op: StoreOp) -> Result<(), StoreError> {
+        self.rig.submit(op);
+        self.rig.settle(&mut self.rng);
+        self.rig.ops.last().expect("just submitted").1.expect("at rest")
+    }
+
+    fn first_word(&mut self, block: u64) -> Option<u64> {
+        let op = StoreOp::Read { pg: PG, layer: LAYER, block, blocks: 1 };
+        let reply = self.rig.read(op, &mut self.rng).expect("readable");
+        let StoreReply::Blocks(blocks) = reply else { panic!("{reply:?}") };
+        match &blocks[0] {
+            shoal_types::BlockState::Data { data, .. } => Some(super::model::seed_of(data)),
+            _ => None,
+        }
+    }
+
+    /// Writes until the store refuses; returns how many blocks it took.
+    fn fill(&mut self, step: u64) -> u64 {
+        let mut block = 0;
+        loop {
+            match self.write(block, step, block) {
+                Ok(()) => block += step,
+                Err(StoreError::NoSpace) => return block,
+                Err(other) => panic!("{other:?}"),
+            }
+            assert!(block < 4096, "the disk has not that many cells");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_writes_and_takes_everything_else() {
+    for step in [1, 7, 32] {
+        let mut w = Writer::new(step);
+        let cells = w.rig.store.stats().cells_total;
+        let filled = w.fill(step);
+        assert!(filled * 10 > cells * 8, "{filled} of {cells} cells are usable");
+        assert!(w.rig.store.free_blocks_soft() < step, "the head was told before");
+        // An overwrite has its cells already.
+        assert_eq!(w.write(3, 4.min(step), 7777), Ok(()));
+        assert_eq!(w.first_word(3), Some(7777));
+        // A discard needs none, and gives its own back.
+        let used = w.rig.store.layer_usage(LAYER);
+        assert_eq!(w.zero(64, 100), Ok(()));
+        w.rig.store.fold();
+        w.rig.settle(&mut w.rng);
+        assert_eq!(w.rig.store.layer_usage(LAYER), used - 100);
+        assert_eq!(w.write(70, 20, 5555), Ok(()));
+        assert_eq!(w.first_word(70), Some(5555));
+        assert_eq!(w.first_word(64), None);
+        for block in (200..filled).step_by(50) {
+            assert_eq!(w.first_word(block), Some(block), "block {block} is untouched");
+        }
+        assert_eq!(w.run(StoreOp::DeleteLayer { layer: LAYER }), Ok(()));
+        w.rig.store.fold();
+        w.rig.settle(&mut w.rng);
+        let stats = w.rig.store.stats();
+        assert!(stats.cells_free * 10 > cells * 9, "{} of {cells} came back", stats.cells_free);
+        assert_eq!(w.write(0, 1, 1), Err(StoreError::NoLayer));
+    }
+}
+
+/// Space that a discard is about to give back is waited for, not refused.
+#[test]
+fn a_write_behind_a_discard_waits_for_its_space() {
+    let mut w = Writer::new(5);
+    w.fill(32);
+    let zero = w.op(LAYER, 0, Body::Zero { blocks: 200 });
+    let seeds: Vec<u64> = (0..64).collect();
+    let write = w.op(LAYER, 8192, data(LAYER, 8192, &seeds));
+    w.rig.submit(zero);
+    w.rig.submit(write);
+    w.rig.settle(&mut w.rng);
+    let results: Vec<_> = w.rig.ops.iter().rev().take(2).map(|op| op.1).collect();
+    assert_eq!(results, [Some(Ok(())), Some(Ok(()))]);
+}
+
+/// Far more ops at once than log and dirty budget hold: they wait, none is refused.
+#[test]
+fn a_full_log_is_back_pressure() {
+    let mut w = Writer::new(6);
+    for round in 0..1500 {
+        let block = round * 13 % 600;
+        let op = w.op(LAYER, block, data(LAYER, block, &[round]));
+        w.rig.submit(op);
+    }
+    let stats = w.rig.store.stats();
+    assert!(stats.queued_ops > 1000 && stats.data_log_used <= stats.data_log_bytes);
+    let mut most = 0;
+    while w.rig.step(&mut w.rng) {
+        most = most.max(w.rig.store.stats().memory.dirty);
+    }
+    assert!(w.rig.ops.iter().all(|(_, result)| *result == Some(Ok(()))));
+    assert!(most <= (1 << 20) + (64 << 10), "{most} bytes of dirty blocks");
+    assert!(w.rig.store.stats().folds > 3);
+    for block in 0..600 {
+        let last = (0..1500u64).rev().find(|r| r * 13 % 600 == block);
+        assert_eq!(w.first_word(block), last);
+    }
+}
+
+#[test]
+fn one_write_error_fences_for_good() {
+    for nth in 1..60 {
+        let mut w = Writer::new(nth);
+        let mut acked = Vec::new();
+        let mut left = nth;
+        for i in 0..40 {
+            let op = w.op(LAYER, i * 4, data(LAYER, i * 4, &[i]));
+            w.rig.store.submit(i, op);
+        }
+        w.rig.store.fold();
+        let mut results = 0;
+        loop {
+            while let Some(output) = w.rig.store.poll() {
+                match output {
+                    Output::Io(io) => w.rig.disk.issue(io),
+                    Output::Done { result, .. } => {
+                        results += 1;
+                        acked.push(result.is_ok());
+                    }
+                }
+            }
+            let Some((id, bytes)) = w.rig.disk.answer_one(&mut w.rng) else { break };
+            left -= 1;
+            let answer = if left == 0 { Err(IoError { code: 5 }) } else { Ok(bytes) };
+            let fails = answer.is_err();
+            w.rig.store.on_io(id, answer);
+            assert_eq!(w.rig.store.is_fenced(), fails);
+            if fails {
+                break;
+            }
+        }
+        if left > 0 {
+            break;
+        }
+        while let Some(output) = w.rig.store.poll() {
+            let Output::Done { result, .. } = output else { panic!("nothing is written any more") };
+            results += 1;
+            acked.push(result.is_ok());
+        }
+        assert_eq!(results, 40, "every op is answered");
+        assert!(acked.is_sorted_by(|a, b| a >= b), "what failed is the end");
+        w.rig.store.submit(99, StoreOp::DeleteLayer { layer: LAYER });
+        let fenced = Output::Done { token: 99, result: Err(StoreError::Fenced) };
+        assert_eq!(w.rig.store.poll(), Some(fenced));
+        assert_eq!(w.rig.store.poll(), None);
+    }
+}
