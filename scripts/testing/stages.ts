@@ -23,7 +23,7 @@ interface UvuStage {
 
 const uvuStages: UvuStage[] = [
   { name: 'tidy', path: 'test/tidy.test.ts', limitMs: 60_000, width: 1, needsAddon: false },
-  { name: 'unit', path: 'test/unit', limitMs: 60_000, width: 2, needsAddon: false },
+  { name: 'unit', path: 'test/unit', limitMs: 180_000, width: 2, needsAddon: false },
   { name: 'golden', path: 'test/golden', limitMs: 60_000, width: 2, needsAddon: false },
   { name: 'binding', path: 'test/binding', limitMs: 60_000, width: 1, needsAddon: true },
   { name: 'e2e', path: 'test/e2e', limitMs: 240_000, width: 1, needsAddon: true },

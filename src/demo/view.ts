@@ -1,4 +1,5 @@
 // What the demo commands print.
+import type { Reply } from '../api/contract.ts'
 import { apiOf, findProcesses } from './peer-process.ts'
 import { type Demo, nextCommands, serverOf, volumeName } from './plan.ts'
 
@@ -58,6 +59,11 @@ export async function findVolume(demo: Demo): Promise<VolumeView | null> {
     }
   }
   return null
+}
+
+/** As the first peer sees it. */
+export function demoHealth(demo: Demo): Promise<Reply<'status.show'>> {
+  return apiOf(demo.peers[0]!).call('status.show')
 }
 
 export function demoText(view: DemoView): string {

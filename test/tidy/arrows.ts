@@ -14,7 +14,7 @@ const arrows: Record<string, readonly string[]> = {
   disk: ['data', 'native'],
   ublk: ['data', 'native'],
   api: ['cluster', 'volume', 'disk', 'ublk', 'data', 'placement'],
-  demo: ['api/client'],
+  demo: ['api/client', 'api/contract'],
   cli: ['api/client', 'api/contract', 'demo'],
   commands: ['cli', 'api/client', 'api/contract', 'demo'],
   daemon: ['api', 'cluster', 'data', 'disk', 'gossip', 'native', 'placement', 'ublk', 'volume'],

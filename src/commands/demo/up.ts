@@ -1,9 +1,10 @@
 import { Flags } from '@oclif/core'
 import { DemoCommand } from '../../cli/demo-command.ts'
+import { statusText } from '../../cli/status-text.ts'
 import { parseSize } from '../../common/units.ts'
 import { requireDemo } from '../../demo/demo-file.ts'
 import { demoUp } from '../../demo/up.ts'
-import { demoText, nextText } from '../../demo/view.ts'
+import { demoHealth, demoText, nextText } from '../../demo/view.ts'
 
 export default class DemoUp extends DemoCommand {
   static override summary =
@@ -33,6 +34,10 @@ export default class DemoUp extends DemoCommand {
       has_volume: !flags['no-volume'],
     }
     const view = await demoUp(request, text => this.say(text))
-    this.show(flags.json, view, () => `${demoText(view)}\n\n${nextText(requireDemo(dir), view)}`)
+    const demo = requireDemo(dir)
+    const status = flags.json ? null : await demoHealth(demo)
+    this.show(flags.json, view, () =>
+      [demoText(view), status && statusText(status), nextText(demo, view)].join('\n\n'),
+    )
   }
 }

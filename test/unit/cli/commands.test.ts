@@ -6,6 +6,9 @@ import { type ApiFixture, startApi } from '../../helpers/api-fixture.ts'
 import { threePeers } from '../../helpers/cluster-fixture.ts'
 import { runShoal, shoalPath } from '../../helpers/run-shoal.ts'
 
+/** Commands that run side by side; most of their time is Node's start. */
+const atOnce = 3
+
 const cli = suite<{ fixture: ApiFixture }>('commands')
 
 cli.before(async context => {
@@ -66,7 +69,7 @@ cli(
       [['volme', 'list'], 2, /did you mean: shoal volume/],
       [['demo', 'kill', 'p1', '--dir', '/none'], 3, /no demo/],
     ]
-    for (const [args, code, pattern] of cases) {
+    const check = async ([args, code, pattern]: (typeof cases)[number]) => {
       const ran = await shoal(fixture, ...args)
       assert.is(ran.code, code, `${args.join(' ')}: ${ran.stderr}`)
       assert.match(ran.stderr, pattern)
@@ -74,6 +77,8 @@ cli(
       assert.not.match(ran.stderr, /\n\s+at /)
       assert.is(ran.stdout, '')
     }
+    for (let at = 0; at < cases.length; at += atOnce)
+      await Promise.all(cases.slice(at, at + atOnce).map(check))
   },
 )
 
