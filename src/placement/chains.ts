@@ -2,6 +2,8 @@ import type { Board } from './board.ts'
 import type { Chooser } from './choose.ts'
 import { HandOn } from './hand-on.ts'
 import { CHAIN_CHECKS_MAX, FREE_SLOTS_MAX, HOLE } from './limits.ts'
+import { OverSlots } from './over-slots.ts'
+import { Recall } from './recall.ts'
 import { SlotIndex } from './slot-index.ts'
 import { type Step, takeSteps } from './step.ts'
 
@@ -22,7 +24,10 @@ export function resolveChains(board: Board, chooser: Chooser, order: Uint32Array
   if (!isAnyOver(board)) return 0
   const index = new SlotIndex(board, order)
   new HandOn(board, chooser, index).run()
-  return isAnyOver(board) ? new Chains(board, order, index).run() : 0
+  if (!isAnyOver(board)) return 0
+  const over = new OverSlots(board, index)
+  new Recall(board, order, index, over).run()
+  return isAnyOver(board) ? new Chains(board, order, index, over).run() : 0
 }
 
 function isAnyOver(board: Board): boolean {
@@ -35,8 +40,8 @@ class Chains {
   readonly #order: Uint32Array
   readonly #index: SlotIndex
   #checksLeft = CHAIN_CHECKS_MAX
-  /** Disks over their target, and how much their units are. */
-  #over: number[] = []
+  readonly #over: OverSlots
+  /** How many members too many the disks of each unit have. */
   readonly #overInUnit: Int32Array
   /** Slots whose member came with this plan. */
   readonly #free: number[] = []
@@ -48,13 +53,12 @@ class Chains {
   readonly #stepOf: Step[]
   readonly #nextUnit: Int32Array
   #search = 0
-  /** Units that no disk over its target can reach in one step, as found in this pass. */
-  #unreachable = new Set<number>()
 
-  constructor(board: Board, order: Uint32Array, index: SlotIndex) {
+  constructor(board: Board, order: Uint32Array, index: SlotIndex, over: OverSlots) {
     this.#board = board
     this.#order = order
     this.#index = index
+    this.#over = over
     this.#overInUnit = new Int32Array(board.tree.nodeCount)
     this.#seen = new Int32Array(board.tree.nodeCount)
     this.#nextUnit = new Int32Array(board.tree.nodeCount)
@@ -65,7 +69,7 @@ class Chains {
   run(): number {
     const { tree } = this.#board
     for (let pass = 0; pass < PASSES_MAX; pass++) {
-      this.#unreachable = new Set()
+      this.#over.forget()
       let left = 0
       for (let disk = 0; disk < tree.diskCount; disk++) {
         while (this.#board.missing(disk) > 0 && this.#checksLeft > 0 && this.#serve(disk));
@@ -85,10 +89,7 @@ class Chains {
       }
     }
     for (let disk = 0; disk < tree.diskCount; disk++) {
-      const surplus = -this.#board.missing(disk)
-      if (surplus <= 0) continue
-      this.#over.push(disk)
-      this.#overInUnit[unit[disk]] += surplus
+      this.#overInUnit[unit[disk]] += Math.max(0, -this.#board.missing(disk))
     }
   }
 
@@ -98,7 +99,6 @@ class Chains {
     this.#search += 1
     this.#seen[start] = this.#search
     this.#nextUnit[start] = NONE
-    this.#over = this.#over.filter(one => this.#board.isOver(one))
     let wanting = [disk]
     for (let cost = 0; cost < CHAIN_COST_MAX && wanting.length > 0; cost++) {
       const last = this.#searchFree(wanting) ?? this.#searchAll(wanting)
@@ -113,26 +113,11 @@ class Chains {
   #searchFree(wanting: number[]): Step | undefined {
     for (let i = 0; i < wanting.length && this.#checksLeft > 0; i++) {
       const to = wanting[i]
-      const at = this.#fromOver(to)
+      const at = this.#over.find(to, () => this.#checksLeft--)
       if (at !== NONE) return { at, to }
       this.#expandFree(to, wanting)
     }
     return undefined
-  }
-
-  /** A slot of an over disk whose PG may take `to`. */
-  #fromOver(to: number): number {
-    const { slots, unit } = this.#board
-    if (this.#unreachable.has(unit[to])) return NONE
-    const index = this.#index
-    for (const disk of this.#over) {
-      for (let cursor = index.first(disk); cursor !== index.end; cursor = index.next(cursor)) {
-        const at = index.at(cursor)
-        if (slots[at] === disk && this.#mayGo(at, to)) return at
-      }
-    }
-    this.#unreachable.add(unit[to])
-    return NONE
   }
 
   #expandFree(to: number, wanting: number[]): void {
@@ -211,15 +196,12 @@ class Chains {
   /** When the last step left a disk beside the over disk, a member of that one takes its place. */
   #withOverDisk(last: Step): Step[] {
     const { slots, unit } = this.#board
-    const index = this.#index
     const left = slots[last.at]
     if (this.#board.isOver(left)) return [last]
-    for (const disk of this.#over) {
-      if (unit[disk] !== unit[left]) continue
-      for (let cursor = index.first(disk); cursor !== index.end; cursor = index.next(cursor)) {
-        const at = index.at(cursor)
-        if (slots[at] === disk) return [{ at, to: left }, last]
-      }
+    for (const disk of this.#over.disks) {
+      if (unit[disk] !== unit[left] || !this.#board.isOver(disk)) continue
+      const at = this.#over.firstOf(disk)
+      if (at !== NONE) return [{ at, to: left }, last]
     }
     return [last]
   }

@@ -3,7 +3,6 @@
 /** A member is written in 16 bits, and one value means "nobody". */
 export const HOLE = 0xffff
 export const DISKS_MAX = 65_535
-export const PGS_MIN = 1
 export const PGS_MAX = 262_144
 /** Bounds of the PG count that is chosen for a policy that names none. */
 export const PGS_CHOSEN_MIN = 64
@@ -35,3 +34,5 @@ export const HAND_ON_CHECKS_MAX = 20_000_000
 export const HAND_ON_DISKS_MAX = 2_000
 /** Slots that moved in this plan anyway which one step of a chain looks at. */
 export const FREE_SLOTS_MAX = 4_096
+/** Row checks that the search for members to call back may spend. */
+export const RECALL_CHECKS_MAX = 5_000_000

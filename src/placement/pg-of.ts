@@ -23,9 +23,13 @@ export function pgOfExtent(seed: number, extent: bigint | number, pgCount: numbe
 
 /** 32-bit hash of (lineage, extent): MurmurHash3 (public domain) over four words, low first. */
 export function extentHash(seed: number, extent: bigint | number): number {
-  const isNumber = typeof extent === 'number'
-  const low = isNumber ? extent % WORD : Number(BigInt.asUintN(32, extent))
-  const high = isNumber ? Math.floor(extent / WORD) : Number(BigInt.asUintN(32, extent >> 32n))
+  if (typeof extent === 'number') {
+    // `| 0` takes the low 32 bits of any whole number, beyond 2^32 too.
+    const high = extent < WORD ? 0 : Math.floor(extent / WORD)
+    return finalize(mixWord(mixWord(seed, extent | 0), high) ^ LENGTH_BYTES)
+  }
+  const low = Number(BigInt.asUintN(32, extent))
+  const high = Number(BigInt.asUintN(32, extent >> 32n))
   return finalize(mixWord(mixWord(seed, low), high) ^ LENGTH_BYTES)
 }
 
