@@ -6,6 +6,7 @@ import type { Log } from '../../common/log.ts'
 import type { ClusterPort } from '../../data/cluster-port.ts'
 import type { DataStatus } from '../../data/protocol.ts'
 import { decide, type Limits } from './decide.ts'
+import { Sessions } from './sessions.ts'
 import type { SessionView } from './standing.ts'
 
 /** A peer that does not lead looks this much more seldom. */
@@ -25,6 +26,7 @@ export interface ReconcileInit {
 export class ReconcileLoop {
   readonly #cluster: ClusterPort
   readonly #init: ReconcileInit
+  readonly #sessions = new Sessions()
   #isRunning = false
   #isStopped = false
   #lastMs = Number.NEGATIVE_INFINITY
@@ -79,7 +81,8 @@ export class ReconcileLoop {
   async #reconcile(): Promise<boolean> {
     const state = await this.#cluster.state(stateAgeMsMax)
     if (!state.is_leader) return false
-    const sessions = sessionsOf(await this.#cluster.data.request('status.get', {}))
+    const status = await this.#cluster.data.request('status.get', {})
+    const sessions = this.#sessions.look(sessionsOf(status))
     const seen = `${state.index} ${sessions.map(one => `${one.peer}:${one.isLive}`).join(' ')}`
     if (seen === this.#settled) return true
     const commands = decide({ state, sessions }, this.#init.limits)

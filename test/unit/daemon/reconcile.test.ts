@@ -2,6 +2,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { unusedDisks } from '../../../src/cluster/unused-disks.ts'
 import { decide, type Limits } from '../../../src/daemon/reconcile/decide.ts'
+import { Sessions } from '../../../src/daemon/reconcile/sessions.ts'
 import type { Command } from '../../../src/data/command.ts'
 import type { ClusterState } from '../../../src/data/state.ts'
 import { addDisk, addPeer, makePg, threePeers } from '../../helpers/cluster-fixture.ts'
@@ -198,6 +199,15 @@ reconcile('a peer that is out goes last, never while it votes or holds a volume'
   assert.equal(decide({ state, sessions: allLive }, limits), [{ type: 'remove_peer', peer: 4 }])
   state.voters = [1, 4]
   assert.equal(decide({ state, sessions: allLive }, limits), [])
+})
+
+reconcile('a peer is away only when it stays without a session', () => {
+  const sessions = new Sessions()
+  const seen = (isLive: boolean) => sessions.look([{ peer: 2, isLive }])[0]!.isLive
+  assert.equal(
+    [seen(false), seen(true), seen(false), seen(false), seen(false), seen(true)],
+    [true, true, true, false, false, true],
+  )
 })
 
 reconcile('no more groups move at once than allowed', () => {
