@@ -13,8 +13,8 @@ run_jobs() {
       jobs="$jobs --iodepth=$depth"
     done
   done
-  fio --eta=never --filename="$1" --ioengine=io_uring --direct=1 --number_ios="$ios" --size=64m --io_size=1t \
-    --norandommap --randrepeat=1 --thread --output-format=terse --terse-version=3 \
+  fio --eta=never --filename="$1" --ioengine=io_uring --direct=1 --number_ios="$ios" --size=64m \
+    --io_size=1t --norandommap --randrepeat=1 --thread --output-format=terse --terse-version=3 \
     --output=/run/fio.terse $jobs || die "fio"
 }
 

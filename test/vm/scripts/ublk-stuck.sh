@@ -11,7 +11,7 @@ sleep 0.5
 detach --force vol >/run/detach.log 2>&1 &
 detacher=$!
 sleep 2
-kill -0 $detacher 2>/dev/null || die "did not wait for the request in flight: $(cat /run/detach.log)"
+kill -0 $detacher 2>/dev/null || die "did not wait for the request: $(cat /run/detach.log)"
 kill -0 $writer 2>/dev/null || die "the write was not held: $(cat /run/dd.log)"
 
 step "the server is killed"
