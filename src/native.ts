@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { ShoalError } from './common/errors.ts'
+import { programVersion } from './common/version.ts'
 
 interface Addon {
   version(): string
@@ -21,7 +22,7 @@ const addonPath = join(import.meta.dirname, '../native/shoal.node')
 let loaded: Addon | undefined
 
 export function native(): Addon {
-  loaded ??= load()
+  loaded ??= checkVersion(load())
   return loaded
 }
 
@@ -40,6 +41,15 @@ function load(): Addon {
       next: 'build it for this machine: npm run build',
     })
   }
+}
+
+/** Both sides of the seam change together: an addon of another build must not be half right. */
+function checkVersion(addon: Addon): Addon {
+  const [wanted, found] = [programVersion(), addon.version()]
+  if (wanted === found) return addon
+  throw new ShoalError('unsupported', `the native part is version ${found}, this is ${wanted}`, {
+    next: 'build it anew: npm run build',
+  })
 }
 
 /** Takes down a device that no daemon serves any more. */

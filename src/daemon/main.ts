@@ -32,6 +32,8 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     process: new DataProcess(paths),
     gossip: noGossip,
   })
+  // Without it nothing can be served: say so now, not in the log of a daemon that seems to run.
+  native()
   const ended = untilSignal()
   const forget = control.peer.onChange(() => {
     if (!control.peer.isConnected) return
