@@ -1,0 +1,44 @@
+// docs/performance.md from a report.
+import type { Report, Row } from './main.ts'
+
+export function performancePage(report: Report): string {
+  return `# Performance
+
+Written by \`npm run bench -- --doc\`: fio for ${report.seconds} s each, on one machine with
+${report.cores} cores (${report.processor}, Linux ${report.kernel}). Raw disk: io_uring, O_DIRECT, and
+O_DSYNC for writes. Volume: three peers on that same machine and disk, three copies, through NBD on a unix
+socket; every write is on stable media of all three before it is acknowledged.
+
+| | raw disk | volume | share | p50 | p99 | p99.9 | CPU per I/O | bytes written per byte |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|
+${report.rows.map(tableRow).join('\n')}
+
+IOPS, or MB/s for 1 MiB. Times are the volume's, as the client sees them; CPU is that of all processes of
+the three peers together; bytes written count all three copies, logs and folding.
+`
+}
+
+function tableRow(row: Row): string {
+  const isLarge = row.shape.startsWith('1 MiB')
+  const rate = (figures: Row['raw']) =>
+    isLarge ? `${Math.round(figures.bytes_per_s / 1e6)} MB/s` : `${Math.round(figures.iops)}`
+  return [
+    '',
+    row.shape,
+    rate(row.raw),
+    rate(row.nbd),
+    row.share.toFixed(2),
+    micros(row.nbd.p50_us),
+    micros(row.nbd.p99_us),
+    micros(row.nbd.p999_us),
+    micros(row.cpu_us_per_op),
+    row.write_amplification === null ? '' : row.write_amplification.toFixed(1),
+    '',
+  ]
+    .join(' | ')
+    .trim()
+}
+
+function micros(us: number): string {
+  return us >= 10_000 ? `${(us / 1000).toFixed(1)} ms` : `${Math.round(us)} µs`
+}

@@ -1,0 +1,38 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { parseFio, shapes } from '../../bench/io/fio-result.ts'
+import { performancePage } from '../../bench/io/page.ts'
+
+const bench = suite('bench')
+
+const side = (iops: number) => ({
+  iops,
+  bw_bytes: iops * 4096,
+  total_ios: iops * 10,
+  clat_ns: { percentile: { '50.000000': 100_000, '99.000000': 2_000_000, '99.900000': 3_000 } },
+})
+const output = `fio: a warning\n${JSON.stringify({ jobs: [{ read: side(5), write: side(7) }] })}`
+
+bench('reads the side of fio that was measured', () => {
+  assert.is(parseFio(output, shapes[0]!).iops, 7)
+  const read = parseFio(output, shapes[2]!)
+  assert.is(read.iops, 5)
+  assert.equal([read.p50_us, read.p99_us, read.p999_us], [100, 2_000, 3])
+})
+
+bench('the page has one row for each shape', () => {
+  const figures = parseFio(output, shapes[0]!)
+  const rows = shapes.map(shape => ({
+    shape: shape.name,
+    raw: figures,
+    nbd: figures,
+    share: 1,
+    cpu_us_per_op: 50,
+    write_amplification: shape.rw.endsWith('write') ? 3.25 : null,
+  }))
+  const page = performancePage({ kernel: '6', processor: 'x', cores: 2, seconds: 10, rows })
+  assert.is(page.match(/^\| /gm)?.length, shapes.length + 1)
+  assert.match(page, '| 4 KiB random write, QD 1 | 7 | 7 | 1.00 | 100 µs |')
+})
+
+bench.run()
