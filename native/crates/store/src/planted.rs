@@ -10,8 +10,8 @@ pub enum Bug {
     NoSyncBeforeSet,
     /// The tail moves before the entries are in the metadata log.
     TailEarly,
-    /// Old page images are reused before the new root is durable.
-    PageFreedEarly,
+    /// A page's new image overwrites the one that the newest root names.
+    PageInPlace,
     /// The root is written before the pages it names are synced.
     RootBeforePages,
     /// Large writes go to cells without waiting for durability.

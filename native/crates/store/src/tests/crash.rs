@@ -98,7 +98,7 @@ fn run(seed: u64, steps: u64, crashes: &mut Crashes) {
 fn every_crash_state_keeps_what_was_acknowledged() {
     let mut crashes = Crashes { states: 0, failure: None };
     let only = std::env::var("SHOAL_STORE_SEED").ok().and_then(|s| s.parse::<u64>().ok());
-    for seed in only.map_or(0..24 * effort(), |s| s..s + 1) {
+    for seed in only.map_or(0..20 * effort(), |s| s..s + 1) {
         run(seed, 400, &mut crashes);
         if let Some(why) = &crashes.failure {
             panic!("seed {seed}: {why}");
@@ -141,7 +141,7 @@ found! {
     finds_named_cells_freed_early: FreeNamed,
     finds_entries_before_their_data: NoSyncBeforeSet,
     finds_the_tail_before_the_entries: TailEarly,
-    finds_page_images_freed_early: PageFreedEarly,
+    finds_page_images_overwritten: PageInPlace,
     finds_a_root_before_its_pages: RootBeforePages,
     finds_direct_data_that_is_not_durable: DirectNotDurable,
     finds_torn_batches_taken_for_whole: NoDataCrc,
