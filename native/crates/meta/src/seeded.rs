@@ -1,5 +1,15 @@
 //! A small seeded generator for tests: equal seed, equal run.
 
+/// The seeds of a walk: `SHOAL_SEEDS=A..B` for long runs, else `0..default`.
+pub fn seeds(default: u64) -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("SHOAL_SEEDS") else { return 0..default };
+    let bounds = text.split_once("..").map(|(from, to)| (from.parse(), to.parse()));
+    match bounds {
+        Some((Ok(from), Ok(to))) if from < to => from..to,
+        _ => panic!("SHOAL_SEEDS={text}: want A..B"),
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Seeded(u64);
 

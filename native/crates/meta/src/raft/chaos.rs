@@ -4,6 +4,7 @@
 use shoal_types::PeerId;
 
 use super::cluster_fixture::{Faults, World};
+use crate::seeded::seeds;
 use crate::state::{Command, ConfChange, fixture};
 
 struct Ran {
@@ -87,13 +88,17 @@ fn member_change(world: &mut World) {
 #[test]
 fn no_seed_diverges() {
     let (mut applied, mut crashes, mut rebuilt) = (0, 0, 0);
-    for seed in 0..150 {
+    let seeds = seeds(150);
+    let (count, few) = (seeds.end - seeds.start, seeds.end - seeds.start < 150);
+    for seed in seeds {
         let ran = run(seed);
         applied += ran.applied;
         crashes += ran.crashes;
         rebuilt += ran.rebuilt;
     }
-    assert!(applied > 15_000 && crashes > 500, "{applied} applied, {crashes} crashes");
+    let much = applied > 15_000 && crashes > 500;
+    assert!(much || few, "{count} seeds: {applied} applied, {crashes} crashes");
+    println!("{count} seeds, {applied} applied, {crashes} crashes");
     assert_eq!(rebuilt, 0, "honest peers never make the library panic");
 }
 

@@ -217,3 +217,28 @@ fn two_that_race_for_a_token_are_ordered_by_the_log() {
     assert_eq!(race.into_iter().filter(|id| won(*id)).count(), 1);
     world.heal_and_compare();
 }
+
+/// Should the library panic all the same, its part is built anew from the durable log; the state
+/// was never inside it, and the cluster goes on.
+#[test]
+fn a_library_that_panicked_is_built_anew() {
+    let mut world = three();
+    for round in 0..6 {
+        world.run(20);
+        let leader = world.leader().unwrap();
+        world.propose_on(leader, event()).unwrap();
+        let victim = if round % 2 == 0 { leader } else { 1 + leader % 3 };
+        let before = world.state(victim).index();
+        let node = world.nodes.get_mut(&victim).unwrap();
+        let died = node.call(|_| panic!("as the library would")).unwrap();
+        assert!(died.is_none());
+        world.pump(victim);
+        assert!(world.state(victim).index() >= before, "nothing applied is lost");
+        world.run_until("a leader", |w| w.leader().is_some());
+    }
+    let rebuilt: u64 = world.nodes.values().map(|node| node.incidents().0).sum();
+    assert_eq!(rebuilt, 6);
+    world.heal_and_compare();
+    let events = world.state(1).events().iter().filter(|event| event.code == "test");
+    assert_eq!(events.count(), 6, "what was sent before the panic is committed after it");
+}

@@ -3,6 +3,7 @@
 use shoal_types::{HeadEpoch, PeerId};
 
 use super::world::{V, World};
+use crate::seeded::seeds;
 use crate::state::{Applied, Command, Rejection, Via};
 
 #[test]
@@ -70,8 +71,9 @@ fn a_restarted_single_voter_waits_out_what_it_may_have_granted() {
 /// every step, and in the end all peers hold the same bytes.
 #[test]
 fn chaos_never_leaves_two_who_answer_reads() {
-    let mut moved = 0;
-    for seed in 0..12 {
+    let (mut moved, seeds) = (0, seeds(12));
+    let few = seeds.end - seeds.start < 12;
+    for seed in seeds {
         let mut world = World::new(seed, 4);
         world.add_voter(2);
         world.add_voter(3);
@@ -92,7 +94,7 @@ fn chaos_never_leaves_two_who_answer_reads() {
         world.compare();
         moved += world.state(1).volumes()[&V].head.epoch.0;
     }
-    assert!(moved > 100, "heads must move: {moved}");
+    assert!(moved > 100 || few, "heads must move: {moved}");
 }
 
 fn chaos_step(world: &mut World) {
