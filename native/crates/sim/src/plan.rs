@@ -11,6 +11,8 @@ pub struct Plan {
     pub volumes: u64,
     pub pg_count: u32,
     pub blocks: u64,
+    /// Distance between two blocks that are used: far apart, a resync takes many messages.
+    pub stride: u64,
     pub blocks_per_extent: u32,
     pub clients: u64,
     pub confirmed_reads: bool,
@@ -20,11 +22,15 @@ pub struct Plan {
     pub fault_every_us: u64,
     pub think_us: u64,
     pub delay_us_max: u64,
+    /// A resync's reads take up to so much longer: it is throttled.
+    pub copy_pause_us: u64,
     /// One message in so many thousand is very late.
     pub late_permille: u64,
     pub duplicate_permille: u64,
     pub commit_us_max: u64,
     pub lease_ms: u64,
+    /// Between two turns of the cluster's own work.
+    pub turn_us: u64,
     /// Data blocks that fit on a disk.
     pub capacity: usize,
     /// Relative weights of the kinds of faults.
@@ -44,8 +50,42 @@ pub struct Weights {
 }
 
 impl Plan {
+    /// Half of the seeds are wide worlds, half are narrow ones, in which everything happens to the
+    /// same few blocks at the same time.
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
+        let wide = Self::wide(&mut rng);
+        if seed.is_multiple_of(2) { wide } else { Self::narrow(&mut rng, wide) }
+    }
+
+    fn narrow(rng: &mut Rng, wide: Self) -> Self {
+        let peers = rng.range(3, 5);
+        let blocks = rng.range(2, 6);
+        Self {
+            peers,
+            copies: 3,
+            min_in_sync: rng.range(1, 3) as u32,
+            volumes: 1,
+            pg_count: 1,
+            stride: [1, 40][rng.below(2) as usize],
+            blocks_per_extent: 8,
+            copy_pause_us: [1, 200_000, 800_000][rng.below(3) as usize],
+            blocks,
+            clients: rng.range(2, 5),
+            fault_every_us: rng.range(15_000, 250_000),
+            faults_until_us: 30_000_000,
+            think_us: rng.range(2_000, 30_000),
+            delay_us_max: [2_000, 20_000, 60_000][rng.below(3) as usize],
+            late_permille: [0, 10, 50][rng.below(3) as usize],
+            lease_ms: rng.range(100, 600),
+            turn_us: rng.range(5_000, 60_000),
+            capacity: 10 * blocks as usize + 100,
+            weights: Weights::narrow(rng),
+            ..wide
+        }
+    }
+
+    fn wide(rng: &mut Rng) -> Self {
         let peers = [1, 2, 3, 3, 3, 4, 5][rng.below(7) as usize];
         let copies = peers.min(rng.range(2, 4)).max(1) as usize;
         let blocks = rng.range(4, 25);
@@ -74,12 +114,19 @@ impl Plan {
             commit_us_max: [200, 3_000, 20_000][rng.below(3) as usize],
             lease_ms: rng.range(300, 1_500),
             capacity: if tight { all * 3 / 4 } else { all * 10 + 100 },
-            weights: Weights::of(&mut rng),
+            turn_us: 60_000,
+            stride: 1,
+            copy_pause_us: 1,
+            weights: Weights::of(rng),
         }
     }
 }
 
 impl Plan {
+    pub fn volume_blocks(&self) -> u64 {
+        (self.blocks - 1) * self.stride + 1
+    }
+
     /// Disks may run full.
     pub fn is_tight(&self) -> bool {
         self.capacity < (self.blocks * self.volumes) as usize
@@ -87,6 +134,21 @@ impl Plan {
 }
 
 impl Weights {
+    /// Short faults that hit what is under way.
+    fn narrow(rng: &mut Rng) -> Self {
+        let mut weight = |most: u64| if rng.percent(30) { 0 } else { rng.range(1, most + 1) };
+        Self {
+            crash: weight(4),
+            head_crash: weight(10),
+            partition: weight(4),
+            pause: weight(1),
+            break_connection: weight(12),
+            wipe: weight(1),
+            take_over: weight(8),
+            removal: weight(12),
+        }
+    }
+
     fn of(rng: &mut Rng) -> Self {
         // Some kinds are off in some seeds: what hides behind a frequent fault shows there.
         let mut weight = |most: u64| if rng.percent(25) { 0 } else { rng.range(1, most + 1) };

@@ -25,6 +25,9 @@ enum Effect {
 impl Head {
     pub(super) fn on_request(&mut self, op_id: u64, op: ClientOp) {
         let (kind, effect, offset, len) = match op {
+            ClientOp::Flush if self.phase == HeadPhase::Closing => {
+                return self.refuse(op_id, ClientError::Closed);
+            }
             ClientOp::Flush => return self.on_flush(op_id),
             ClientOp::Read { offset, len } => (OpKind::Read, Effect::Read, offset, u64::from(len)),
             ClientOp::Write { offset, data } => {

@@ -115,8 +115,10 @@ impl Head {
     pub(super) fn watermark(&self, slot: Slot) -> Version {
         let pg = &self.pgs[slot];
         let seq = pg.seqs.watermark();
-        let told = pg.is_active() || is_planted(Bug::H8WatermarkInRollForward);
-        if !told || seq == Seq::ZERO {
+        if !pg.is_active() && is_planted(Bug::H8WatermarkInRollForward) {
+            return Version { head_epoch: self.head_epoch, seq: Seq(self.next_seq - 1) };
+        }
+        if !pg.is_active() || seq == Seq::ZERO {
             return Version { head_epoch: HeadEpoch::ZERO, seq: Seq::ZERO };
         }
         Version { head_epoch: self.head_epoch, seq }

@@ -10,7 +10,6 @@ use super::World;
 use super::event::Event;
 use crate::check::value::{SECTOR_BYTES, SECTORS, fill, value_of};
 use crate::check::{Action, Register};
-use crate::plan::Plan;
 
 pub struct Clients {
     busy: BTreeMap<u64, Doing>,
@@ -44,16 +43,13 @@ enum What {
 }
 
 impl Clients {
-    pub fn new(plan: &Plan) -> Self {
-        let sectors = plan.blocks * SECTORS;
-        let volumes = (1..=plan.volumes).map(VolumeId);
-        let register = |v| (0..sectors).filter(|s| is_watched(*s)).map(move |s| (v, s));
+    pub fn new() -> Self {
         Self {
             busy: BTreeMap::new(),
             next_op: 1,
             next_value: 1,
             clock: 1,
-            histories: volumes.flat_map(register).map(|k| (k, Register::default())).collect(),
+            histories: BTreeMap::new(),
             rest: false,
             final_reads: BTreeMap::new(),
         }
@@ -74,7 +70,7 @@ impl Clients {
 
     fn add(&mut self, doing: &Doing, end: Option<u64>, action: impl Fn(u64) -> Action) {
         for sector in (doing.from..doing.from + doing.count).filter(|s| is_watched(*s)) {
-            let register = self.histories.get_mut(&(doing.volume, sector)).expect("watched");
+            let register = self.histories.entry((doing.volume, sector)).or_default();
             register.add(doing.start, end, action(sector));
         }
     }
@@ -105,8 +101,9 @@ impl World {
 
     fn choose(&mut self) -> (What, u64, u64) {
         let blocks = self.plan.blocks;
-        let first = self.rng.below(blocks);
-        let most = (blocks - first).min(6);
+        let stride = self.plan.stride;
+        let first = self.rng.below(blocks) * stride;
+        let most = if stride > 1 { 1 } else { (blocks - first).min(6) };
         let many = self.rng.percent(25);
         let count = if many { self.rng.range(1, most + 1) } else { 1 };
         self.clients.next_value += 1;
@@ -225,7 +222,7 @@ impl World {
         let newest = heads.filter(|(_, h)| h.volume == volume).map(|(id, _)| *id).next();
         if let Some(head) = newest {
             self.clients.final_reads.insert(volume, false);
-            let sectors = self.plan.blocks * SECTORS;
+            let sectors = self.plan.volume_blocks() * SECTORS;
             self.submit(volume, None, head, What::Read, 0, sectors);
         }
     }

@@ -32,7 +32,6 @@ pub struct VolumeRecord {
     granted_at_us: u64,
 }
 
-const TURN_US: u64 = 60_000;
 const REPORT_AGE_MS: u64 = 2_000;
 
 impl Cluster {
@@ -221,7 +220,7 @@ impl World {
     }
 
     pub fn cluster_turn(&mut self) {
-        self.at(TURN_US, Event::Cluster);
+        self.at(self.plan.turn_us, Event::Cluster);
         for pg in self.pgs() {
             self.join_somebody(pg);
         }

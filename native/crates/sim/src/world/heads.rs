@@ -31,7 +31,7 @@ impl World {
             volume,
             lineage: LineageId(volume.0),
             layer: LayerId(volume.0 * 10),
-            size_bytes: plan.blocks * 4096,
+            size_bytes: plan.volume_blocks() * 4096,
             policy: PolicyId(1),
             pg_count: plan.pg_count,
             blocks_per_extent: plan.blocks_per_extent,

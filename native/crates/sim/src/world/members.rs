@@ -44,7 +44,7 @@ impl World {
         disk.commit_due = false;
         disk.replies.clear();
         disk.join_messages.clear();
-        let config = MemberConfig { disk: id, fit: !disk.replaced, copy_window_bytes: 3 * 4096 };
+        let config = MemberConfig { disk: id, fit: !disk.replaced, copy_window_bytes: 4096 };
         let mut member = Member::new(config, disk.store.recovered());
         member.set_free_blocks(disk.store.free_blocks());
         disk.member = Some(member);

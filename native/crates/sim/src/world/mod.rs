@@ -70,7 +70,7 @@ impl World {
         let mut world = Self {
             net: Net::new(plan.peers),
             cluster: Cluster::new(&plan),
-            clients: Clients::new(&plan),
+            clients: Clients::new(),
             trace: Trace::new(verbose),
             now_us: 0,
             order: 0,

@@ -117,7 +117,10 @@ impl World {
         self.counts.messages += 1;
         let copies = 1 + u64::from(self.rng.permille(self.plan.duplicate_permille));
         for _ in 0..copies {
-            let delay = self.delay();
+            let mut delay = self.delay();
+            if matches!(request, Request::CopyRead { .. }) && !self.healing {
+                delay += self.rng.below(self.plan.copy_pause_us);
+            }
             let request = request.clone();
             self.at(delay, Event::ToMember { disk, asker, link, request_id, request });
         }

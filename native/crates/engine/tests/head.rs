@@ -1,0 +1,248 @@
+//! The head, event by event. What it does under faults in whole clusters: crate `sim`.
+
+mod common;
+
+use bytes::Bytes;
+use common::*;
+use shoal_engine::head::*;
+use shoal_types::*;
+
+#[test]
+fn write_completes_when_every_target_holds_it() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.write(7, 3, 9);
+    assert_eq!(bench.sent_to(), [A, B, C]);
+    bench.answer_of(|disk, r| if disk == C { None } else { written(r) });
+    assert!(bench.done.is_empty(), "two of three are not all");
+    bench.answer_all(written);
+    assert_eq!(bench.done, [(7, Ok(ClientReply::Written))]);
+}
+
+#[test]
+fn new_view_restamps_and_forgets_acknowledgements() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.write(7, 3, 9);
+    bench.answer_of(|disk, r| if disk == C { None } else { written(r) });
+    let late = bench.sent.clone();
+    bench.sent.clear();
+    bench.event(HeadEvent::View(view(2, &[A, B], None)));
+    assert_eq!(bench.sent_to(), [A, B]);
+    for (disk, request_id, request) in late {
+        let reply = written(&request).unwrap();
+        bench.event(HeadEvent::Reply { disk, request_id, reply });
+    }
+    assert!(bench.done.is_empty(), "an answer under the old stamp counts for nothing");
+    let stamps = |r: &Request| matches!(r, Request::Write(w) if w.pg_epoch == PgEpoch(2));
+    assert!(bench.sent.iter().all(|(_, _, r)| stamps(r)));
+    bench.answer_all(written);
+    assert_eq!(bench.done.len(), 1);
+}
+
+#[test]
+fn writes_wait_below_the_minimum_and_reads_go_on() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.event(HeadEvent::View(view(2, &[A], None)));
+    bench.write(1, 0, 1);
+    assert!(bench.sent.is_empty());
+    assert_eq!(bench.head.status().pgs_below_min, 1);
+    bench.request(2, ClientOp::Read { offset: 4096, len: 4096 });
+    bench.answer_all(|_| Some(Reply::Blocks { blocks: vec![BlockState::Absent] }));
+    assert_eq!(bench.done, [(2, Ok(ClientReply::Read(vec![Segment::Zeros(4096)])))]);
+    bench.event(HeadEvent::View(view(3, &[A, B], None)));
+    bench.answer_all(written);
+    assert_eq!(bench.done[1], (1, Ok(ClientReply::Written)));
+}
+
+#[test]
+fn overlapping_requests_take_turns() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.write(1, 5, 1);
+    bench.request(2, ClientOp::Read { offset: 5 * 4096, len: 4096 });
+    bench.write(3, 5, 3);
+    bench.write(4, 6, 4);
+    assert_eq!(bench.sent.len(), 6, "the first write and the one beside it");
+    bench.answer_all(written);
+    assert_eq!(bench.sent.len(), 1, "then the read alone");
+    bench.answer_all(|_| Some(Reply::Blocks { blocks: vec![data(5, 1)] }));
+    assert_eq!(bench.sent.len(), 3);
+    bench.answer_all(written);
+    let order: Vec<u64> = bench.done.iter().map(|(id, _)| *id).collect();
+    assert_eq!(order, [1, 4, 2, 3]);
+}
+
+#[test]
+fn bad_copy_is_passed_over_and_reported() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.request(1, ClientOp::Read { offset: 0, len: 8192 });
+    assert_eq!(bench.sent_to(), [B], "the local copy first");
+    // Right bytes at the wrong place: what a misdirected write looks like.
+    bench.answer_all(|_| Some(Reply::Blocks { blocks: vec![data(0, 1), data(7, 2)] }));
+    let bad = |c: &HeadCommand| matches!(c, HeadCommand::BadBlock { disk: B, block: 1, .. });
+    assert!(bench.other.iter().any(bad));
+    bench.answer_all(|_| Some(Reply::Refused(Refusal::BadBlock)));
+    bench.answer_all(|_| Some(Reply::Refused(Refusal::BadBlock)));
+    // Every copy has something bad: block by block.
+    bench.answer_of(|d, _| (d == B).then(|| Reply::Blocks { blocks: vec![data(0, 1)] }));
+    for _ in 0..3 {
+        bench.answer_all(|_| Some(Reply::Refused(Refusal::BadBlock)));
+    }
+    assert_eq!(bench.done, [(1, Err(ClientError::BadBlock { offset: 4096 }))]);
+}
+
+#[test]
+fn sub_block_write_is_merged_under_the_hold() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    let bytes = Bytes::from(vec![7u8; 512]);
+    bench.request(1, ClientOp::Write { offset: 4096 + 512, data: bytes });
+    bench.answer_all(|_| Some(Reply::Blocks { blocks: vec![data(1, 5)] }));
+    let Request::Write(write) = &bench.sent[0].2 else { panic!("a write follows") };
+    let Body::Data { data, crcs, .. } = &write.body else { panic!("with data") };
+    assert!(data[..512].iter().all(|b| *b == 5) && data[1024..].iter().all(|b| *b == 5));
+    assert!(data[512..1024].iter().all(|b| *b == 7));
+    assert_eq!(crcs[0], checksum::block_crc(LAYER, 1, data));
+    bench.answer_all(written);
+    assert_eq!(bench.done.len(), 1);
+}
+
+#[test]
+fn a_lapsed_lease_needs_a_round_that_began_after_the_read() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.now_us = 2_000_000;
+    bench.request(1, ClientOp::Read { offset: 0, len: 4096 });
+    let blocks = |r: &Request| match r {
+        Request::Read { .. } => Some(Reply::Blocks { blocks: vec![data(0, 1)] }),
+        _ => None,
+    };
+    bench.answer_all(blocks);
+    assert!(bench.done.is_empty());
+    assert_eq!(bench.sent_to(), [A, B, C], "everyone is asked");
+    bench.request(2, ClientOp::Read { offset: 0, len: 4096 });
+    bench.answer_all(blocks);
+    bench.answer_all(|r| matches!(r, Request::Confirm { .. }).then_some(Reply::Confirmed));
+    assert_eq!(bench.done.len(), 1, "the second read waits for a round of its own");
+    bench.answer_all(|r| matches!(r, Request::Confirm { .. }).then_some(Reply::Confirmed));
+    assert_eq!(bench.done.len(), 2);
+}
+
+#[test]
+fn a_newer_head_ends_this_one() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.write(1, 0, 1);
+    let installed = HeadEpoch(5);
+    bench.answer_of(|d, _| (d == A).then_some(Reply::Refused(Refusal::StaleHead { installed })));
+    assert_eq!(bench.done, [(1, Err(ClientError::Fenced))]);
+    bench.answer_all(written);
+    bench.request(2, ClientOp::Flush);
+    assert_eq!(bench.done[1], (2, Err(ClientError::Fenced)));
+    assert_eq!(bench.head.next_deadline_us(), None);
+}
+
+#[test]
+fn raced_no_space_is_undone_everywhere() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.write(1, 0, 9);
+    bench.answer_of(|disk, r| match disk {
+        B => Some(Reply::Refused(Refusal::NoSpace)),
+        C => None,
+        _ => written(r),
+    });
+    assert!(bench.done.is_empty());
+    let read = bench.sent.iter().position(|(_, _, r)| matches!(r, Request::Read { .. })).unwrap();
+    assert_eq!(bench.sent[read].0, B, "the old content is where the write is not");
+    bench.answer_all(|r| {
+        let blocks = vec![data(0, 4)];
+        matches!(r, Request::Read { .. }).then_some(Reply::Blocks { blocks })
+    });
+    let undo = bench.sent.iter().filter(|(_, _, r)| {
+        matches!(r, Request::Write(w)
+        if w.version == Version::new(4, 2))
+    });
+    assert_eq!(undo.count(), 3, "written back under a newer version, to everyone");
+    bench.answer_all(written);
+    assert_eq!(bench.done, [(1, Err(ClientError::NoSpace))]);
+}
+
+#[test]
+fn no_space_is_decided_before_anything_is_sent() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    let full = |r: &Request| match written(r) {
+        Some(Reply::Written { version, pg_epoch, .. }) => {
+            Some(Reply::Written { version, pg_epoch, free_blocks: 1 })
+        }
+        other => other,
+    };
+    bench.write(1, 0, 9);
+    bench.answer_all(full);
+    bench.write(2, 1, 9);
+    bench.write(3, 2, 9);
+    assert_eq!(bench.done[1], (3, Err(ClientError::NoSpace)), "one block cannot serve two");
+    bench.answer_all(full);
+    bench.request(4, ClientOp::Zero { offset: 0, len: 4096 });
+    bench.answer_all(full);
+    assert_eq!(bench.done[3], (4, Ok(ClientReply::Written)), "zeros need none");
+}
+
+#[test]
+fn unknown_writes_of_older_heads_are_rolled_forward_before_anything_else() {
+    let mut bench = Bench::new(ReadMode::Lease);
+    bench.event(HeadEvent::Lease { valid_until_us: 1_000_000 });
+    bench.request(1, ClientOp::Read { offset: 0, len: 4096 });
+    let views = vec![view(1, &[A, B, C], None)];
+    bench.event(HeadEvent::Granted { head_epoch: HeadEpoch(4), views });
+    let entry = |seq| message::EntryInfo {
+        layer: LAYER,
+        block: 0,
+        version: Version::new(3, seq),
+        stamp: PgEpoch(1),
+        kind: message::EntryKind::Data,
+    };
+    bench.answer_of(|disk, r| match r {
+        Request::Install { .. } if disk == A => Some(installed(vec![entry(8)])),
+        Request::Install { .. } if disk == C => Some(installed(vec![entry(9)])),
+        Request::Install { .. } => Some(installed(vec![])),
+        _ => Some(Reply::LayerOpened),
+    });
+    assert_eq!(bench.sent_to(), [C], "the highest version is fetched");
+    bench.answer_all(|_| Some(Reply::Entry { state: data(0, 9) }));
+    assert_eq!(bench.sent_to(), [A, B, C]);
+    let zero_mark = |r: &Request| matches!(r, Request::Write(w) if w.watermark == Version::ZERO);
+    assert!(bench.sent.iter().all(|(_, _, r)| zero_mark(r)), "no watermark yet (H8)");
+    bench.answer_all(written);
+    bench.answer_all(|_| Some(Reply::Blocks { blocks: vec![data(0, 9)] }));
+    assert_eq!(bench.done.len(), 1);
+}
+
+#[test]
+fn flush_and_close_wait_for_what_is_in_flight() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.request(1, ClientOp::Flush);
+    bench.write(2, 0, 1);
+    bench.request(3, ClientOp::Flush);
+    bench.event(HeadEvent::Close { deadline_us: 9_000_000 });
+    bench.request(4, ClientOp::Flush);
+    let refused = bench.done.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+    assert_eq!(refused, [1, 4], "nothing to wait for; no new ones");
+    bench.answer_all(written);
+    assert_eq!(bench.done.len(), 4, "{:?}", bench.done);
+    assert!(matches!(bench.other.last(), Some(HeadCommand::Released)));
+}
+
+#[test]
+fn silent_members_are_reported_and_reads_go_elsewhere() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.request(1, ClientOp::Read { offset: 0, len: 4096 });
+    bench.write(2, 9, 1);
+    bench.later(400_000);
+    let reads = bench.sent.iter().filter(|(_, _, r)| matches!(r, Request::Read { .. }));
+    let readers: Vec<DiskId> = reads.map(|(d, ..)| *d).collect();
+    assert_eq!(readers.len(), 2);
+    assert_ne!(readers[0], readers[1]);
+    bench.event(HeadEvent::Disconnected { disk: C });
+    let reported = |c: &HeadCommand| {
+        matches!(c, HeadCommand::ReportUnreachable { disk: C, reason: ReportReason::Disconnected })
+    };
+    assert!(bench.other.iter().any(reported));
+    let before = bench.sent.len();
+    bench.event(HeadEvent::Connected { disk: C });
+    assert_eq!(bench.sent.len(), before + 1, "what it owed is sent again");
+}
