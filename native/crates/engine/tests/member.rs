@@ -1,0 +1,289 @@
+//! The member, event by event: what it refuses, when it answers, what hostile bytes do to it.
+
+use bytes::Bytes;
+use shoal_engine::member::*;
+use shoal_types::message::{Encoding, WriteRequest};
+use shoal_types::pg::Joining;
+use shoal_types::*;
+
+const ME: DiskId = DiskId(1);
+const S: DiskId = DiskId(2);
+const PG: PgId = PgId::new(1, 0);
+const V: VolumeId = VolumeId(1);
+const LAYER: LayerId = LayerId(10);
+
+struct Bench {
+    member: Member,
+    to: u64,
+    ops: Vec<(u64, StoreOp)>,
+    replies: Vec<Reply>,
+    other: Vec<MemberOutput>,
+}
+
+impl Bench {
+    fn new(fit: bool) -> Self {
+        let config = MemberConfig { disk: ME, fit, copy_window_bytes: 1 << 20 };
+        let recovered = Recovered {
+            heads: vec![(V, HeadEpoch(3))],
+            pgs: if fit { vec![(PG, PgEpoch(5))] } else { vec![] },
+            watermarks: vec![(V, PG, Version::new(3, 7), Version::new(3, 9))],
+            layers: vec![(V, LAYER)],
+            deleted_layers: vec![LayerId(99)],
+        };
+        let member = Member::new(config, recovered);
+        Self { member, to: 0, ops: vec![], replies: vec![], other: vec![] }
+    }
+
+    fn event(&mut self, event: MemberEvent) {
+        let mut outputs = Vec::new();
+        self.member.handle(event, &mut outputs);
+        for output in outputs {
+            match output {
+                MemberOutput::Store { token, op } => self.ops.push((token, op)),
+                MemberOutput::Reply { reply, .. } => self.replies.push(reply),
+                other => self.other.push(other),
+            }
+        }
+    }
+
+    fn request(&mut self, request: Request) {
+        self.to += 1;
+        self.event(MemberEvent::Request { to: ReplyTo(self.to), request });
+    }
+
+    fn refused(&mut self, request: Request) -> Refusal {
+        self.request(request);
+        match self.replies.pop() {
+            Some(Reply::Refused(refusal)) if self.ops.is_empty() => refusal,
+            other => panic!("not refused: {other:?}, {:?}", self.ops),
+        }
+    }
+
+    fn store(&mut self, result: Result<StoreReply, StoreError>) -> StoreOp {
+        let (token, op) = self.ops.remove(0);
+        self.event(MemberEvent::Store { token, result });
+        op
+    }
+
+    fn join(&mut self, epoch: u32, full: bool) {
+        let epoch = PgEpoch(epoch);
+        let out_at = PgEpoch(4);
+        let joining = Some(Joining { disk: ME, join_at: epoch, out_at, full });
+        let members = vec![ME, S];
+        let view = PgView { pg: PG, epoch, in_sync: vec![S], joining, members };
+        self.event(MemberEvent::View(view));
+    }
+
+    fn ask(&mut self) -> (u64, Request) {
+        match self.other.remove(0) {
+            MemberOutput::Ask { disk, request_id, request } if disk == S => (request_id, request),
+            other => panic!("nothing is asked: {other:?}"),
+        }
+    }
+
+    fn answer(&mut self, reply: Reply) -> Request {
+        let (request_id, request) = self.ask();
+        self.event(MemberEvent::Answer { disk: S, request_id, reply });
+        request
+    }
+}
+
+fn write(he: u32, pe: u32, role: Role) -> WriteRequest {
+    let data = Bytes::from(vec![1u8; 4096]);
+    let crcs = vec![checksum::block_crc(LAYER, 8, &data)];
+    WriteRequest {
+        volume: V,
+        pg: PG,
+        layer: LAYER,
+        block: 8,
+        version: Version::new(he, 20),
+        pg_epoch: PgEpoch(pe),
+        watermark: Version::new(he, 19),
+        role,
+        body: Body::Data { data, crcs, encoding: Encoding::PLAIN },
+    }
+}
+
+fn install(he: u32, pe: u32) -> Request {
+    Request::Install {
+        volume: V,
+        pg: PG,
+        head_epoch: HeadEpoch(he),
+        pg_epoch: PgEpoch(pe),
+        role: Role::InSync,
+        after: None,
+    }
+}
+
+fn read(he: u32, pe: u32) -> Request {
+    let (head_epoch, pg_epoch) = (HeadEpoch(he), PgEpoch(pe));
+    Request::Read { volume: V, pg: PG, layer: LAYER, block: 0, blocks: 1, head_epoch, pg_epoch }
+}
+
+#[test]
+fn older_epochs_are_refused_with_the_newer_one() {
+    let mut bench = Bench::new(true);
+    let installed = HeadEpoch(3);
+    let seen = PgEpoch(5);
+    let in_sync = Role::InSync;
+    let stale_head = Refusal::StaleHead { installed };
+    assert_eq!(bench.refused(Request::Write(write(2, 5, in_sync))), stale_head);
+    assert_eq!(bench.refused(Request::Write(write(3, 4, in_sync))), Refusal::StalePg { seen });
+    assert_eq!(bench.refused(install(2, 5)), stale_head);
+    assert_eq!(bench.refused(read(4, 5)), Refusal::NotInstalled { installed });
+    assert_eq!(bench.refused(read(3, 4)), Refusal::StalePg { seen });
+    let joining = Role::Joining { join_at: PgEpoch(5) };
+    assert_eq!(bench.refused(Request::Write(write(3, 5, joining))), Refusal::NoSession);
+}
+
+#[test]
+fn answers_only_when_durable_and_lists_only_after_that() {
+    let mut bench = Bench::new(true);
+    bench.request(Request::Write(write(3, 5, Role::InSync)));
+    bench.request(install(4, 6));
+    assert!(bench.replies.is_empty());
+    // Judged by the new epochs at once, before they are durable.
+    bench.request(Request::Write(write(3, 6, Role::InSync)));
+    assert_eq!(
+        bench.replies.pop(),
+        Some(Reply::Refused(Refusal::StaleHead { installed: HeadEpoch(4) }))
+    );
+    let StoreOp::Write { watermark, .. } = bench.store(Ok(StoreReply::Done)) else { panic!() };
+    assert_eq!(watermark, Some(Version::new(3, 19)));
+    assert_eq!(bench.replies.len(), 1);
+    assert!(matches!(bench.ops[..], [(_, StoreOp::Raise { .. })]), "nothing is listed yet");
+    bench.store(Ok(StoreReply::Done));
+    assert!(matches!(bench.ops[..], [(_, StoreOp::Unsettled { .. })]));
+    bench.store(Ok(StoreReply::Unsettled { entries: vec![], more: false }));
+    let Some(Reply::Installed { newest, .. }) = bench.replies.pop() else { panic!() };
+    assert_eq!(newest, Version::new(3, 20));
+}
+
+#[test]
+fn wrong_sums_and_sizes_never_reach_the_store() {
+    let mut bench = Bench::new(true);
+    let mut bad = write(3, 5, Role::InSync);
+    bad.block = 9;
+    assert_eq!(bench.refused(Request::Write(bad)), Refusal::BadBlock);
+    let mut bad = write(3, 5, Role::InSync);
+    bad.body = Body::Zero { blocks: 0 };
+    assert_eq!(bench.refused(Request::Write(bad.clone())), Refusal::BadBlock);
+    bad.body = Body::Zero { blocks: 1 };
+    bad.block = u64::MAX;
+    assert_eq!(bench.refused(Request::Write(bad)), Refusal::BadBlock);
+    let mut bad = write(3, 5, Role::InSync);
+    bad.layer = LayerId(99);
+    assert_eq!(bench.refused(Request::Write(bad)), Refusal::Deleted);
+    let (volume, layer, head_epoch) = (V, LayerId(99), HeadEpoch(3));
+    let open = Request::OpenLayer { volume, layer, head_epoch };
+    assert_eq!(bench.refused(open), Refusal::Deleted, "what was deleted never comes back");
+}
+
+#[test]
+fn a_write_without_room_installs_its_epochs_all_the_same() {
+    let mut bench = Bench::new(true);
+    bench.request(Request::Write(write(6, 8, Role::InSync)));
+    bench.store(Err(StoreError::NoSpace));
+    assert!(bench.replies.is_empty());
+    let StoreOp::Raise { volumes, pgs, .. } = bench.store(Ok(StoreReply::Done)) else { panic!() };
+    assert_eq!((volumes, pgs), (vec![(V, HeadEpoch(6))], vec![(PG, PgEpoch(8))]));
+    assert_eq!(bench.replies, [Reply::Refused(Refusal::NoSpace)]);
+}
+
+#[test]
+fn a_fenced_store_refuses_everything() {
+    let mut bench = Bench::new(true);
+    bench.request(Request::Write(write(3, 5, Role::InSync)));
+    bench.store(Err(StoreError::Fenced));
+    assert_eq!(bench.replies.pop(), Some(Reply::Refused(Refusal::Fenced)));
+    assert!(matches!(bench.other[..], [MemberOutput::StoreLost { .. }]));
+    assert_eq!(bench.refused(install(9, 9)), Refusal::Fenced);
+}
+
+#[test]
+fn resync_begins_with_what_was_left_over_and_spares_live_writes() {
+    let mut bench = Bench::new(true);
+    bench.join(8, false);
+    // A live write that comes before the session is open waits for it.
+    let live = write(5, 8, Role::Joining { join_at: PgEpoch(8) });
+    bench.request(Request::Write(live));
+    assert!(bench.replies.is_empty() && bench.ops.is_empty());
+    let watermarks = vec![(V, Version::new(4, 1))];
+    bench.answer(Reply::JoinOpened { heads: vec![(V, HeadEpoch(5))], layers: vec![], watermarks });
+    let StoreOp::Raise { volumes, pgs, .. } = bench.store(Ok(StoreReply::Done)) else { panic!() };
+    assert_eq!((volumes, pgs), (vec![(V, HeadEpoch(5))], vec![(PG, PgEpoch(8))]));
+    let left = |block| message::EntryInfo {
+        layer: LAYER,
+        block,
+        version: Version::new(3, 9),
+        stamp: PgEpoch(3),
+        kind: message::EntryKind::Data,
+    };
+    let entries = vec![left(8), left(70)];
+    bench.store(Ok(StoreReply::Unsettled { entries, more: false }));
+    let StoreOp::Write { watermark, .. } = &bench.ops[0].1 else { panic!("the live write") };
+    assert_eq!(*watermark, None, "leftovers would look settled (H7)");
+    bench.store(Ok(StoreReply::Done));
+    let block = |byte: u8, at: u64| {
+        let data = Bytes::from(vec![byte; 4096]);
+        let crc = checksum::block_crc(LAYER, at, &data);
+        let (version, stamp) = (Version::new(2, 2), PgEpoch(2));
+        message::CopyBlock { version, stamp, state: BlockState::Data { data, crc } }
+    };
+    bench.answer(Reply::CopyBlocks { blocks: vec![block(3, 8)] });
+    assert!(bench.ops.is_empty(), "block 8 was written live: no copy goes over it");
+    bench.answer(Reply::CopyBlocks { blocks: vec![block(3, 70)] });
+    let StoreOp::Copy { items, .. } = bench.store(Ok(StoreReply::Done)) else { panic!() };
+    assert_eq!(items[0].version, Version::new(2, 2), "the source is right, even if older");
+    // Clean now: the source's watermark is taken over, and the rest is asked for.
+    let raise = bench.store(Ok(StoreReply::Done));
+    assert!(matches!(raise, StoreOp::Raise { watermarks, .. } if watermarks.len() == 1));
+    bench.store(Ok(StoreReply::Changed { entries: vec![], more: false }));
+    bench.answer(Reply::CopyList { entries: vec![], more: false });
+    let done = bench.other.remove(0);
+    assert!(matches!(done, MemberOutput::JoinDone { source: S, .. }), "{done:?}");
+}
+
+#[test]
+fn a_session_of_before_the_restart_is_not_taken_up() {
+    let mut bench = Bench::new(true);
+    bench.join(5, false);
+    let reason = JoinFailure::Restarted;
+    let failed = MemberOutput::JoinFailed { pg: PG, join_at: PgEpoch(5), reason };
+    assert_eq!(format!("{:?}", bench.other[0]), format!("{failed:?}"));
+}
+
+#[test]
+fn a_replaced_store_serves_only_after_a_full_join() {
+    let mut bench = Bench::new(false);
+    assert_eq!(bench.refused(install(9, 9)), Refusal::Unfit);
+    assert_eq!(bench.refused(Request::Write(write(9, 9, Role::InSync))), Refusal::Unfit);
+    let open = Request::JoinOpen { pg: PG, join_at: PgEpoch(9), joiner: S };
+    assert_eq!(bench.refused(open), Refusal::Unfit, "nobody's source");
+    bench.join(9, true);
+    let watermarks = vec![];
+    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], watermarks });
+    assert!(matches!(bench.ops[0].1, StoreOp::DropPg { .. }));
+    assert!(matches!(bench.ops[1].1, StoreOp::Raise { .. }));
+    assert_eq!(bench.ops.len(), 2);
+}
+
+#[test]
+fn a_copy_with_a_wrong_sum_ends_the_session() {
+    let mut bench = Bench::new(false);
+    bench.join(9, true);
+    let watermarks = vec![];
+    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], watermarks });
+    while !bench.ops.is_empty() {
+        bench.store(Ok(StoreReply::Done));
+    }
+    let (volume, layer, stamp) = (V, LAYER, PgEpoch(2));
+    let entry = message::CopyEntry { volume, layer, block: 0, mask: 1, stamp };
+    bench.answer(Reply::CopyList { entries: vec![entry], more: false });
+    let data = Bytes::from(vec![1; 4096]);
+    let state = BlockState::Data { data, crc: 1 };
+    let copied = message::CopyBlock { version: Version::new(1, 1), stamp, state };
+    bench.answer(Reply::CopyBlocks { blocks: vec![copied] });
+    assert!(bench.ops.is_empty());
+    assert!(matches!(bench.other[0], MemberOutput::JoinFailed { .. }));
+}
