@@ -83,12 +83,16 @@ function checkDisk(disk: TopologyDisk, at: number): CheckedDisk {
   const rawWeight = checkAmount(disk.weight ?? disk.size ?? 1, `${name}: weight`)
   const reserve = checkAmount(disk.reserve ?? 0, `${name}: reserve`)
   const factor = checkAmount(disk.factor ?? 1, `${name}: factor`)
+  const peer = checkId(disk.peer, `${name}: peer`)
+  const rack = checkOptionalId(disk.rack, `${name}: rack`)
+  const zone = checkOptionalId(disk.zone, `${name}: zone`)
   const left = rawWeight > reserve ? (rawWeight - reserve) * factor : 0
   return {
     id,
-    peer: checkId(disk.peer, `${name}: peer`),
-    rack: checkOptionalId(disk.rack, `${name}: rack`),
-    zone: checkOptionalId(disk.zone, `${name}: zone`),
+    peer,
+    // Who names no rack or zone stands for itself: nothing says that two of them fail together.
+    rack: rack || `peer ${peer}`,
+    zone: zone || (rack === '' ? `peer ${peer}` : `rack ${rack}`),
     weight: left < WEIGHT_MIN ? 0 : left,
     rawWeight,
     fill: checkFill(disk.fill, name),
@@ -145,7 +149,6 @@ function checkOneParent(
   const parentOf = new Map<Id, Id>()
   for (const disk of disks) {
     const child = disk[lower]
-    if (child === '') continue
     const parent = parentOf.get(child)
     if (parent === undefined) parentOf.set(child, disk[upper])
     else if (parent !== disk[upper]) throw notATree(lower, child, upper, parent, disk[upper])

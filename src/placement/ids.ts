@@ -24,7 +24,7 @@ export function checkId(value: unknown, what: string): Id {
   )
 }
 
-/** An absent rack or zone is the unnamed one. */
+/** An absent rack or zone is the empty text. */
 export function checkOptionalId(value: unknown, what: string): Id {
   return value === undefined || value === null || value === '' ? '' : checkId(value, what)
 }

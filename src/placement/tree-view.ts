@@ -5,7 +5,7 @@ import type { DiskState, Domain, Id, PgTable, Topology } from './types.ts'
 /** One line of the tree: a domain with the sums of what lies in it. */
 export interface TreeNode {
   readonly level: Domain
-  /** "" for the unnamed rack or zone. */
+  /** "peer X" or "rack X" where that one names no rack or zone, and stands for itself. */
   readonly name: Id
   readonly weight: number
   /** Used part of what was measured in it; null when nothing was. */

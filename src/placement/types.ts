@@ -12,7 +12,7 @@ export type Domain = 'disk' | 'peer' | 'rack' | 'zone'
 export interface TopologyDisk {
   readonly id: Id
   readonly peer: Id
-  /** Peers that name no rack share one unnamed rack per zone: nothing says they fail apart. */
+  /** A peer that names no rack, and a rack or peer that names no zone, stands for itself. */
   readonly rack?: Id | null
   readonly zone?: Id | null
   /** Share of the data, by ratio. Default: `size`, then 1. */

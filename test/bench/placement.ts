@@ -39,6 +39,7 @@ function main(): void {
   bySize(report)
   byPgs(report)
   againstStraw2(report)
+  beforeAndAfter(report)
   hardCases(report)
   lookUp(report)
   mapSize(report)
@@ -202,6 +203,36 @@ function fairness(report: Report, first: Measured, other: ReturnType<typeof stra
   ]
   const title = 'Slots above or below the fair share, every 25th of 10,000 disks'
   report.images.set('placement-share.svg', dots(title, series, 'disks'))
+}
+
+/** The same shares, the table before 20 % more disks came and after. */
+function beforeAndAfter(report: Report): void {
+  const policy = policyOf(1000, 32_768)
+  const before = tablesOf(measure(cluster(1000), policy, undefined, 1).plan)
+  const [planned] = measure(cluster(1200), policy, before, 1).plan.policies
+  const off = (from: PgTable) => {
+    const loads = new Map<unknown, number>()
+    for (const slot of from.slots) {
+      if (slot !== HOLE) loads.set(from.disks[slot], (loads.get(from.disks[slot]) ?? 0) + 1)
+    }
+    const all = planned.table.disks.map((id, i) => [
+      id,
+      (loads.get(id) ?? 0) - planned.shares[i] / 65_536,
+    ])
+    return all
+      .sort(([a], [b]) => Number(a) - Number(b))
+      .filter((_, i) => i % 3 === 0)
+      .map(([, o]) => Number(o))
+  }
+  const series = [
+    { name: 'after', values: off(planned.table) },
+    { name: 'before', values: off(before[0]) },
+  ]
+  const title = 'Slots above or below the new fair share when 200 disks join 1,000'
+  report.images.set(
+    'placement-before-after.svg',
+    dots(title, series, 'disks, the new ones on the right'),
+  )
 }
 
 function hardCases(report: Report): void {

@@ -42,6 +42,21 @@ test('1 peer x 3 disks: one copy per peer is short, one per disk is not', () => 
   assert.is(right(disks, { name: 'a', copies: 3, domain: 'disk' }).policies[0].membersPerPg, 3)
 })
 
+test('who names no rack or zone stands for itself', () => {
+  const disks = cluster([1], [1], [1])
+  for (const domain of ['rack', 'zone'] as const) {
+    const now = planTables({ disks }, [{ name: 'a', copies: 3, domain, pgs: 64 }])
+    assert.is(now.policies[0].membersPerPg, 3)
+  }
+  // Racks without a zone: two peers of one rack are in one zone too.
+  const racked = cluster([1], [1], [1]).map((one, i) => ({
+    ...one,
+    rack: i < 2 ? 'left' : 'right',
+  }))
+  const now = planTables({ disks: racked }, [{ name: 'a', copies: 3, domain: 'zone', pgs: 64 }])
+  assert.is(now.policies[0].membersPerPg, 2)
+})
+
 test('2 x 1, then a third peer joins and fills the short PGs; nothing else moves', () => {
   const short = right(cluster([1], [1]), { name: 'a', copies: 3 })
   assert.is(short.policies[0].membersPerPg, 2)
