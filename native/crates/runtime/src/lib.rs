@@ -2,11 +2,19 @@
 //! machines of `engine`, `store`, `meta` and `nbd`, which decide.
 
 pub mod clock;
+pub mod config;
 pub mod control;
 pub mod disk;
+pub mod io_thread;
+pub mod meta_thread;
+pub mod metrics;
+pub mod peer;
 pub mod process;
+pub mod random;
 pub mod ring;
+mod run;
+pub mod store_thread;
+pub mod supervisor;
+pub mod tag;
 
-pub fn run(_config: &str) -> std::io::Result<i32> {
-    Ok(0)
-}
+pub use run::run;

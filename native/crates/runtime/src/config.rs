@@ -1,0 +1,40 @@
+//! What control tells the data process at its start: one JSON object.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// Complete and checked by control; there are no defaults here.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// The peer's directory: identity, cluster state, list of disks.
+    pub dir: PathBuf,
+    /// The control socket; see docs/formats/control.md.
+    pub control_socket: PathBuf,
+    /// The socket that NBD clients connect to.
+    pub nbd_socket: PathBuf,
+    /// Mode of the NBD socket, e.g. 0o660.
+    pub nbd_socket_mode: u32,
+    /// `host:port` to listen on for other peers; port 0 takes a free one.
+    pub listen: String,
+    /// Threads that run heads and their clients.
+    pub io_threads: usize,
+    /// Memory of all stores of this peer together, in bytes.
+    pub memory_budget_bytes: u64,
+    /// Length of the session lease.
+    pub lease_ms: u64,
+}
+
+impl DataConfig {
+    pub fn parse(json: &str) -> Result<Self, String> {
+        let config: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        if !(1..=64).contains(&config.io_threads) {
+            return Err(format!("io_threads is {}, not 1 to 64", config.io_threads));
+        }
+        if !(500..=60_000).contains(&config.lease_ms) {
+            return Err(format!("lease_ms is {}, not 500 to 60000", config.lease_ms));
+        }
+        Ok(config)
+    }
+}

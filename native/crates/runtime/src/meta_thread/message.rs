@@ -1,0 +1,61 @@
+//! What other threads ask of the cluster state's thread.
+
+use std::sync::mpsc::SyncSender;
+
+use shoal_engine::head::ReportReason;
+use shoal_meta::hex::ProposalId;
+use shoal_meta::state::{ClusterState, Command};
+use shoal_types::{DiskId, HeadEpoch, PeerId, VolumeId};
+
+use super::handle::{Done, Proposed};
+use crate::peer::Established;
+use crate::supervisor::ClusterFile;
+
+pub enum MetaMessage {
+    /// Begin a cluster with this state; durable before the answer.
+    Found {
+        state: Box<ClusterState>,
+        answer: SyncSender<Result<(), String>>,
+    },
+    /// This peer became a member (or found at start that it is one).
+    Entered {
+        file: Box<ClusterFile>,
+    },
+    Propose {
+        id: ProposalId,
+        command: Box<Command>,
+        done: Done<Proposed>,
+    },
+    TakeHead {
+        volume: VolumeId,
+        generation: u64,
+        expected: HeadEpoch,
+        done: Done<Proposed>,
+    },
+    Barrier {
+        done: Done<()>,
+    },
+    Report {
+        disk: DiskId,
+        reason: ReportReason,
+    },
+    /// Another peer's connection, for consensus or for questions.
+    Accepted(Box<Established>),
+    Dialled {
+        peer: PeerId,
+        result: Result<Box<Established>, String>,
+    },
+    /// The leader's own attempt to reach a disk ended.
+    Probed {
+        disk: DiskId,
+        reached: bool,
+    },
+    /// Close connections with peers that are members no more.
+    MembersChanged,
+    /// This peer is a member no more: stop renewing, stop asking.
+    Removed,
+    /// Give the lease back, then end the thread.
+    Stop {
+        answer: SyncSender<()>,
+    },
+}

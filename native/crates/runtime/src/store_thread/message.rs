@@ -1,0 +1,70 @@
+//! What other threads tell a store's thread, and what it tells the supervisor.
+
+use std::sync::mpsc::SyncSender;
+
+use shoal_engine::member::{JoinFailure, JoinProgress};
+use shoal_store::Stats;
+use shoal_types::{DiskId, LayerId, PgEpoch, PgId, PgView, Request, StoreError};
+
+use crate::peer::{Established, LinkMessage, ReplyPort};
+
+pub enum StoreMessage {
+    /// From a head or joiner of this process; answered through `port`.
+    Request {
+        port: ReplyPort,
+        owner: u64,
+        request_id: u64,
+        request: Request,
+    },
+    /// Another peer's connection to this store.
+    Accepted(Box<Established>),
+    /// New views of PGs that this disk is, was or becomes a member of.
+    Views(Vec<PgView>),
+    DeleteLayer(LayerId),
+    ForgetLayer(LayerId),
+    Link(LinkMessage),
+    /// Close connections with peers that are members no more.
+    MembersChanged,
+    Report {
+        layers: Vec<LayerId>,
+        answer: SyncSender<StoreReport>,
+    },
+    /// Finish what is under way, then end the thread and drop the sender.
+    Stop(SyncSender<()>),
+}
+
+/// A store as an observer sees it.
+#[derive(Clone, Debug)]
+pub struct StoreReport {
+    pub disk: DiskId,
+    pub stats: Stats,
+    pub free_blocks: u64,
+    /// Blocks stored of each layer that was asked for.
+    pub usage: Vec<(LayerId, u64)>,
+    pub joins: Vec<JoinProgress>,
+    pub connections: usize,
+}
+
+/// What a store wants of the cluster.
+#[derive(Debug)]
+pub enum StoreNotice {
+    JoinDone {
+        pg: PgId,
+        join_at: PgEpoch,
+        source: DiskId,
+    },
+    JoinFailed {
+        pg: PgId,
+        join_at: PgEpoch,
+        reason: JoinFailure,
+    },
+    LayerDeleted {
+        layer: LayerId,
+    },
+    /// A log write or sync failed: the store is out for good.
+    Fenced,
+    /// The member found its store unsound.
+    Lost {
+        error: StoreError,
+    },
+}

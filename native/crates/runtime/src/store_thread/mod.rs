@@ -1,0 +1,315 @@
+//! The thread of one store: it owns the disk, the member that guards it, and the sockets of the
+//! heads that write to it. Receive, decrypt, append, acknowledge: no other thread in between.
+
+mod message;
+mod open;
+mod routes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use shoal_engine::member::{Member, MemberEvent, MemberOutput, ReplyTo};
+use shoal_store::{DiskIo, Output, Store};
+use shoal_types::{DiskId, Reply};
+
+pub use message::{StoreMessage, StoreNotice, StoreReport};
+pub use open::{RING_ENTRIES, format, recover};
+use routes::{Route, Routes};
+
+use crate::clock;
+use crate::disk::{DiskFile, port};
+use crate::peer::{ConnEvent, LinkEvent, Links, PeerConns};
+use crate::ring::{Completion, Mailbox, Reactor};
+use crate::tag::Tag;
+
+/// Tells the supervisor.
+pub type NoticeSink = Arc<dyn Fn(DiskId, StoreNotice) + Send + Sync>;
+
+pub struct StoreThread {
+    disk: DiskId,
+    file: DiskFile,
+    store: Box<Store>,
+    member: Member,
+    reactor: Reactor<Tag>,
+    inbox: Mailbox<StoreMessage>,
+    conns: PeerConns,
+    links: Links,
+    routes: Routes,
+    notices: NoticeSink,
+    fence_told: bool,
+    stopping: Option<std::sync::mpsc::SyncSender<()>>,
+    conn_events: Vec<ConnEvent>,
+    link_events: Vec<LinkEvent>,
+    member_events: Vec<MemberEvent>,
+    member_outputs: Vec<MemberOutput>,
+}
+
+/// Everything a store's thread is made of.
+pub struct StoreParts {
+    pub disk: DiskId,
+    pub file: DiskFile,
+    pub store: Box<Store>,
+    pub member: Member,
+    pub reactor: Reactor<Tag>,
+    pub inbox: Mailbox<StoreMessage>,
+    pub links: Links,
+    pub notices: NoticeSink,
+}
+
+impl StoreThread {
+    pub fn new(parts: StoreParts) -> Self {
+        Self {
+            disk: parts.disk,
+            file: parts.file,
+            store: parts.store,
+            member: parts.member,
+            reactor: parts.reactor,
+            inbox: parts.inbox,
+            conns: PeerConns::new(),
+            links: parts.links,
+            routes: Routes::default(),
+            notices: parts.notices,
+            fence_told: false,
+            stopping: None,
+            conn_events: Vec::new(),
+            link_events: Vec::new(),
+            member_events: Vec::new(),
+            member_outputs: Vec::new(),
+        }
+    }
+
+    /// Serve until told to stop.
+    pub fn run(mut self) {
+        let mut done = Vec::new();
+        loop {
+            self.settle();
+            if self.is_finished() {
+                return;
+            }
+            let timeout = self.timeout();
+            let woken = self.reactor.wait(timeout, &mut done).expect("io_uring failed");
+            for Completion { tag, result } in done.drain(..) {
+                self.on_completion(tag, result);
+            }
+            if woken {
+                self.take_messages();
+            }
+            self.tick();
+        }
+    }
+
+    /// THE KERNEL MUST BE DONE WITH ALL BUFFERS before the thread drops them: connections are
+    /// closed once the store is at rest, and the end waits for their last operations.
+    fn is_finished(&mut self) -> bool {
+        let Some(answer) = &self.stopping else { return false };
+        if !(self.store.is_idle() || self.store.is_fenced()) {
+            return false;
+        }
+        if self.reactor.in_flight() > 0 {
+            self.conns.close_all();
+            return false;
+        }
+        let _nobody_waits = answer.send(());
+        true
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let now_us = clock::now_us();
+        let store_us = self.store.next_deadline().map(|ms| ms * 1_000);
+        let due_us = store_us.into_iter().chain(self.links.next_deadline_us()).min()?;
+        Some(Duration::from_micros(due_us.saturating_sub(now_us).max(1)))
+    }
+
+    fn tick(&mut self) {
+        self.store.tick(clock::now_ms());
+        self.links.tick(clock::now_us());
+    }
+
+    fn on_completion(&mut self, tag: Tag, result: i32) {
+        match tag {
+            Tag::Disk(op) => {
+                let (id, result) = port::finish(op, result);
+                self.store.on_io(id, result);
+            }
+            Tag::PeerRecv(conn) => self.conns.on_recv(conn, result, &mut self.conn_events),
+            Tag::PeerSend(conn) => self.conns.on_send(conn, result),
+            Tag::NbdRecv(_) | Tag::NbdSend(_) | Tag::NbdAccept => {
+                unreachable!("a store's thread has no NBD clients")
+            }
+        }
+    }
+
+    fn take_messages(&mut self) {
+        let mut batch = self.inbox.take();
+        for message in batch.drain(..) {
+            self.on_message(message);
+        }
+        self.inbox.recycle(batch);
+    }
+
+    fn on_message(&mut self, message: StoreMessage) {
+        match message {
+            StoreMessage::Request { port, owner, request_id, request } => {
+                let to = self.routes.insert(Route::Local { port, owner, request_id });
+                self.member_events.push(MemberEvent::Request { to, request });
+            }
+            StoreMessage::Accepted(established) => {
+                self.conns.adopt(*established, &mut self.reactor, &mut self.conn_events);
+            }
+            StoreMessage::Views(views) => {
+                self.member_events.extend(views.into_iter().map(MemberEvent::View));
+            }
+            StoreMessage::DeleteLayer(layer) => {
+                self.member_events.push(MemberEvent::DeleteLayer { layer });
+            }
+            StoreMessage::ForgetLayer(layer) => {
+                self.member_events.push(MemberEvent::ForgetLayer { layer });
+            }
+            StoreMessage::Link(message) => self.links.on_message(
+                clock::now_us(),
+                message,
+                &mut self.conns,
+                &mut self.reactor,
+                &mut self.link_events,
+            ),
+            StoreMessage::MembersChanged => self.conns.close_revoked(),
+            StoreMessage::Report { layers, answer } => {
+                let _nobody_waits = answer.send(self.report(&layers));
+            }
+            StoreMessage::Stop(answer) => {
+                self.store.fold();
+                self.stopping = Some(answer);
+            }
+        }
+    }
+
+    /// Carry everything to the end: events of connections to the member, the member's orders to
+    /// the store, the store's to the disk, its results back, and the answers out.
+    fn settle(&mut self) {
+        loop {
+            self.take_conn_events();
+            self.take_link_events();
+            let before = self.member_events.len();
+            self.run_member();
+            let moved = self.run_store();
+            if before == 0 && !moved && self.member_events.is_empty() {
+                self.conns.flush(&mut self.reactor, &mut self.conn_events);
+                if self.conn_events.is_empty() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take_conn_events(&mut self) {
+        let now_us = clock::now_us();
+        for event in std::mem::take(&mut self.conn_events) {
+            match self.links.on_conn(now_us, event, &mut self.link_events) {
+                Some(ConnEvent::Request { conn, wire_id, request, .. }) => {
+                    let to = self.routes.insert(Route::Remote { conn, wire_id });
+                    self.member_events.push(MemberEvent::Request { to, request });
+                }
+                Some(ConnEvent::Closed { conn, .. }) => self.routes.forget(conn),
+                Some(ConnEvent::Reply { .. } | ConnEvent::Service { .. }) | None => {}
+            }
+        }
+    }
+
+    fn take_link_events(&mut self) {
+        let event = |event| match event {
+            LinkEvent::Reply { disk, request_id, reply, .. } => {
+                MemberEvent::Answer { disk, request_id, reply }
+            }
+            LinkEvent::Connected { disk } => MemberEvent::Connected { disk },
+            LinkEvent::Disconnected { disk } => MemberEvent::Disconnected { disk },
+        };
+        self.member_events.extend(self.link_events.drain(..).map(event));
+    }
+
+    fn run_member(&mut self) {
+        let free_blocks = self.store.free_blocks_soft().min(u64::from(u32::MAX));
+        self.member.set_free_blocks(free_blocks as u32);
+        for event in std::mem::take(&mut self.member_events) {
+            self.member.handle(event, &mut self.member_outputs);
+            for output in std::mem::take(&mut self.member_outputs) {
+                self.carry_out(output);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, output: MemberOutput) {
+        match output {
+            MemberOutput::Store { token, op } => self.store.submit(token, op),
+            MemberOutput::Reply { to, reply } => self.answer(to, reply),
+            MemberOutput::Ask { disk, request_id, request } => {
+                let (conns, events) = (&mut self.conns, &mut self.link_events);
+                self.links.send(disk, 0, request_id, request, conns, events);
+            }
+            MemberOutput::JoinDone { pg, join_at, source } => {
+                self.tell(StoreNotice::JoinDone { pg, join_at, source });
+            }
+            MemberOutput::JoinFailed { pg, join_at, reason } => {
+                self.tell(StoreNotice::JoinFailed { pg, join_at, reason });
+            }
+            MemberOutput::LayerDeleted { layer } => self.tell(StoreNotice::LayerDeleted { layer }),
+            MemberOutput::StoreLost { error } => self.tell(StoreNotice::Lost { error }),
+        }
+    }
+
+    fn answer(&mut self, to: ReplyTo, reply: Reply) {
+        match self.routes.take(to) {
+            Route::Local { port, owner, request_id } => {
+                let disk = self.disk;
+                port(crate::peer::LinkMessage::Reply { disk, owner, request_id, reply });
+            }
+            Route::Remote { conn, wire_id } => {
+                self.conns.send_reply(conn, self.disk, wire_id, &reply);
+            }
+            Route::Nowhere => {}
+        }
+    }
+
+    /// Whether the store had anything to say.
+    fn run_store(&mut self) -> bool {
+        let mut moved = false;
+        while let Some(output) = self.store.poll() {
+            moved = true;
+            match output {
+                Output::Io(io) => self.start_io(io),
+                Output::Done { token, result } => {
+                    self.member_events.push(MemberEvent::Store { token, result });
+                }
+            }
+        }
+        if self.store.is_fenced() && !self.fence_told {
+            self.fence_told = true;
+            self.member_events.push(MemberEvent::StoreFenced);
+            self.tell(StoreNotice::Fenced);
+        }
+        moved
+    }
+
+    fn start_io(&mut self, io: DiskIo) {
+        match port::prepare(self.file.fd(), self.file.direct, io) {
+            // SAFETY: the tag owns the buffers.
+            Ok((entry, op)) => drop(unsafe { self.reactor.push(entry, Tag::Disk(op)) }),
+            Err((id, result)) => self.store.on_io(id, result.map(|none: Option<Bytes>| none)),
+        }
+    }
+
+    fn tell(&self, notice: StoreNotice) {
+        (self.notices)(self.disk, notice);
+    }
+
+    fn report(&self, layers: &[shoal_types::LayerId]) -> StoreReport {
+        StoreReport {
+            disk: self.disk,
+            stats: self.store.stats(),
+            free_blocks: self.store.free_blocks_soft(),
+            usage: layers.iter().map(|l| (*l, self.store.layer_usage(*l))).collect(),
+            joins: self.member.progress(),
+            connections: self.conns.len(),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Requests of the control process, by method (docs/formats/control.md).
+
+use serde_json::{Value, json};
+use shoal_meta::hex::Hex;
+use shoal_meta::state::{Applied, ClusterState, Command, Via, outcome_json, state_json};
+use shoal_types::{DiskId, VolumeId};
+
+use super::membership::{meta_error, no_cluster, settled};
+use super::{Supervisor, params};
+use crate::control::{Call, ControlError, Responder};
+
+/// Protocol of the control socket that this build speaks.
+const PROTOCOL: u32 = 1;
+/// How long a head may finish its I/O when its volume is detached.
+const DETACH_MS: u64 = 5_000;
+
+impl Supervisor {
+    pub(super) fn on_call(&mut self, call: Call) {
+        let Call { method, params, responder } = call;
+        if let Err((error, responder)) = self.dispatch(&method, params, responder) {
+            responder.answer(Err(error));
+        }
+    }
+
+    fn dispatch(
+        &mut self,
+        method: &str,
+        raw: Value,
+        responder: Responder,
+    ) -> Result<(), (ControlError, Responder)> {
+        macro_rules! with {
+            ($name:ident: $kind:ty => $body:expr) => {
+                match params::parse::<$kind>(raw) {
+                    Ok($name) => $body,
+                    Err(error) => return Err((error, responder)),
+                }
+            };
+        }
+        match method {
+            "hello" => with!(hello: params::Hello => responder.answer(self.hello(&hello))),
+            "cluster.init" => with!(init: params::Init => self.init(init, responder)),
+            "cluster.token" => with!(token: params::Token => self.token(token, responder)),
+            "cluster.join" => with!(join: params::Join => self.join(join, responder)),
+            "cluster.leave" => {
+                let left = self.leave();
+                responder.answer(left);
+            }
+            "state.get" => responder.answer(self.state()),
+            "propose" => with!(propose: params::Propose => self.propose_for(propose, responder)),
+            "disk.probe" => with!(probe: params::Probe => self.probe_disk(probe, responder)),
+            "disk.add" => with!(add: params::AddDisk => self.add_disk(add, responder)),
+            "disk.list" => responder.answer(Ok(self.disk_list())),
+            "disk.remove" => {
+                with!(disk: params::DiskRef => self.remove_disk(DiskId(disk.disk_id), responder));
+            }
+            "volume.attach" => with!(attach: params::Attach => self.attach(&attach, responder)),
+            "volume.detach" => with!(detach: params::Detach => self.detach(&detach, responder)),
+            "volume.usage" => {
+                with!(volume: params::VolumeRef => responder.answer(self.usage(&volume.volume)));
+            }
+            "export.create" => {
+                with!(create: params::CreateExport => self.create_export(&create, responder));
+            }
+            "export.delete" => {
+                with!(delete: params::DeleteExport => self.delete_export(&delete, responder));
+            }
+            "device.list" => responder.answer(Ok(self.device_list())),
+            "status.get" => responder.answer(Ok(self.status())),
+            "metrics.get" => responder.answer(Ok(json!({ "text": self.metrics_text() }))),
+            "slow.list" => with!(limit: params::Limit => {
+                responder.answer(Ok(json!(self.context.slow.slowest(limit.limit))));
+            }),
+            "shutdown" => {
+                with!(shutdown: params::Shutdown => self.shut_down(shutdown.deadline_ms, responder));
+            }
+            other => {
+                let error = ControlError::bad_request(format!("there is no method '{other}'"));
+                return Err((error, responder));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn volume_named(&self, name: &str) -> Result<VolumeId, ControlError> {
+        let found = self.context.meta.read(|state| state.volume_by_name(name).map(|v| v.id));
+        found
+            .ok_or_else(no_cluster)?
+            .ok_or_else(|| ControlError::not_found(format!("there is no volume '{name}'")))
+    }
+
+    fn hello(&self, hello: &params::Hello) -> Result<Value, ControlError> {
+        if !(hello.protocol_min..=hello.protocol_max).contains(&PROTOCOL) {
+            let message = format!("only protocol {PROTOCOL} is spoken here");
+            return Err(ControlError::new("unsupported", message));
+        }
+        let cluster_id = self.context.trust.membership().map(|m| Hex(m.greeter.cluster));
+        Ok(json!({
+            "protocol": PROTOCOL,
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "started_at_ms": self.context.started_at_ms,
+            "peer_id": self.peer_id().map(|peer| peer.0),
+            "cluster_id": cluster_id,
+        }))
+    }
+
+    fn state(&self) -> Result<Value, ControlError> {
+        let shared = self.context.meta.shared();
+        let mut view = self.context.meta.read(state_json).ok_or_else(no_cluster)?;
+        if let Some(map) = view.as_object_mut() {
+            map.insert("leader".into(), json!(shared.leader().map(|peer| peer.0)));
+            map.insert("is_leader".into(), json!(shared.is_leader()));
+            map.insert("reachable".into(), json!(shared.is_reachable()));
+        }
+        Ok(view)
+    }
+
+    fn propose_for(&self, propose: params::Propose, responder: Responder) {
+        self.context.meta.propose(propose.proposal_id, propose.command, move |result| {
+            responder.answer(match result {
+                Ok(done) => {
+                    Ok(json!({ "outcome": outcome_json(&done.outcome), "index": done.index }))
+                }
+                Err(error) => Err(meta_error(&error)),
+            });
+        });
+    }
+
+    fn attach(&mut self, attach: &params::Attach, responder: Responder) {
+        let Some(peer) = self.peer_id() else { return responder.answer(Err(no_cluster())) };
+        let via = match attach.via.as_str() {
+            "ublk" => Via::Ublk,
+            "nbd" => Via::Nbd,
+            "export" => Via::Export,
+            other => {
+                let message = format!("'{other}' is no way to attach; ublk, nbd or export");
+                return responder.answer(Err(ControlError::bad_request(message)));
+            }
+        };
+        if via != Via::Export {
+            let message = "this kernel has neither ublk nor nbd devices; export the volume instead";
+            return responder.answer(Err(ControlError::new("unsupported", message)));
+        }
+        let volume = match self.volume_named(&attach.volume) {
+            Ok(volume) => volume,
+            Err(error) => return responder.answer(Err(error)),
+        };
+        let (read_only, queues) = (attach.read_only, attach.queues.unwrap_or(0));
+        let command = Command::Attach { volume, peer, via, read_only, queues, takeover: None };
+        self.propose(command, move |supervisor, result| {
+            let attached = settled(result);
+            supervisor.sync();
+            responder.answer(attached.map(|applied| {
+                let generation = match applied {
+                    Applied::Attached { generation } => Some(generation),
+                    _ => None,
+                };
+                json!({ "device": null, "generation": generation })
+            }));
+        });
+    }
+
+    /// The head is released first: another peer may attach the moment the cluster knows.
+    fn detach(&mut self, detach: &params::Detach, responder: Responder) {
+        let Some(peer) = self.peer_id() else { return responder.answer(Err(no_cluster())) };
+        let volume = match self.volume_named(&detach.volume) {
+            Ok(volume) => volume,
+            Err(error) => return responder.answer(Err(error)),
+        };
+        let found = self.context.meta.read(|state| {
+            let record = state.volumes().get(&volume)?;
+            let mine = record.attachment.filter(|a| a.peer == peer).map(|a| a.generation);
+            mine.or_else(|| record.fenced.iter().find(|f| f.peer == peer).map(|f| f.generation))
+        });
+        let Some(Some(generation)) = found else {
+            let error = ControlError::not_found("the volume is not attached on this peer");
+            return responder.answer(Err(error));
+        };
+        let deadline_ms = if detach.force { 0 } else { DETACH_MS };
+        let next = move |supervisor: &mut Self| {
+            let command = Command::Detach { volume, peer, generation };
+            supervisor.propose(command, move |supervisor, result| {
+                supervisor.sync();
+                responder.answer(settled(result).map(|_| json!({})));
+            });
+        };
+        self.close_head(volume, deadline_ms, Box::new(next));
+    }
+
+    fn create_export(&mut self, create: &params::CreateExport, responder: Responder) {
+        let Some(peer) = self.peer_id() else { return responder.answer(Err(no_cluster())) };
+        let own = self.context.config.nbd_socket.display().to_string();
+        if create.socket.as_ref().is_some_and(|socket| *socket != own) {
+            let message = format!("NBD exports of this peer are on {own}");
+            return responder.answer(Err(ControlError::bad_request(message)));
+        }
+        let volume = match self.volume_named(&create.volume) {
+            Ok(volume) => volume,
+            Err(error) => return responder.answer(Err(error)),
+        };
+        let kind = create.kind;
+        let command = Command::CreateExport { volume, peer, kind, path: own.clone() };
+        self.propose(command, move |supervisor, result| {
+            let created = settled(result);
+            supervisor.sync();
+            responder.answer(created.map(|applied| {
+                let export = match applied {
+                    Applied::Export { export, .. } => Some(export),
+                    _ => None,
+                };
+                json!({ "export_id": export, "socket": own })
+            }));
+        });
+    }
+
+    /// The last export of a volume without a device ends its attachment, too.
+    fn delete_export(&mut self, delete: &params::DeleteExport, responder: Responder) {
+        let export = delete.export_id;
+        let read = |state: &ClusterState| state.exports().get(&export).map(|e| e.volume);
+        let Some(Some(volume)) = self.context.meta.read(read) else {
+            let error = ControlError::not_found(format!("there is no export {export}"));
+            return responder.answer(Err(error));
+        };
+        if !delete.force && self.clients_of(volume) > 0 {
+            let message = "NBD clients are connected; disconnect them, or use --force";
+            return responder.answer(Err(ControlError::new("busy", message)));
+        }
+        self.propose(Command::DeleteExport { export }, move |supervisor, result| {
+            let deleted = settled(result).map(|_| json!({}));
+            supervisor.sync();
+            responder.answer(deleted);
+        });
+    }
+}

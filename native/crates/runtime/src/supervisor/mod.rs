@@ -1,0 +1,137 @@
+//! The data process' own life: opens stores, takes and gives up heads, tells each thread what the
+//! cluster state says, and answers control. It decides nothing that safety rests on: that is the
+//! engine's and the cluster state's.
+
+mod context;
+mod disks;
+mod heads;
+mod membership;
+mod methods;
+mod notices;
+mod params;
+mod peer_files;
+mod reception;
+mod report;
+mod shutdown;
+mod stores;
+mod sync;
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use shoal_types::{DiskId, MapEpoch, VolumeId};
+
+pub use context::Context;
+use heads::HeadEntry;
+pub use membership::become_member;
+pub use peer_files::{ClusterFile, Contact, PeerFiles};
+pub use reception::{Reception, StoreDirectory};
+use stores::StoreEntry;
+
+use crate::control::Call;
+use crate::io_thread::HeadNotice;
+use crate::store_thread::StoreNotice;
+
+/// How often what did not succeed is tried again.
+const TICK: Duration = Duration::from_millis(250);
+
+pub enum Event {
+    Control(Call),
+    /// The cluster state (or this peer's place in it) changed.
+    StateChanged,
+    /// The session lease, on the boot clock; 0: over.
+    Lease {
+        valid_until_us: u64,
+    },
+    Head(HeadNotice),
+    Store(DiskId, StoreNotice),
+    /// What another thread worked out, for this one to go on with.
+    Continue(Box<dyn FnOnce(&mut Supervisor) + Send>),
+}
+
+/// Sends events to the supervisor, from any thread.
+#[derive(Clone)]
+pub struct Inlet(Sender<Event>);
+
+impl Inlet {
+    pub fn send(&self, event: Event) {
+        // After the end nobody listens, and nothing is owed any more.
+        let _nobody_listens = self.0.send(event);
+    }
+
+    /// Go on with `next` on the supervisor's thread.
+    pub fn go_on(&self, next: impl FnOnce(&mut Supervisor) + Send + 'static) {
+        self.send(Event::Continue(Box::new(next)));
+    }
+}
+
+pub fn inlet() -> (Inlet, Receiver<Event>) {
+    let (sender, receiver) = channel();
+    (Inlet(sender), receiver)
+}
+
+pub struct Supervisor {
+    context: Context,
+    stores: HashMap<DiskId, StoreEntry>,
+    heads: HashMap<VolumeId, HeadEntry>,
+    next_head_key: u64,
+    /// Map epoch whose views the threads were told.
+    told_epoch: Option<MapEpoch>,
+    lease_until_us: u64,
+    /// Set once the process is to end, with its exit code.
+    exit: Option<i32>,
+    closing: Option<shutdown::Closing>,
+}
+
+impl Supervisor {
+    pub fn new(context: Context) -> Self {
+        Self {
+            context,
+            stores: HashMap::new(),
+            heads: HashMap::new(),
+            next_head_key: 1,
+            told_epoch: None,
+            lease_until_us: 0,
+            exit: None,
+            closing: None,
+        }
+    }
+
+    /// Work until the process is to end; gives its exit code.
+    pub fn run(mut self, events: &Receiver<Event>) -> i32 {
+        self.open_known_disks();
+        self.sync();
+        loop {
+            match events.recv_timeout(TICK) {
+                Ok(event) => self.on_event(event),
+                Err(RecvTimeoutError::Timeout) => self.tick(),
+                Err(RecvTimeoutError::Disconnected) => return 1,
+            }
+            if let Some(code) = self.exit {
+                return code;
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Control(call) => self.on_call(call),
+            Event::StateChanged => self.sync(),
+            Event::Lease { valid_until_us } => self.on_lease(valid_until_us),
+            Event::Head(notice) => self.on_head_notice(notice),
+            Event::Store(disk, notice) => self.on_store_notice(disk, notice),
+            Event::Continue(next) => next(self),
+        }
+    }
+
+    fn tick(&mut self) {
+        self.retry_heads();
+        self.retry_stores();
+        self.tick_closing();
+    }
+
+    fn broadcast(&self, name: &str, data: serde_json::Value) {
+        self.context.control().broadcast(name, data);
+    }
+}

@@ -1,0 +1,119 @@
+//! What heads and stores want of the cluster.
+
+use serde_json::json;
+use shoal_engine::head::{HeadCommand, HeadEvent};
+use shoal_meta::hex::Hex;
+use shoal_meta::state::{Command, InSyncItem, JoinItem, Outcome, Severity};
+use shoal_types::{DiskId, PgEpoch, PgId, VolumeId};
+
+use super::Supervisor;
+use super::stores::StoreState;
+use crate::io_thread::HeadNotice;
+use crate::meta_thread::MetaError;
+use crate::store_thread::StoreNotice;
+
+impl Supervisor {
+    /// Propose, and go on here with what came of it.
+    pub(super) fn propose(
+        &self,
+        command: Command,
+        next: impl FnOnce(&mut Self, Result<Outcome, MetaError>) + Send + 'static,
+    ) {
+        let inlet = self.context.inlet.clone();
+        self.context.meta.propose(Hex(crate::random::bytes()), command, move |result| {
+            let outcome = result.map(|proposed| proposed.outcome);
+            inlet.go_on(move |supervisor| next(supervisor, outcome));
+        });
+    }
+
+    pub(super) fn on_head_notice(&mut self, notice: HeadNotice) {
+        let HeadNotice { key, volume, command } = notice;
+        if self.heads.get(&volume).is_none_or(|entry| entry.key != key) {
+            return;
+        }
+        match command {
+            HeadCommand::ReportUnreachable { disk, reason } => {
+                self.context.meta.report(disk, reason);
+            }
+            HeadCommand::RefreshView { pg } => self.refresh_view(volume, pg),
+            HeadCommand::BadBlock { disk, pg, layer, block } => {
+                let message = format!("{disk} has a bad copy of block {block} of {layer} ({pg})");
+                self.note(Severity::Warn, "bad_block", message, format!("disk:{}", disk.0));
+            }
+            HeadCommand::Active { .. } => self.on_active(volume),
+            HeadCommand::Released => self.on_released(volume),
+            HeadCommand::Fenced { .. } => self.on_fenced(volume),
+            HeadCommand::Send { .. } | HeadCommand::Complete { .. } => {
+                unreachable!("carried out on the I/O thread")
+            }
+        }
+    }
+
+    /// Linearizably: what was committed before now is applied here before the view is read.
+    fn refresh_view(&self, volume: VolumeId, pg: PgId) {
+        let inlet = self.context.inlet.clone();
+        self.context.meta.barrier(move |result| {
+            inlet.go_on(move |supervisor| {
+                let view = supervisor.context.meta.read(|s| s.pg(pg).map(|record| record.view()));
+                match (result, view) {
+                    (Ok(()), Some(Some(view))) => {
+                        supervisor.tell_head(volume, HeadEvent::View(view));
+                    }
+                    // Asked for again by the head as long as it needs it.
+                    _ => {}
+                }
+            });
+        });
+    }
+
+    pub(super) fn on_store_notice(&mut self, disk: DiskId, notice: StoreNotice) {
+        match notice {
+            StoreNotice::JoinDone { pg, join_at, source } => {
+                let items = vec![InSyncItem { pg, disk, join_at, source }];
+                self.propose(Command::PgInSync { items }, |_, _| {});
+            }
+            StoreNotice::JoinFailed { pg, join_at, reason } => {
+                eprintln!("resync of {pg} on {disk} must start over: {reason:?}");
+                self.restart_join(disk, pg, join_at);
+            }
+            StoreNotice::LayerDeleted { layer } => self.on_layer_deleted(disk, layer),
+            StoreNotice::Fenced => self.on_store_out(disk, "a log write or sync failed"),
+            StoreNotice::Lost { error } => {
+                self.on_store_out(disk, &format!("the store cannot go on: {error:?}"));
+            }
+        }
+    }
+
+    /// Rule 25: a session that cannot end well is followed by a new joining epoch.
+    fn restart_join(&self, disk: DiskId, pg: PgId, join_at: PgEpoch) {
+        let current = self.context.meta.read(|state| {
+            let record = state.pg(pg)?;
+            let joining = record.joining.filter(|j| j.disk == disk && j.join_at == join_at)?;
+            Some((joining, record.epoch))
+        });
+        let Some(Some((_, expected))) = current else { return };
+        let items = vec![JoinItem { pg, disk, expected }];
+        self.propose(Command::PgJoin { items }, |_, _| {});
+    }
+
+    fn on_store_out(&mut self, disk: DiskId, why: &str) {
+        if let Some(entry) = self.stores.get_mut(&disk) {
+            entry.state = StoreState::Fenced;
+        }
+        let data = json!({ "disk_id": disk.0, "state": "fenced", "reason": why });
+        self.broadcast("store.changed", data);
+        let message = format!("{disk} is out: {why}; replace the disk, its data is elsewhere");
+        self.note(Severity::Error, "store_fenced", message, format!("disk:{}", disk.0));
+        self.context.meta.report(disk, shoal_engine::head::ReportReason::StoreFenced);
+    }
+
+    /// An event for people, recorded in the cluster and told to control.
+    pub(super) fn note(&self, severity: Severity, code: &str, message: String, subject: String) {
+        let level = json!(severity);
+        let data =
+            json!({ "severity": level, "code": code, "message": message, "subject": subject });
+        self.broadcast("event", data);
+        let command = Command::RecordEvent { severity, code: code.to_owned(), message, subject };
+        self.propose(command, |_, _| {});
+    }
+}

@@ -1,0 +1,195 @@
+//! The small files of a peer's directory. Each is replaced whole: written aside, synced, renamed.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use shoal_meta::hex::{ClusterId, PublicKey};
+use shoal_types::{DiskId, PeerId};
+use shoal_wire::identity::SecretKey;
+use shoal_wire::identity::file::{self, KeyFileError, Role};
+
+/// Which cluster this peer belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterFile {
+    pub version: u32,
+    pub cluster_id: ClusterId,
+    pub peer_id: u64,
+    pub authority_key: PublicKey,
+    /// Signed membership record of this peer, hex.
+    pub membership: String,
+    /// Peers known to vote, to ask after a start: key and data addresses.
+    pub contacts: Vec<Contact>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contact {
+    pub peer_id: u64,
+    pub public_key: PublicKey,
+    pub addresses: Vec<String>,
+}
+
+/// A disk that this peer serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskLine {
+    pub disk_id: u64,
+    pub path: PathBuf,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DiskFileBody {
+    version: u32,
+    disks: Vec<DiskLine>,
+}
+
+/// Version of both files.
+const VERSION: u32 = 1;
+
+#[derive(Clone, Debug)]
+pub struct PeerFiles {
+    dir: PathBuf,
+}
+
+impl PeerFiles {
+    pub fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    pub fn meta_dir(&self) -> PathBuf {
+        self.dir.join("meta")
+    }
+
+    /// The peer's key, made at the first start.
+    pub fn identity(&self) -> Result<SecretKey, String> {
+        let path = self.dir.join("identity.key");
+        match file::load(&path, Role::Peer) {
+            Ok(key) => Ok(key),
+            Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                let key = SecretKey::generate().map_err(|_| "the system gives no randomness")?;
+                file::create(&path, &key, Role::Peer)
+                    .map_err(|error| format!("{}: {error}", path.display()))?;
+                Ok(key)
+            }
+            Err(error) => Err(format!("{}: {error}", path.display())),
+        }
+    }
+
+    /// The cluster's authority key; only some peers have it.
+    pub fn authority(&self) -> Result<Option<SecretKey>, String> {
+        let path = self.dir.join("authority.key");
+        match file::load(&path, Role::Authority) {
+            Ok(key) => Ok(Some(key)),
+            Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(format!("{}: {error}", path.display())),
+        }
+    }
+
+    pub fn create_authority(&self, key: &SecretKey) -> Result<(), String> {
+        let path = self.dir.join("authority.key");
+        file::create(&path, key, Role::Authority)
+            .map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    pub fn cluster(&self) -> Result<Option<ClusterFile>, String> {
+        self.load("cluster.json")
+    }
+
+    pub fn set_cluster(&self, cluster: &ClusterFile) -> io::Result<()> {
+        self.replace("cluster.json", cluster)
+    }
+
+    /// Forget the cluster: after this peer was removed from it.
+    pub fn forget_cluster(&self) -> io::Result<()> {
+        for name in ["cluster.json", "disks.json", "authority.key"] {
+            ignore_missing(fs::remove_file(self.dir.join(name)))?;
+        }
+        ignore_missing(fs::remove_dir_all(self.meta_dir()))
+    }
+
+    pub fn disks(&self) -> Result<Vec<DiskLine>, String> {
+        let body: Option<DiskFileBody> = self.load("disks.json")?;
+        Ok(body.unwrap_or_default().disks)
+    }
+
+    pub fn add_disk(&self, disk: DiskId, path: &Path) -> Result<(), String> {
+        let mut disks = self.disks()?;
+        disks.retain(|line| line.disk_id != disk.0);
+        disks.push(DiskLine { disk_id: disk.0, path: path.to_owned() });
+        self.set_disks(disks)
+    }
+
+    pub fn remove_disk(&self, disk: DiskId) -> Result<(), String> {
+        let mut disks = self.disks()?;
+        disks.retain(|line| line.disk_id != disk.0);
+        self.set_disks(disks)
+    }
+
+    fn set_disks(&self, disks: Vec<DiskLine>) -> Result<(), String> {
+        let body = DiskFileBody { version: VERSION, disks };
+        self.replace("disks.json", &body).map_err(|error| format!("disks.json: {error}"))
+    }
+
+    fn load<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String> {
+        match fs::read(self.dir.join(name)) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| format!("{name} in {}: {error}", self.dir.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(format!("{name} in {}: {error}", self.dir.display())),
+        }
+    }
+
+    fn replace(&self, name: &str, value: &impl Serialize) -> io::Result<()> {
+        let aside = self.dir.join(format!("{name}.new"));
+        let mut file = File::create(&aside)?;
+        file.write_all(&serde_json::to_vec_pretty(value)?)?;
+        file.sync_all()?;
+        fs::rename(&aside, self.dir.join(name))?;
+        File::open(&self.dir)?.sync_all()
+    }
+}
+
+impl ClusterFile {
+    pub const VERSION: u32 = VERSION;
+
+    pub fn peer(&self) -> PeerId {
+        PeerId(self.peer_id)
+    }
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_survive_and_say_what_is_wrong() {
+        let dir = std::env::temp_dir().join(format!("shoal-files-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let files = PeerFiles::new(&dir);
+        assert_eq!(files.disks().unwrap(), Vec::new());
+        files.add_disk(DiskId(3), Path::new("/dev/x")).unwrap();
+        files.add_disk(DiskId(4), Path::new("/dev/y")).unwrap();
+        files.remove_disk(DiskId(3)).unwrap();
+        let left = vec![DiskLine { disk_id: 4, path: "/dev/y".into() }];
+        assert_eq!(files.disks().unwrap(), left);
+        let key = files.identity().unwrap();
+        assert_eq!(files.identity().unwrap().public(), key.public(), "made once");
+        fs::write(dir.join("disks.json"), b"{").unwrap();
+        assert!(files.disks().unwrap_err().contains("disks.json"));
+        assert_eq!(files.cluster().unwrap(), None);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

@@ -1,0 +1,390 @@
+//! The stores of this peer: opened at start, watched, closed.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use serde_json::json;
+use shoal_engine::member::{Member, MemberConfig, Recovered};
+use shoal_meta::hex::Hex;
+use shoal_meta::state::{Command, Rejection};
+use shoal_store::{Budget, Figures, LayerState, Params, Store};
+use shoal_types::{DiskId, LayerId, PgId, PgView};
+
+use super::{Event, Supervisor};
+use crate::clock;
+use crate::disk::DiskFile;
+use crate::io_thread::IoMessage;
+use crate::peer::{LinkMessage, Links, ReplyPort};
+use crate::ring::{Reactor, Sender, mailbox};
+use crate::store_thread::{self, StoreMessage, StoreParts, StoreThread};
+
+/// Pause before a store that could not be opened is tried again.
+const RETRY_MS: u64 = 2_000;
+/// Bytes of a resync under way per PG.
+const COPY_WINDOW_BYTES: u32 = 4 << 20;
+/// Of a store's budget, what is not the index: dirty blocks and the checksum cache.
+const DIRTY_SHARE: u64 = 4;
+const CRC_CACHE_SHARE: u64 = 16;
+
+pub enum StoreState {
+    /// Being recovered, or announced to the cluster.
+    Opening,
+    Open,
+    /// Not usable; tried again at that time (never, if it makes no sense).
+    Failed {
+        reason: String,
+        retry_at_ms: Option<u64>,
+    },
+    /// A log write failed.
+    Fenced,
+}
+
+pub struct StoreEntry {
+    pub path: PathBuf,
+    pub state: StoreState,
+    pub sender: Option<Sender<StoreMessage>>,
+    /// Its member says that the store lost writes: it takes part in nothing until it is full.
+    pub is_fit: bool,
+    pub figures: Option<Figures>,
+    /// PGs whose views this store was told.
+    pub pgs: HashSet<PgId>,
+    /// Layers that it was told to delete.
+    pub deleting: HashSet<LayerId>,
+}
+
+impl StoreEntry {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            state: StoreState::Opening,
+            sender: None,
+            is_fit: true,
+            figures: None,
+            pgs: HashSet::new(),
+            deleting: HashSet::new(),
+        }
+    }
+
+    pub fn state_name(&self) -> &'static str {
+        match self.state {
+            StoreState::Opening => "opening",
+            StoreState::Open if !self.is_fit => "unfit",
+            StoreState::Open => "open",
+            StoreState::Failed { .. } => "failed",
+            StoreState::Fenced => "fenced",
+        }
+    }
+}
+
+/// A recovered store on the thread that will serve it.
+struct Opened {
+    file: DiskFile,
+    store: Box<Store>,
+    figures: Figures,
+    reactor: Reactor<crate::tag::Tag>,
+}
+
+impl Supervisor {
+    /// Every disk of this peer's list. Called again when the cluster state becomes known.
+    pub(super) fn open_known_disks(&mut self) {
+        if self.context.meta.read(|_| ()).is_none() {
+            return;
+        }
+        match self.context.files.disks() {
+            Ok(lines) => lines.iter().for_each(|l| self.open_disk(DiskId(l.disk_id), &l.path)),
+            Err(error) => eprintln!("the list of disks cannot be read: {error}"),
+        }
+    }
+
+    pub(super) fn open_disk(&mut self, disk: DiskId, path: &Path) {
+        let is_known = self.context.meta.read(|state| state.disks().contains_key(&disk));
+        if self.stores.contains_key(&disk) || is_known != Some(true) {
+            return;
+        }
+        self.stores.insert(disk, StoreEntry::new(path));
+        self.start_store(disk);
+    }
+
+    fn start_store(&mut self, disk: DiskId) {
+        let Some(cluster) = self.context.meta.read(|state| state.cluster_id()) else { return };
+        let Some(entry) = self.stores.get_mut(&disk) else { return };
+        entry.state = StoreState::Opening;
+        let (path, inlet) = (entry.path.clone(), self.context.inlet.clone());
+        let budget = self.store_budget();
+        let parts = self.store_links(disk);
+        let started = thread::Builder::new().name(format!("store-{disk}")).spawn(move || {
+            store_main(disk, &path, cluster.0, budget, parts, inlet);
+        });
+        if let Err(error) = started {
+            self.on_store_failed(disk, format!("no thread for the store: {error}"), true);
+        }
+    }
+
+    /// An equal share of the peer's budget for each of its disks.
+    fn store_budget(&self) -> Budget {
+        let share = self.context.config.memory_budget_bytes / self.stores.len().max(1) as u64;
+        let (dirty_bytes, crc_cache_bytes) = (share / DIRTY_SHARE, share / CRC_CACHE_SHARE);
+        let index_bytes = share - dirty_bytes - crc_cache_bytes;
+        Budget { dirty_bytes, crc_cache_bytes, index_bytes, ..Budget::default() }
+    }
+
+    fn store_links(&self, disk: DiskId) -> LinkParts {
+        let others = self.stores.iter().filter(|(id, _)| **id != disk);
+        let locals = others.filter_map(|(id, entry)| Some((*id, entry.sender.clone()?))).collect();
+        LinkParts { book: self.context.book.clone(), dialer: self.context.dialer.clone(), locals }
+    }
+
+    pub(super) fn on_store_failed(&mut self, disk: DiskId, reason: String, again: bool) {
+        let Some(entry) = self.stores.get_mut(&disk) else { return };
+        let retry_at_ms = again.then(|| clock::now_ms() + RETRY_MS);
+        let data = json!({ "disk_id": disk.0, "state": "failed", "reason": reason });
+        entry.state = StoreState::Failed { reason, retry_at_ms };
+        entry.sender = None;
+        self.broadcast("store.changed", data);
+    }
+
+    pub(super) fn retry_stores(&mut self) {
+        let now_ms = clock::now_ms();
+        let is_due = |entry: &StoreEntry| match entry.state {
+            StoreState::Failed { retry_at_ms: Some(at), .. } => at <= now_ms,
+            _ => false,
+        };
+        let due: Vec<DiskId> =
+            self.stores.iter().filter(|(_, entry)| is_due(entry)).map(|(id, _)| *id).collect();
+        due.into_iter().for_each(|disk| self.start_store(disk));
+    }
+
+    /// The store serves: tell everybody, and tell it everything.
+    fn on_store_open(
+        &mut self,
+        disk: DiskId,
+        sender: Sender<StoreMessage>,
+        figures: Figures,
+        is_fit: bool,
+        deleted: Vec<LayerId>,
+    ) {
+        let Some(entry) = self.stores.get_mut(&disk) else { return };
+        entry.state = StoreState::Open;
+        entry.sender = Some(sender.clone());
+        entry.figures = Some(figures);
+        entry.is_fit = is_fit;
+        entry.pgs.clear();
+        entry.deleting.clear();
+        self.context.stores.insert(disk, sender.clone());
+        self.tell_local(disk, Some(&sender));
+        self.forget_purged(&sender, deleted);
+        let views = self.context.meta.read(|state| {
+            let records = state.tables().values().flat_map(|table| table.records());
+            records.map(|record| record.view()).collect::<Vec<PgView>>()
+        });
+        self.tell_store_views(disk, &views.unwrap_or_default());
+        self.sync_deletions();
+        self.broadcast("store.changed", json!({ "disk_id": disk.0, "state": "open" }));
+    }
+
+    /// Layers that were deleted, and whose volume the cluster has forgotten meanwhile.
+    fn forget_purged(&self, sender: &Sender<StoreMessage>, deleted: Vec<LayerId>) {
+        let live: HashSet<LayerId> = self
+            .context
+            .meta
+            .read(|state| state.volumes().values().flat_map(|v| v.layers.clone()).collect())
+            .unwrap_or_default();
+        for layer in deleted.into_iter().filter(|layer| !live.contains(layer)) {
+            sender.send(StoreMessage::ForgetLayer(layer));
+        }
+    }
+
+    fn tell_local(&self, disk: DiskId, store: Option<&Sender<StoreMessage>>) {
+        let message = || LinkMessage::Local { disk, store: store.cloned() };
+        for thread in &self.context.io_threads {
+            thread.send(IoMessage::Link(message()));
+        }
+        for (other, entry) in self.stores.iter().filter(|(id, _)| **id != disk) {
+            if let Some(sender) = &entry.sender {
+                sender.send(StoreMessage::Link(message()));
+            }
+            debug_assert_ne!(*other, disk);
+        }
+    }
+
+    /// Those of `views` that concern the store: it is a member, or was one when it was last told.
+    pub(super) fn tell_store_views(&mut self, disk: DiskId, views: &[PgView]) {
+        let Some(entry) = self.stores.get_mut(&disk) else { return };
+        let Some(sender) = &entry.sender else { return };
+        let mut concerned = Vec::new();
+        for view in views {
+            let is_member = view.members.contains(&disk);
+            let was_member =
+                if is_member { !entry.pgs.insert(view.pg) } else { entry.pgs.remove(&view.pg) };
+            if is_member || was_member {
+                concerned.push(view.clone());
+            }
+        }
+        if !concerned.is_empty() {
+            sender.send(StoreMessage::Views(concerned));
+        }
+    }
+
+    /// Close a store: its thread finishes what is under way. Blocks for that long.
+    pub(super) fn close_store(&mut self, disk: DiskId) {
+        let Some(mut entry) = self.stores.remove(&disk) else { return };
+        self.context.stores.remove(disk);
+        self.tell_local(disk, None);
+        if let Some(sender) = entry.sender.take() {
+            let (answer, ended) = sync_channel(1);
+            sender.send(StoreMessage::Stop(answer));
+            let _its_thread_may_be_gone = ended.recv();
+        }
+    }
+
+    pub(super) fn close_stores(&mut self) {
+        let disks: Vec<DiskId> = self.stores.keys().copied().collect();
+        disks.into_iter().for_each(|disk| self.close_store(disk));
+    }
+}
+
+/// What a store's thread needs for its links.
+struct LinkParts {
+    book: Arc<crate::peer::AddressBook>,
+    dialer: Arc<crate::peer::Dialer>,
+    locals: Vec<(DiskId, Sender<StoreMessage>)>,
+}
+
+/// The life of a store's thread.
+fn store_main(
+    disk: DiskId,
+    path: &Path,
+    cluster_id: [u8; 16],
+    budget: Budget,
+    links: LinkParts,
+    inlet: super::Inlet,
+) {
+    let (sender, inbox) = match mailbox() {
+        Ok(pair) => pair,
+        Err(error) => return fail(&inlet, disk, format!("no mailbox: {error}"), true),
+    };
+    let opened = match open(disk, path, cluster_id, budget, inbox.wake_fd()) {
+        Ok(opened) => opened,
+        Err((reason, again)) => return fail(&inlet, disk, reason, again),
+    };
+    let announced = announce(disk, &opened.store, &inlet);
+    let Ok(is_fit) = announced.recv() else { return };
+    let is_fit = match is_fit {
+        Ok(is_fit) => is_fit,
+        Err(reason) => return fail(&inlet, disk, reason, true),
+    };
+    let deleted = deleted_layers(&opened.store);
+    let member = Member::new(
+        MemberConfig { disk, fit: is_fit, copy_window_bytes: COPY_WINDOW_BYTES },
+        recovered(&opened.store, &deleted),
+    );
+    let port: ReplyPort = {
+        let sender = sender.clone();
+        Arc::new(move |message| sender.send(StoreMessage::Link(message)))
+    };
+    let notices = {
+        let inlet = inlet.clone();
+        Arc::new(move |disk, notice| inlet.send(Event::Store(disk, notice)))
+    };
+    for (other, store) in links.locals {
+        sender.send(StoreMessage::Link(LinkMessage::Local { disk: other, store: Some(store) }));
+    }
+    let thread = StoreThread::new(StoreParts {
+        disk,
+        file: opened.file,
+        store: opened.store,
+        member,
+        reactor: opened.reactor,
+        inbox,
+        links: Links::new(port, links.book, links.dialer),
+        notices,
+    });
+    let figures = opened.figures;
+    inlet.go_on(move |supervisor| {
+        supervisor.on_store_open(disk, sender, figures, is_fit, deleted);
+    });
+    thread.run();
+}
+
+fn fail(inlet: &super::Inlet, disk: DiskId, reason: String, again: bool) {
+    inlet.go_on(move |supervisor| supervisor.on_store_failed(disk, reason, again));
+}
+
+/// Open the disk and recover its store. The error says whether another try makes sense.
+fn open(
+    disk: DiskId,
+    path: &Path,
+    cluster_id: [u8; 16],
+    budget: Budget,
+    wake_fd: std::os::fd::RawFd,
+) -> Result<Opened, (String, bool)> {
+    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let file = DiskFile::open(path).map_err(|error| (named(&error), true))?;
+    let mut reactor = Reactor::new(store_thread::RING_ENTRIES, wake_fd)
+        .map_err(|error| (format!("io_uring: {error}"), true))?;
+    let params = Params {
+        cluster_id,
+        disk: Some(disk),
+        device_bytes: file.size,
+        start_id: crate::random::number(),
+        budget,
+    };
+    let recovered = store_thread::recover(&file, params, &mut reactor)
+        .map_err(|error| (named(&error), true))?;
+    let (store, figures) =
+        recovered.map_err(|error| (format!("{}: {error:?}", path.display()), false))?;
+    Ok(Opened { file, store, figures, reactor })
+}
+
+/// BEFORE A STORE SERVES, the cluster hears which store this is and how far its log has come: one
+/// that is not the disk's, or was rolled back, is not believed (docs/protocol.md rule 30).
+fn announce(
+    disk: DiskId,
+    store: &Store,
+    inlet: &super::Inlet,
+) -> std::sync::mpsc::Receiver<Result<bool, String>> {
+    let (answer, announced) = sync_channel(1);
+    let command = Command::AnnounceStore {
+        disk,
+        store: Hex(store.identity().store_uuid),
+        session: store.log_position(),
+    };
+    inlet.go_on(move |supervisor| {
+        supervisor.propose(command, move |supervisor, result| match result {
+            Ok(Ok(_)) => drop(answer.send(Ok(true))),
+            Ok(Err(Rejection::Stale { .. } | Rejection::Invalid { .. })) => {
+                let command = Command::MarkStoreUnfit { disk };
+                supervisor.propose(command, move |_, _| drop(answer.send(Ok(false))));
+            }
+            Ok(Err(other)) => drop(answer.send(Err(format!("not announced: {other:?}")))),
+            Err(error) => drop(answer.send(Err(format!("not announced: {error:?}")))),
+        });
+    });
+    announced
+}
+
+fn deleted_layers(store: &Store) -> Vec<LayerId> {
+    let deleted = |(layer, _, state)| (state == LayerState::Deleted).then_some(layer);
+    store.layers().into_iter().filter_map(deleted).collect()
+}
+
+fn recovered(store: &Store, deleted: &[LayerId]) -> Recovered {
+    let (heads, pgs) = (store.volumes(), store.pgs());
+    let pairs = heads.iter().flat_map(|(volume, _)| pgs.iter().map(move |(pg, _)| (*volume, *pg)));
+    let watermarks = pairs
+        .map(|(volume, pg)| {
+            (volume, pg, store.watermark(volume, pg), store.newest_version(volume, pg))
+        })
+        .collect();
+    let live = |(layer, volume, state)| (state == LayerState::Live).then_some((volume, layer));
+    Recovered {
+        watermarks,
+        layers: store.layers().into_iter().filter_map(live).collect(),
+        deleted_layers: deleted.to_vec(),
+        heads,
+        pgs,
+    }
+}

@@ -1,0 +1,227 @@
+//! What follows from a new cluster state: keys, addresses, views, heads, exports, deletions.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use shoal_meta::state::{AddressRole, ClusterState, Command, Touched, VolumeState};
+use shoal_types::{DiskId, LayerId, PeerId, PgView, VolumeId};
+use shoal_wire::identity::PublicKey;
+
+use super::Supervisor;
+use crate::io_thread::{IoMessage, Served};
+use crate::meta_thread::MetaMessage;
+use crate::peer::PeerAddress;
+use crate::store_thread::StoreMessage;
+
+/// How long a head that is not wanted any more may finish its I/O.
+const CLOSE_MS: u64 = 2_000;
+
+/// What the state says of volumes, copied out so that its lock is not held.
+struct Wanted {
+    /// Attached here, active.
+    attached: Vec<(VolumeId, u64)>,
+    exports: Vec<VolumeId>,
+}
+
+impl Supervisor {
+    /// Make everything here agree with the cluster state. Idempotent.
+    pub(super) fn sync(&mut self) {
+        let told = self.context.meta.read(|state| (state.index(), state.map_epoch()));
+        let Some((index, map_epoch)) = told else { return };
+        self.sync_trust();
+        self.open_known_disks();
+        self.sync_views();
+        self.sync_volumes();
+        self.sync_deletions();
+        self.told_epoch = Some(map_epoch);
+        let data = json!({ "index": index, "map_epoch": map_epoch.0 });
+        self.broadcast("state.changed", data);
+    }
+
+    fn sync_trust(&mut self) {
+        let (keys, book) = (&self.context.trust.keys, &self.context.book);
+        let me = self.context.trust.membership().map(|m| m.greeter.peer);
+        let is_member = self.context.meta.read(|state| {
+            let peers = state.peers().values();
+            keys.replace(peers.clone().map(|p| (PublicKey(p.public_key.0), p.id)));
+            keys.set_joins_open(state.tokens().values().any(|token| token.used_by.is_none()));
+            let owners = state.disks().values().map(|disk| (disk.id, disk.peer));
+            book.replace(peers.map(address_of), owners);
+            me.is_none_or(|me| state.peers().contains_key(&me))
+        });
+        for entry in self.stores.values() {
+            if let Some(sender) = &entry.sender {
+                sender.send(StoreMessage::MembersChanged);
+            }
+        }
+        self.context.meta.send(MetaMessage::MembersChanged);
+        if is_member == Some(false) {
+            self.on_removed();
+        }
+    }
+
+    /// Changed views since the last time, to stores and heads.
+    fn sync_views(&mut self) {
+        let since = self.told_epoch;
+        let views = self.context.meta.read(|state| match since {
+            Some(epoch) if epoch == state.map_epoch() => Vec::new(),
+            Some(epoch) => changed_views(state, state.changed_after(epoch)),
+            None => changed_views(state, None),
+        });
+        let views = views.unwrap_or_default();
+        if views.is_empty() {
+            return;
+        }
+        let disks: Vec<DiskId> = self.stores.keys().copied().collect();
+        disks.into_iter().for_each(|disk| self.tell_store_views(disk, &views));
+        self.tell_heads(&views);
+    }
+
+    fn sync_volumes(&mut self) {
+        let Some(me) = self.peer_id() else { return };
+        let Some(wanted) = self.context.meta.read(|state| wanted(state, me)) else { return };
+        for (volume, generation) in &wanted.attached {
+            self.want_head(*volume);
+            let stale = self.heads.get(volume).is_some_and(|h| h.generation != *generation);
+            if stale {
+                self.on_fenced(*volume);
+            }
+            let record = self.context.meta.read(|state| state.volumes().get(volume).cloned());
+            if let Some(Some(record)) = record {
+                self.sync_size(&record);
+            }
+        }
+        let unwanted: Vec<VolumeId> = self
+            .heads
+            .keys()
+            .filter(|id| !wanted.attached.iter().any(|(wanted, _)| wanted == *id))
+            .copied()
+            .collect();
+        for volume in unwanted {
+            self.close_head(volume, CLOSE_MS, Box::new(|_| {}));
+        }
+        self.sync_exports(&wanted.exports);
+    }
+
+    fn sync_exports(&mut self, exported: &[VolumeId]) {
+        for (volume, entry) in &self.heads {
+            let export = exported.contains(volume).then(|| self.export_of(*volume)).flatten();
+            match export {
+                Some(export) => {
+                    let (thread, head) = (entry.thread, entry.key);
+                    self.context.directory.insert(Served { export, thread, head });
+                }
+                None if self.context.directory.get(&entry.name).is_some() => {
+                    self.context.directory.remove(&entry.name);
+                    let message = IoMessage::CloseClients { key: entry.key };
+                    self.context.io_threads[entry.thread].send(message);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn export_of(&self, id: VolumeId) -> Option<shoal_nbd::Export> {
+        let export = |state: &ClusterState| {
+            let volume = state.volumes().get(&id)?;
+            let blocks = match volume.block_size {
+                512 => shoal_nbd::BlockSizes::BYTES,
+                _ => shoal_nbd::BlockSizes::BLOCKS,
+            };
+            Some(shoal_nbd::Export {
+                name: volume.name.clone(),
+                description: String::new(),
+                size: volume.size_bytes,
+                blocks,
+                read_only: volume.attachment.is_some_and(|a| a.read_only),
+            })
+        };
+        self.context.meta.read(export).flatten()
+    }
+
+    /// Layers of deleted volumes vanish from the stores here.
+    pub(super) fn sync_deletions(&mut self) {
+        let doomed = |state: &ClusterState| -> Vec<(BTreeSet<DiskId>, Vec<LayerId>)> {
+            let doomed = state.volumes().values().filter_map(|volume| match &volume.state {
+                VolumeState::Deleting { purge } => Some((purge.clone(), volume.layers.clone())),
+                VolumeState::Active => None,
+            });
+            doomed.collect()
+        };
+        for (disks, layers) in self.context.meta.read(doomed).unwrap_or_default() {
+            for disk in disks {
+                let Some(entry) = self.stores.get_mut(&disk) else { continue };
+                let Some(sender) = &entry.sender else { continue };
+                for layer in &layers {
+                    if entry.deleting.insert(*layer) {
+                        sender.send(StoreMessage::DeleteLayer(*layer));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A store dropped a layer for good: the volume's tombstone may go once all have.
+    pub(super) fn on_layer_deleted(&mut self, disk: DiskId, layer: LayerId) {
+        let owner = self.context.meta.read(|state| {
+            let mut volumes = state.volumes().values();
+            volumes.find(|volume| volume.layers.contains(&layer)).map(|volume| volume.id)
+        });
+        let Some(Some(volume)) = owner else { return };
+        let command = Command::PurgeDone { volume, disks: vec![disk] };
+        self.propose(command, move |supervisor, _| {
+            let gone = supervisor.context.meta.read(|s| !s.volumes().contains_key(&volume));
+            if gone == Some(true) {
+                supervisor.forget_layer(layer);
+            }
+        });
+    }
+
+    fn forget_layer(&mut self, layer: LayerId) {
+        for entry in self.stores.values_mut() {
+            if let Some(sender) = &entry.sender {
+                sender.send(StoreMessage::ForgetLayer(layer));
+            }
+            entry.deleting.remove(&layer);
+        }
+    }
+}
+
+fn changed_views(state: &ClusterState, touched: Option<BTreeSet<Touched>>) -> Vec<PgView> {
+    match touched {
+        Some(touched) => touched
+            .into_iter()
+            .filter_map(|part| match part {
+                Touched::Pg(pg) => state.pg(pg).map(|record| record.view()),
+                _ => None,
+            })
+            .collect(),
+        None => {
+            let records = state.tables().values().flat_map(|table| table.records());
+            records.map(|record| record.view()).collect()
+        }
+    }
+}
+
+fn wanted(state: &ClusterState, me: PeerId) -> Wanted {
+    let attached = state
+        .volumes()
+        .values()
+        .filter(|volume| volume.is_active())
+        .filter_map(|volume| Some((volume.id, volume.attachment?)))
+        .filter(|(_, attachment)| attachment.peer == me)
+        .map(|(volume, attachment)| (volume, attachment.generation))
+        .collect();
+    let exports =
+        state.exports().values().filter(|e| e.peer == me).map(|export| export.volume).collect();
+    Wanted { attached, exports }
+}
+
+fn address_of(peer: &shoal_meta::state::Peer) -> PeerAddress {
+    let data = peer.addresses.iter().filter(|a| a.role == AddressRole::Data);
+    PeerAddress {
+        peer: peer.id,
+        key: PublicKey(peer.public_key.0),
+        addresses: data.map(|a| a.address.clone()).collect(),
+    }
+}

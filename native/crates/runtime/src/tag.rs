@@ -1,0 +1,15 @@
+//! What a ring operation was for. The tag of an operation owns its buffers, or its owner stays
+//! where it is until the operation has ended.
+
+use crate::disk::port::DiskOp;
+
+pub enum Tag {
+    Disk(DiskOp),
+    /// A peer's connection, by its key.
+    PeerRecv(usize),
+    PeerSend(usize),
+    /// An NBD client, by its key.
+    NbdRecv(usize),
+    NbdSend(usize),
+    NbdAccept,
+}
