@@ -2,7 +2,7 @@ use super::*;
 use crate::layout::Layout;
 use crate::params::Identity;
 
-const ZEROS: [u8; PROBE_BYTES] = [0; PROBE_BYTES];
+static ZEROS: [u8; PROBE_BYTES] = [0; PROBE_BYTES];
 
 fn superblock() -> Superblock {
     let identity = Identity {

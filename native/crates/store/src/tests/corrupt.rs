@@ -6,8 +6,9 @@ use shoal_types::{LayerId, StoreError};
 
 use super::disk::{Disk, Image};
 use super::model::Model;
-use super::rig::{DISK_BYTES, Rig, Snapshot, recover};
+use super::rig::{DISK_BYTES, Rig, recover};
 use super::rng::{Rng, effort};
+use super::snapshot::Snapshot;
 use super::workload::Workload;
 
 /// A disk with something of everything on it, cleanly left, and what it holds.

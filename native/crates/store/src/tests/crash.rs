@@ -2,8 +2,9 @@
 //! itself cut short now and then, must give a prefix of the ops that has all acknowledged ones.
 
 use super::disk::{Disk, Image};
-use super::rig::{DISK_BYTES, Rig, identify, recover};
+use super::rig::{DISK_BYTES, Rig, recover};
 use super::rng::{Rng, effort};
+use super::snapshot::identify;
 use super::workload::Workload;
 use crate::planted::{Bug, plant};
 
@@ -150,5 +151,4 @@ found! {
     finds_replayed_cells_owned_twice: ReplayOwned,
     finds_a_tail_beyond_the_cut: TailTooFar,
     finds_a_start_without_sync: NoSyncAtStart,
-    finds_a_log_without_chain: NoChain,
 }

@@ -1,8 +1,9 @@
 //! Long random runs against the model, with folds, checkpoints and clean restarts.
 
 use super::disk::Disk;
-use super::rig::{Rig, identify, recover};
+use super::rig::{Rig, recover};
 use super::rng::{Rng, effort};
+use super::snapshot::identify;
 use super::workload::Workload;
 
 fn run(seed: u64, ops: u64) {
