@@ -3,7 +3,9 @@
 //!
 //! `run(seed, verbose)` plays one seed; equal seeds give equal traces.
 
+mod any_store;
 pub mod check;
+mod disk_store;
 pub mod model_store;
 pub mod plan;
 pub mod rng;

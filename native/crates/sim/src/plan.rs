@@ -33,6 +33,8 @@ pub struct Plan {
     pub turn_us: u64,
     /// Data blocks that fit on a disk.
     pub capacity: usize,
+    /// The production store over simulated disks; otherwise the model.
+    pub production_store: bool,
     /// Relative weights of the kinds of faults.
     pub weights: Weights,
 }
@@ -55,7 +57,11 @@ impl Plan {
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let wide = Self::wide(&mut rng);
-        if seed.is_multiple_of(2) { wide } else { Self::narrow(&mut rng, wide) }
+        if seed.is_multiple_of(2) {
+            return wide;
+        }
+        let production_store = seed % 8 == 7;
+        Self { production_store, ..Self::narrow(&mut rng, wide) }
     }
 
     fn narrow(rng: &mut Rng, wide: Self) -> Self {
@@ -113,6 +119,7 @@ impl Plan {
             duplicate_permille: [0, 5, 60][rng.below(3) as usize],
             commit_us_max: [200, 3_000, 20_000][rng.below(3) as usize],
             lease_ms: rng.range(300, 1_500),
+            production_store: false,
             capacity: if tight { all * 3 / 4 } else { all * 10 + 100 },
             turn_us: 60_000,
             stride: 1,

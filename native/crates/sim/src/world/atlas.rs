@@ -32,7 +32,8 @@ impl World {
             }
             for disk in holders {
                 let layer = LayerId(volume.0 * 10);
-                let entry = self.disks[&disk].store.durable().blocks.get(&(pg, layer, block));
+                let Some(image) = self.disks[&disk].store.durable() else { continue };
+                let entry = image.blocks.get(&(pg, layer, block));
                 let held = entry.map(|e| (e.version.head_epoch, held_value(&e.state, sector)));
                 // A piece of a longer request may have been overwritten by a later one already.
                 let single = from / SECTORS == (from + count - 1) / SECTORS;

@@ -1,7 +1,5 @@
 //! After the faults: the world is healed, must become whole, and is checked.
 
-use std::collections::BTreeSet;
-
 use shoal_types::{BlockState, LayerId, VolumeId};
 
 use super::World;
@@ -87,31 +85,25 @@ impl World {
     }
 
     fn check_members_agree(&mut self) {
-        for record in self.cluster.records.clone().into_values() {
-            let images: Vec<_> =
-                record.in_sync.iter().map(|d| (*d, self.disks[d].store.durable())).collect();
-            let keys: BTreeSet<(LayerId, u64)> = images
-                .iter()
-                .flat_map(|(_, image)| image.blocks.keys())
-                .filter(|key| key.0 == record.pg)
-                .map(|key| (key.1, key.2))
-                .collect();
-            for (layer, block) in keys {
-                let content = |image: &crate::model_store::Image| {
-                    let entry = image.blocks.get(&(record.pg, layer, block));
-                    match entry.map(|e| &e.state) {
-                        Some(BlockState::Data { data, .. }) => Some(data.clone()),
-                        _ => None,
-                    }
-                };
-                let first = content(images[0].1);
-                if let Some((disk, _)) = images.iter().find(|(_, i)| content(i) != first) {
-                    let other = images[0].0;
-                    return self.fail(format!(
-                        "{}: {disk} and {other} differ at {layer} block {block}",
-                        record.pg
-                    ));
-                }
+        for volume in self.cluster.volumes.keys().copied().collect::<Vec<_>>() {
+            for block in 0..self.plan.volume_blocks() {
+                self.check_block(volume, block);
+            }
+        }
+    }
+
+    fn check_block(&mut self, volume: VolumeId, block: u64) {
+        let (pg, layer) = (self.pg_of(volume, block), LayerId(volume.0 * 10));
+        let mut first = None;
+        for disk in self.cluster.records[&pg].in_sync.clone() {
+            let content = match self.disk(disk).store.read_now(pg, layer, block) {
+                BlockState::Data { data, .. } => Some(data),
+                BlockState::Zero | BlockState::Absent => None,
+            };
+            let (other, seen) = first.get_or_insert_with(|| (disk, content.clone()));
+            if *seen != content {
+                let why = format!("{pg}: {disk} and {other} differ at {layer} block {block}");
+                return self.fail(why);
             }
         }
     }

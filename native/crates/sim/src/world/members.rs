@@ -7,10 +7,10 @@ use shoal_types::{DiskId, PgId, PgView, Request};
 
 use super::event::{Asker, Event, ToCluster};
 use super::{World, peer_of};
-use crate::model_store::ModelStore;
+use crate::any_store::AnyStore;
 
 pub struct DiskState {
-    pub store: ModelStore,
+    pub store: AnyStore,
     pub member: Option<Member>,
     /// Grows with each start of the member.
     pub life: u64,
@@ -23,7 +23,7 @@ pub struct DiskState {
 }
 
 impl DiskState {
-    pub fn new(store: ModelStore) -> Self {
+    pub fn new(store: AnyStore) -> Self {
         Self {
             store,
             member: None,
@@ -45,7 +45,7 @@ impl World {
         disk.replies.clear();
         disk.join_messages.clear();
         let config = MemberConfig { disk: id, fit: !disk.replaced, copy_window_bytes: 4096 };
-        let mut member = Member::new(config, disk.store.recovered());
+        let mut member = Member::new(config, disk.store.open());
         member.set_free_blocks(disk.store.free_blocks());
         disk.member = Some(member);
         for view in self.cluster.views_of(id) {
@@ -169,9 +169,10 @@ impl World {
             return self.at(wait, Event::Commit { disk: id, life });
         }
         let count = self.rng.range(1, 8) as usize;
-        let disk = self.disk(id);
+        let now_ms = self.now_us / 1000;
+        let disk = self.disks.get_mut(&id).expect("every peer has its disk");
         disk.commit_due = false;
-        let done = disk.store.commit(count);
+        let done = disk.store.commit(count, now_ms, &mut self.rng);
         let free = disk.store.free_blocks();
         for (token, result) in done {
             if let Some(member) = &mut self.disk(id).member {

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use shoal_types::{DiskId, VolumeId};
 
-use crate::model_store::ModelStore;
+use crate::any_store::AnyStore;
 use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::trace::Trace;
@@ -92,7 +92,7 @@ impl World {
     fn start(&mut self) {
         for peer in 0..self.plan.peers {
             let disk = disk_of(peer);
-            self.disks.insert(disk, DiskState::new(ModelStore::new(self.plan.capacity)));
+            self.disks.insert(disk, DiskState::new(AnyStore::new(&self.plan, disk)));
             self.start_member(disk);
             self.at(0, Event::Renew { peer });
         }
