@@ -1,0 +1,89 @@
+// The bytes of what records say (docs/formats/gossip.md). What follows the last known field was
+// added by a later version and is skipped.
+import type { ByteReader, ByteWriter } from './bytes.ts'
+import { RecordFault } from './faults.ts'
+import {
+  codeBytesMax,
+  disksPerDigestMax,
+  messageBytesMax,
+  stateBytesMax,
+  subjectBytesMax,
+  versionBytesMax,
+} from './limits.ts'
+import type { Body, DigestBody, DigestDisk, EventBody, Kind } from './record.ts'
+
+const kinds = ['map', 'digest', 'event'] as const satisfies readonly Kind[]
+const states = ['up', 'leaving'] as const
+const severities = ['info', 'warn', 'error'] as const
+
+export function kindNumber(kind: Kind): number {
+  return kinds.indexOf(kind) + 1
+}
+
+export function kindOf(number: number): Kind {
+  const kind = kinds[number - 1]
+  if (kind) return kind
+  throw new RecordFault('unknown_kind', `kind ${number} is of a later version`)
+}
+
+export function writeBody(out: ByteWriter, body: Body): void {
+  if (body.kind === 'map') out.u64(body.map_epoch)
+  else if (body.kind === 'digest') writeDigest(out, body)
+  else writeEvent(out, body)
+}
+
+export function readBody(kind: Kind, from: ByteReader): Body {
+  if (kind === 'map') return { kind, map_epoch: from.u64() }
+  return kind === 'digest' ? readDigest(from) : readEvent(from)
+}
+
+function writeDigest(out: ByteWriter, body: DigestBody): void {
+  out
+    .u8(states.indexOf(body.state) + 1)
+    .u64(body.sent_at_ms)
+    .u64(body.map_epoch)
+  out.u32(body.load_percent)
+  out.text(body.control_version, versionBytesMax).text(body.data_version, versionBytesMax)
+  const disks = body.disks.slice(0, disksPerDigestMax)
+  out.u16(disks.length)
+  for (const disk of disks)
+    out.u64(disk.id).u64(disk.size_bytes).u64(disk.used_bytes).text(disk.state, stateBytesMax)
+}
+
+function readDigest(from: ByteReader): DigestBody {
+  const state = choice(states, from.u8())
+  const [sent_at_ms, map_epoch, load_percent] = [from.u64(), from.u64(), from.u32()]
+  const control_version = from.text(versionBytesMax)
+  const data_version = from.text(versionBytesMax)
+  const count = from.u16()
+  if (count > disksPerDigestMax) throw new RecordFault('bad_value', `${count} disks`)
+  const disks: DigestDisk[] = []
+  while (disks.length < count) disks.push(readDisk(from))
+  const times = { sent_at_ms, map_epoch, load_percent }
+  return { kind: 'digest', state, ...times, control_version, data_version, disks }
+}
+
+function readDisk(from: ByteReader): DigestDisk {
+  const [id, size_bytes, used_bytes] = [from.u64(), from.u64(), from.u64()]
+  return { id, size_bytes, used_bytes, state: from.text(stateBytesMax) }
+}
+
+function writeEvent(out: ByteWriter, body: EventBody): void {
+  out.u64(body.time_ms).u8(severities.indexOf(body.severity) + 1)
+  out.text(body.code, codeBytesMax).text(body.subject, subjectBytesMax)
+  out.text(body.message, messageBytesMax)
+}
+
+function readEvent(from: ByteReader): EventBody {
+  const time_ms = from.u64()
+  const severity = choice(severities, from.u8())
+  const code = from.text(codeBytesMax)
+  const subject = from.text(subjectBytesMax)
+  return { kind: 'event', time_ms, severity, code, subject, message: from.text(messageBytesMax) }
+}
+
+function choice<T>(words: readonly T[], number: number): T {
+  const word = words[number - 1]
+  if (word !== undefined) return word
+  throw new RecordFault('bad_value', `there is no choice ${number}`)
+}

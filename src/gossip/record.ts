@@ -1,0 +1,53 @@
+// What is spread: the words, without their bytes.
+
+export interface Origin {
+  /** Id of the peer that says it. */
+  peer: number
+  /** Raised with each start of that peer, so that what it says now wins over what it said before. */
+  incarnation: number
+  /** Raised with each record of one incarnation. */
+  sequence: number
+}
+
+export interface MapBody {
+  kind: 'map'
+  map_epoch: number
+}
+
+export interface DigestDisk {
+  id: number
+  size_bytes: number
+  used_bytes: number
+  /** As the store names it: open, fenced, ... */
+  state: string
+}
+
+export interface DigestBody {
+  kind: 'digest'
+  state: 'up' | 'leaving'
+  sent_at_ms: number
+  map_epoch: number
+  /** Processes that want to run, in hundredths, over the last minute. */
+  load_percent: number
+  control_version: string
+  data_version: string
+  disks: DigestDisk[]
+}
+
+export interface EventBody {
+  kind: 'event'
+  time_ms: number
+  severity: 'info' | 'warn' | 'error'
+  code: string
+  subject: string
+  message: string
+}
+
+export type Body = MapBody | DigestBody | EventBody
+export type Kind = Body['kind']
+export type GossipRecord = { origin: Origin; body: Body }
+
+/** Which of two records of one peer is the newer one: positive when `a` is. */
+export function compareOrigins(a: Origin, b: Origin): number {
+  return a.incarnation - b.incarnation || a.sequence - b.sequence
+}
