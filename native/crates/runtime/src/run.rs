@@ -15,7 +15,6 @@ use shoal_wire::trust::MemberKeys;
 use crate::config::DataConfig;
 use crate::control::ControlServer;
 use crate::io_thread::{self, ExportDirectory, IoMessage, IoParts, IoThread};
-use crate::meta_thread::MetaHandle;
 use crate::metrics::SlowLog;
 use crate::peer::{AddressBook, Dialer, LinkMessage, Links, Listener, ReplyPort, TrustRoot};
 use crate::ring::{Reactor, Sender, mailbox};

@@ -127,10 +127,6 @@ impl NbdClient {
         }
     }
 
-    pub fn is_sending(&self) -> bool {
-        self.sending
-    }
-
     pub fn is_dead(&self) -> bool {
         self.dead
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use shoal_meta::hex::Hex;
-use shoal_meta::state::{Applied, Command, DiskClass, NewDisk};
+use shoal_meta::state::{Applied, Command, NewDisk};
 use shoal_store::{FormatParams, Identity, PROBE_BYTES, Probe, probe};
 use shoal_types::DiskId;
 
@@ -264,13 +264,4 @@ fn format(path: &Path, identity: Identity) -> Result<(), ControlError> {
     store_thread::format(&disk, params)
         .map_err(io)?
         .map_err(|error| ControlError::new("io", format!("{}: {error:?}", path.display())))
-}
-
-/// The class that a person left open.
-pub fn class_name(class: DiskClass) -> &'static str {
-    match class {
-        DiskClass::Nvme => "nvme",
-        DiskClass::Ssd => "ssd",
-        DiskClass::Hdd => "hdd",
-    }
 }

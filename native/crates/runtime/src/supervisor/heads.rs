@@ -52,6 +52,14 @@ pub struct HeadEntry {
 }
 
 impl HeadState {
+    /// Why it is not served yet, if that is known.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Refused { why, .. } => Some(why),
+            _ => None,
+        }
+    }
+
     /// For people and `device.list`.
     pub fn name(&self) -> &'static str {
         match self {
@@ -196,7 +204,7 @@ impl Supervisor {
         let Some(entry) = self.heads.get_mut(&volume) else { return then(self) };
         let deadline_us = clock::now_us() + deadline_ms * 1_000;
         match &mut entry.state {
-            HeadState::Closing { then: waiting, .. } => return waiting.push(then),
+            HeadState::Closing { then: waiting, .. } => waiting.push(then),
             HeadState::Granted { epoch, .. } => {
                 entry.state = HeadState::Closing { epoch: *epoch, then: vec![then] };
                 self.tell_head(volume, HeadEvent::Close { deadline_us });

@@ -45,7 +45,7 @@ impl Supervisor {
                 let left = self.leave();
                 responder.answer(left);
             }
-            "state.get" => responder.answer(self.state()),
+            "state.get" => self.state_for(responder),
             "propose" => with!(propose: params::Propose => self.propose_for(propose, responder)),
             "disk.probe" => with!(probe: params::Probe => self.probe_disk(probe, responder)),
             "disk.add" => with!(add: params::AddDisk => self.add_disk(add, responder)),
@@ -102,6 +102,23 @@ impl Supervisor {
             "peer_id": self.peer_id().map(|peer| peer.0),
             "cluster_id": cluster_id,
         }))
+    }
+
+    /// A member that has just started may not know the state yet: then it asks the cluster first.
+    fn state_for(&self, responder: Responder) {
+        let is_known = self.context.meta.read(|_| ()).is_some();
+        if is_known || self.peer_id().is_none() {
+            return responder.answer(self.state());
+        }
+        let inlet = self.context.inlet.clone();
+        self.context.meta.barrier(move |result| {
+            inlet.go_on(move |supervisor| {
+                responder.answer(match result {
+                    Ok(()) => supervisor.state(),
+                    Err(error) => Err(meta_error(&error)),
+                });
+            });
+        });
     }
 
     fn state(&self) -> Result<Value, ControlError> {

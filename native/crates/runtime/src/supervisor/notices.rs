@@ -55,12 +55,9 @@ impl Supervisor {
         self.context.meta.barrier(move |result| {
             inlet.go_on(move |supervisor| {
                 let view = supervisor.context.meta.read(|s| s.pg(pg).map(|record| record.view()));
-                match (result, view) {
-                    (Ok(()), Some(Some(view))) => {
-                        supervisor.tell_head(volume, HeadEvent::View(view));
-                    }
-                    // Asked for again by the head as long as it needs it.
-                    _ => {}
+                // Not answered, it is asked for again by the head as long as it needs it.
+                if let (Ok(()), Some(Some(view))) = (result, view) {
+                    supervisor.tell_head(volume, HeadEvent::View(view));
                 }
             });
         });

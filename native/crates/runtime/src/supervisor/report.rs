@@ -94,6 +94,7 @@ impl Supervisor {
                 "state": entry.state.name(),
                 "head_epoch": report.map(|r| r.status.head_epoch.0),
                 "generation": entry.generation,
+                "reason": entry.state.reason(),
                 "clients": report.map_or(0, |r| r.nbd_clients),
                 "pgs": report.map(|r| r.status.pgs),
                 "pgs_active": report.map(|r| r.status.pgs_active),
