@@ -2,7 +2,7 @@
 import { ShoalError } from '../common/errors.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import type { ClusterState, PeerRecord } from '../data/state.ts'
-import { type PeerView, peerView } from './views.ts'
+import { type PeerView, type PresenceOf, peerView } from './views.ts'
 
 /** What leaves with a set of disks; asked of the disk service, which this room may not import. */
 export type RemovalQuestion = (
@@ -13,20 +13,22 @@ export type RemovalQuestion = (
 export class Peers {
   readonly #cluster: ClusterPort
   readonly #whatRemovalLoses: RemovalQuestion
+  readonly #presenceOf: PresenceOf
 
-  constructor(cluster: ClusterPort, whatRemovalLoses: RemovalQuestion) {
+  constructor(cluster: ClusterPort, whatRemovalLoses: RemovalQuestion, presenceOf: PresenceOf) {
     this.#cluster = cluster
     this.#whatRemovalLoses = whatRemovalLoses
+    this.#presenceOf = presenceOf
   }
 
   async list(): Promise<PeerView[]> {
     const state = await this.#cluster.state()
-    return state.peers.map(peer => peerView(state, peer))
+    return state.peers.map(peer => this.#view(state, peer))
   }
 
   async show(name: string): Promise<PeerView> {
     const state = await this.#cluster.state()
-    return peerView(state, findPeer(state, name))
+    return this.#view(state, findPeer(state, name))
   }
 
   /** Takes the peer and its disks out; it is forgotten once nothing rests on it. */
@@ -58,7 +60,11 @@ export class Peers {
       state: 'out',
       maintenance_until_ms: null,
     })
-    return peerView(state, { ...peer, state: 'out' })
+    return this.#view(state, { ...peer, state: 'out' })
+  }
+
+  #view(state: ClusterState, peer: PeerRecord): PeerView {
+    return peerView(state, peer, this.#presenceOf(peer.id))
   }
 
   #refuseLoss(

@@ -1,7 +1,14 @@
 // How the cluster is: a pure function of what this peer knows.
 import type { DataStatus, TaskProgress } from '../data/protocol.ts'
 import { type ClusterState, type PolicyRecord, width } from '../data/state.ts'
-import { isDegraded, type PolicyState, policyState, volumesOf } from './views.ts'
+import {
+  isDegraded,
+  type PolicyState,
+  type PresenceOf,
+  policyState,
+  shownState,
+  volumesOf,
+} from './views.ts'
 
 export interface Reason {
   code: string
@@ -36,6 +43,7 @@ export interface StatusInput {
   state: ClusterState
   /** Used bytes of every disk whose peer told them. */
   usedBytes: ReadonlyMap<number, number>
+  presenceOf: PresenceOf
   tasks: readonly TaskProgress[]
   data: DataStatus
 }
@@ -49,6 +57,7 @@ export function clusterStatus(input: StatusInput): StatusView {
   const findings = [
     ...voterFindings(state),
     ...peerFindings(state),
+    ...silenceFindings(input),
     ...diskFindings(state),
     ...policyFindings(state),
   ]
@@ -69,7 +78,7 @@ export function clusterStatus(input: StatusInput): StatusView {
     },
     peers: state.peers.map(peer => ({
       name: peer.name,
-      state: peer.state === 'in' ? 'up' : peer.state,
+      state: shownState(state, peer, input.presenceOf(peer.id)),
     })),
     disks: {
       total: state.disks.length,
@@ -77,7 +86,7 @@ export function clusterStatus(input: StatusInput): StatusView {
     },
     capacity: {
       total: state.disks.reduce((sum, disk) => sum + disk.size_bytes, 0),
-      used: [...usedBytes.values()].reduce((sum, bytes) => sum + bytes, 0),
+      used: state.disks.reduce((sum, disk) => sum + (usedBytes.get(disk.id) ?? 0), 0),
     },
     volumes: {
       total: count(['ok', 'degraded', 'blocked', 'empty']),
@@ -113,6 +122,18 @@ function peerFindings(state: ClusterState): Finding[] {
       code: 'peer_down',
       message: `peer ${peer.name} is down`,
       next: `start shoal on ${peer.name}; if it is gone for good: shoal peer remove ${peer.name}`,
+    }))
+}
+
+/** Counted on by the cluster, and yet not heard for long. */
+function silenceFindings({ state, presenceOf }: StatusInput): Finding[] {
+  return state.peers
+    .filter(peer => peer.state === 'in' && presenceOf(peer.id) === 'down')
+    .map(peer => ({
+      health: 'warn' as const,
+      code: 'peer_silent',
+      message: `nothing is heard of peer ${peer.name}; the leader still counts on it`,
+      next: `look at the daemon on ${peer.name}, and whether its gossip.listen can be reached`,
     }))
 }
 

@@ -8,10 +8,15 @@ import {
   width,
 } from '../data/state.ts'
 
+/** What this peer has heard of another one lately. A guess: the cluster state decides. */
+export type Presence = 'unknown' | 'up' | 'suspect' | 'down'
+export type PresenceOf = (peer: number) => Presence | undefined
+export type ShownState = 'up' | 'suspect' | 'down' | 'draining' | 'out'
+
 export interface PeerView {
   name: string
   id: number
-  state: 'up' | 'down' | 'draining' | 'out'
+  state: ShownState
   addresses: string[]
   rack: string
   zone: string
@@ -39,11 +44,29 @@ export interface PolicyView {
 /** `empty`: some placement groups have no members yet. */
 export type PolicyState = 'ok' | 'degraded' | 'blocked' | 'empty'
 
-export function peerView(state: ClusterState, peer: PeerRecord): PeerView {
+/**
+ * A peer that the leader counts on is at worst suspect here: its data process serves, or the leader
+ * would have taken it out. Without a leader nobody judges, and what was heard has to do.
+ */
+export function shownState(
+  state: ClusterState,
+  peer: PeerRecord,
+  presence: Presence | undefined,
+): ShownState {
+  if (peer.state !== 'in') return peer.state
+  if (presence === 'down') return state.reachable ? 'suspect' : 'down'
+  return presence === 'suspect' ? 'suspect' : 'up'
+}
+
+export function peerView(
+  state: ClusterState,
+  peer: PeerRecord,
+  presence: Presence | undefined,
+): PeerView {
   return {
     name: peer.name,
     id: peer.id,
-    state: peer.state === 'in' ? 'up' : peer.state,
+    state: shownState(state, peer, presence),
     addresses: peer.addresses.map(one => one.address),
     rack: peer.domains.rack,
     zone: peer.domains.zone,

@@ -54,6 +54,27 @@ export const configKeys = {
     default: true,
     doc: 'Spread states and map epochs by gossip. Off, peers learn of changes from the data process.',
   },
+  'gossip.digest_interval': {
+    kind: 'duration',
+    default: '5s',
+    min: '500ms',
+    max: '1m',
+    doc: 'How often a peer tells how it is when nothing changed. Longer by itself in large clusters.',
+  },
+  'gossip.sync_interval': {
+    kind: 'duration',
+    default: '10s',
+    min: '500ms',
+    max: '10m',
+    doc: 'How often a peer compares what it has heard with a neighbour, to be given what it missed.',
+  },
+  'gossip.down_after': {
+    kind: 'duration',
+    default: '10s',
+    min: '1s',
+    max: '10m',
+    doc: 'Silence after which a peer is shown as one that is not heard. Nothing is decided by it.',
+  },
   'data.io_threads': {
     kind: 'count',
     default: 0,

@@ -17,6 +17,7 @@ import type { DataEvent } from '../data/protocol.ts'
 import { listen } from './api-listener.ts'
 import { dataConfig, writeDataConfig } from './data-config.ts'
 import { DataLink, type DataRunner } from './data-link.ts'
+import { GossipFeed } from './gossip-feed.ts'
 import type { Gossip } from './gossip-port.ts'
 import { LocalUpkeep } from './local-upkeep.ts'
 import { PeerState } from './peer-state.ts'
@@ -45,6 +46,7 @@ export class Control {
   #link: DataLink | undefined
   #app: FastifyInstance | undefined
   #loop: ReconcileLoop | undefined
+  #feed: GossipFeed | undefined
 
   constructor(init: ControlInit) {
     this.#init = init
@@ -53,7 +55,7 @@ export class Control {
   }
 
   async start(): Promise<void> {
-    const { config, paths, clock, random, log, gossip } = this.#init
+    const { config, paths, clock, random, log } = this.#init
     await makeDirectories(paths)
     const configPath = await writeDataConfig(
       paths,
@@ -81,16 +83,18 @@ export class Control {
     this.#app = await createServer(services, programVersion(), log)
     await listen(this.#app, this.#apiSocket, config['api.group'])
     writePidFile(paths.controlPid, process.pid)
-    gossip.onDigest(digest => this.peer.digested(digest))
-    gossip.onMapEpoch(() => cluster.invalidate())
-    await gossip.start()
+    this.#feed = this.#feedGossip(cluster)
     link.start()
-    this.peer.onChange(() => this.#loop?.wake())
+    this.peer.onChange(() => {
+      this.#loop?.wake()
+      this.#feed?.wake()
+    })
   }
 
   /** Orderly: no new requests, then the data process finishes what is in flight and ends. */
   async stop(): Promise<void> {
     this.#loop?.stop()
+    this.#feed?.stop()
     await this.#app?.close()
     await this.#init.gossip.stop()
     await this.#link?.stop(dataStopMs)
@@ -110,10 +114,27 @@ export class Control {
     })
   }
 
+  #feedGossip(cluster: ClusterPort): GossipFeed {
+    const { config, clock, log, gossip } = this.#init
+    gossip.onDigest((peer, digest) => this.peer.digested(peer, digest))
+    // A hint: the data process follows by itself, but what was read before is old now.
+    gossip.onMapEpoch(() => cluster.invalidate())
+    gossip.onEvent((peer, event) => log.info({ ...event, peer }, event.message))
+    gossip.onPresence(() => {
+      this.peer.presences = new Map(gossip.peers().map(one => [one.peer, one.presence]))
+      this.peer.changed()
+    })
+    const digestMs = config['gossip.digest_interval']
+    return new GossipFeed({ gossip, cluster, peer: this.peer, clock, log, digestMs })
+  }
+
   #onEvent(cluster: ClusterPort, event: DataEvent): void {
     if (event.event === 'task') this.peer.tasks.update(event.data)
-    else if (event.event === 'event') this.#init.log.info(event.data, event.data.message)
-    else {
+    else if (event.event === 'event') {
+      const { clock, log, gossip } = this.#init
+      log.info(event.data, event.data.message)
+      gossip.publishEvent({ kind: 'event', time_ms: clock.nowMs(), ...event.data })
+    } else {
       cluster.invalidate()
       this.peer.changed()
     }

@@ -1,35 +1,37 @@
-// How the daemon sees gossip: finds, spreads and suspects, never decides. Whoever implements it
-// lives in src/gossip; a peer with gossip switched off learns of changes from its data process
-// alone.
+// How the daemon sees gossip: finds, spreads and suspects, never decides. A peer with gossip
+// switched off learns of changes from its data process alone.
+import type { PeerPresence } from '../gossip/cluster-gossip.ts'
+import { GossipHost, type GossipHostInit, type GossipView } from '../gossip/gossip-host.ts'
+import type { DigestBody, EventBody } from '../gossip/record.ts'
 
-/** What a peer tells of itself, on change and else every few seconds. */
-export interface Digest {
-  peer: number
-  map_epoch: number
-  /** Unix time in ms by the clock of the peer. */
-  sent_at_ms: number
-  disks: { id: number; used_bytes: number; size_bytes: number; state: string }[]
-}
-
-export interface GossipPeer {
-  peer: number
-  isConnected: boolean
-}
+export type Digest = DigestBody
 
 export interface Gossip {
-  start(): Promise<void>
-  stop(): Promise<void>
+  /** Whom to talk with; null before this peer is a member of a cluster. */
+  update(view: GossipView | null): void
   publishDigest(digest: Digest): void
-  onDigest(call: (digest: Digest) => void): void
+  publishEvent(event: EventBody): void
+  onDigest(call: (peer: number, digest: Digest) => void): void
   onMapEpoch(call: (epoch: number) => void): void
-  peers(): GossipPeer[]
+  onEvent(call: (peer: number, event: EventBody) => void): void
+  /** Someone came, went, or is not heard any more. */
+  onPresence(call: () => void): void
+  peers(): PeerPresence[]
+  stop(): Promise<void>
 }
 
 export const noGossip: Gossip = {
-  start: async () => undefined,
-  stop: async () => undefined,
+  update: () => undefined,
   publishDigest: () => undefined,
+  publishEvent: () => undefined,
   onDigest: () => undefined,
   onMapEpoch: () => undefined,
+  onEvent: () => undefined,
+  onPresence: () => undefined,
   peers: () => [],
+  stop: async () => undefined,
+}
+
+export function makeGossip(isEnabled: boolean, init: GossipHostInit): Gossip {
+  return isEnabled ? new GossipHost(init) : noGossip
 }

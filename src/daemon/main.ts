@@ -4,10 +4,11 @@ import { type ConfigOverrides, loadConfig } from '../common/config.ts'
 import { createLog } from '../common/log.ts'
 import { peerPaths } from '../common/paths.ts'
 import { systemRandom } from '../common/random.ts'
+import { programVersion } from '../common/version.ts'
 import { native } from '../native.ts'
 import { Control } from './control.ts'
 import { DataProcess } from './data-process.ts'
-import { noGossip } from './gossip-port.ts'
+import { makeGossip } from './gossip-port.ts'
 
 export interface DaemonOptions {
   dir: string
@@ -30,7 +31,19 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     random: systemRandom,
     log,
     process: new DataProcess(paths),
-    gossip: noGossip,
+    gossip: makeGossip(config['gossip.enabled'], {
+      identityPath: paths.identity,
+      listen: config['gossip.listen'],
+      version: programVersion(),
+      times: {
+        digestMs: config['gossip.digest_interval'],
+        syncMs: config['gossip.sync_interval'],
+        downAfterMs: config['gossip.down_after'],
+      },
+      clock: systemClock,
+      random: systemRandom,
+      log,
+    }),
   })
   // Without it nothing can be served: say so now, not in the log of a daemon that seems to run.
   native()

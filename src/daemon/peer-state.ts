@@ -1,11 +1,14 @@
 // What control knows of its own peer right now, and who wants to hear of changes.
 import type { Clock } from '../common/clock.ts'
 import type { Hello } from '../data/protocol.ts'
+import type { Presence } from '../gossip/presence.ts'
 import type { Digest } from './gossip-port.ts'
 import { TaskBoard } from './task-board.ts'
 
 export class PeerState {
   readonly tasks: TaskBoard
+  /** Who seems to be there, by gossip; empty without it. */
+  presences: ReadonlyMap<number, Presence> = new Map()
   readonly #listeners = new Set<() => void>()
   readonly #digests = new Map<number, Digest>()
   #hello: Hello | undefined
@@ -47,9 +50,9 @@ export class PeerState {
     this.changed()
   }
 
-  digested(digest: Digest): void {
-    const known = this.#digests.get(digest.peer)
-    if (!known || known.sent_at_ms <= digest.sent_at_ms) this.#digests.set(digest.peer, digest)
+  /** Gossip gives each only once, and none that is older than one before. */
+  digested(peer: number, digest: Digest): void {
+    this.#digests.set(peer, digest)
   }
 
   /** Used bytes by disk, as the other peers told by gossip. */

@@ -35,8 +35,8 @@ export function buildServices(init: ServicesInit): Services {
   const status = () => readStatus(cluster, peer)
   return {
     membership: new Membership(cluster, self, id => peer.joined(id)),
-    peers: new Peers(cluster, whatRemovalLoses),
-    disks: new Disks(cluster),
+    peers: new Peers(cluster, whatRemovalLoses, id => peer.presences.get(id)),
+    disks: new Disks(cluster, () => peer.digestedUse()),
     policies: new Policies(cluster),
     volumes: new Volumes(cluster),
     devices,
@@ -65,5 +65,6 @@ async function readStatus(cluster: ClusterPort, peer: PeerState) {
   ])
   const usedBytes = new Map(peer.digestedUse())
   for (const disk of disks) usedBytes.set(disk.disk_id, disk.stats.used_bytes ?? 0)
-  return clusterStatus({ state, data, usedBytes, tasks: peer.tasks.list() })
+  const presenceOf = (id: number) => peer.presences.get(id)
+  return clusterStatus({ state, data, usedBytes, presenceOf, tasks: peer.tasks.list() })
 }

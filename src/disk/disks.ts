@@ -22,7 +22,7 @@ export interface DiskView {
   peer: string
   path: string
   size: number
-  /** Null on peers that do not hold it. */
+  /** Null when the peer that holds it has not told. */
   used: number | null
   class: string
   weight: number
@@ -32,9 +32,12 @@ export interface DiskView {
 
 export class Disks {
   readonly #cluster: ClusterPort
+  readonly #usedElsewhere: () => Iterable<[number, number]>
 
-  constructor(cluster: ClusterPort) {
+  /** `usedElsewhere`: used bytes of disks of other peers, as far as they told. */
+  constructor(cluster: ClusterPort, usedElsewhere: () => Iterable<[number, number]>) {
     this.#cluster = cluster
+    this.#usedElsewhere = usedElsewhere
   }
 
   async scan(): Promise<BlockDevice[]> {
@@ -49,12 +52,13 @@ export class Disks {
 
   async list(): Promise<DiskView[]> {
     const [state, local] = await Promise.all([this.#cluster.state(), this.#local()])
-    return state.disks.map(disk => diskView(state, disk, local))
+    const used = new Map(this.#usedElsewhere())
+    return state.disks.map(disk => diskView(state, disk, local, used))
   }
 
   async show(id: number): Promise<DiskView> {
     const [state, local] = await Promise.all([this.#cluster.state(), this.#local()])
-    return diskView(state, findDisk(state, id), local)
+    return diskView(state, findDisk(state, id), local, new Map(this.#usedElsewhere()))
   }
 
   async add(wanted: NewDisk): Promise<DiskView> {
@@ -108,7 +112,8 @@ export class Disks {
       path: null,
       peer: null,
     })
-    return diskView(state, { ...disk, state: 'out' }, await this.#local())
+    const used = new Map(this.#usedElsewhere())
+    return diskView(state, { ...disk, state: 'out' }, await this.#local(), used)
   }
 
   #probe(path: string): Promise<DiskProbe> {
@@ -128,14 +133,19 @@ export function findDisk(state: ClusterState, id: number): DiskRecord {
   })
 }
 
-function diskView(state: ClusterState, disk: DiskRecord, local: LocalDisk[]): DiskView {
+function diskView(
+  state: ClusterState,
+  disk: DiskRecord,
+  local: LocalDisk[],
+  usedElsewhere: ReadonlyMap<number, number>,
+): DiskView {
   const here = local.find(one => one.disk_id === disk.id)
   return {
     id: disk.id,
     peer: peerName(state, disk.peer),
     path: disk.path,
     size: disk.size_bytes,
-    used: here?.stats.used_bytes ?? null,
+    used: here ? (here.stats.used_bytes ?? null) : (usedElsewhere.get(disk.id) ?? null),
     class: disk.class,
     weight: disk.weight,
     state: disk.state === 'in' && here && here.state !== 'open' ? here.state : disk.state,

@@ -139,14 +139,15 @@ export class ClusterGossip {
     const { self, clock, times } = this.#init
     const nowMs = clock.monotonicMs()
     const silenceMs = silenceMsMax(this.#members.size, times.downAfterMs, times.digestMs)
-    const isNeighbour = this.#members.size <= fullMeshMax
+    const isMesh = this.#members.size <= fullMeshMax
+    const isNeighbour = (peer: number) => isMesh && this.#members.multiaddrsOf(peer).length > 0
     return this.#members
       .peers()
       .filter(peer => peer !== self)
       .map(peer => ({
         peer,
         isConnected: this.#presence.isConnected(peer),
-        presence: this.#presence.presence(peer, nowMs, silenceMs, isNeighbour),
+        presence: this.#presence.presence(peer, nowMs, silenceMs, isNeighbour(peer)),
       }))
   }
 

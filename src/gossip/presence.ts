@@ -55,7 +55,8 @@ export class PresenceBoard {
   presence(peer: number, nowMs: number, silenceMs: number, isNeighbour: boolean): Presence {
     const heard = this.#heard.get(peer)
     if (heard?.isConnected) return 'up'
-    if (heard?.lastMs === undefined) return nowMs - this.#startedMs < silenceMs ? 'unknown' : 'down'
+    if (heard?.lastMs === undefined)
+      return isNeighbour && nowMs - this.#startedMs >= silenceMs ? 'down' : 'unknown'
     // It said so itself: nobody has to wait.
     if (heard.isLeaving) return 'down'
     if (nowMs - heard.lastMs >= silenceMs) return 'down'

@@ -11,7 +11,15 @@ function of(change: (state: ClusterState) => void, more: Partial<StatusInput> = 
   state.volumes.push(makeVolume(1, 'db'))
   change(state)
   const data = { stores: [], heads: [], sessions: null, joins: [], budget: {} }
-  return clusterStatus({ state, usedBytes: new Map([[1, 100]]), tasks: [], data, ...more })
+  const usedBytes = new Map([
+    [1, 100],
+    [99, 1],
+  ])
+  return clusterStatus({
+    ...{ state, usedBytes, tasks: [], data },
+    presenceOf: () => undefined,
+    ...more,
+  })
 }
 
 status('all is well', () => {
@@ -74,6 +82,34 @@ status('no leader is an error; a policy without disks warns', () => {
     empty.reasons.map(reason => reason.code),
     ['no_placement'],
   )
+})
+
+status('a peer that gossip does not hear is suspect while the leader counts on it', () => {
+  const presenceOf = (peer: number) => (peer === 2 ? ('down' as const) : ('up' as const))
+  const found = of(() => undefined, { presenceOf })
+  assert.is(found.peers[1]!.state, 'suspect')
+  assert.is(found.health, 'warn')
+  assert.is(found.reasons[0]!.code, 'peer_silent')
+  const alone = of(
+    state => {
+      state.reachable = false
+    },
+    { presenceOf },
+  )
+  assert.is(alone.peers[1]!.state, 'down')
+  const briefly = of(() => undefined, { presenceOf: () => 'suspect' })
+  assert.is(briefly.peers[1]!.state, 'suspect')
+  assert.is(briefly.health, 'ok')
+})
+
+status('a peer that the leader took out is down, whatever is heard of it', () => {
+  const found = of(
+    state => {
+      state.peers[1]!.state = 'down'
+    },
+    { presenceOf: () => 'up' },
+  )
+  assert.is(found.peers[1]!.state, 'down')
 })
 
 status.run()
