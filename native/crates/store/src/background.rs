@@ -16,6 +16,11 @@ use crate::store::{IoUse, Store};
 /// Idle time after which what lies in the log is folded, in milliseconds.
 const IDLE_FOLD_MS: u64 = 2_000;
 
+/// Checksums newer than their pages may take this many times the cache's budget; then a checkpoint
+/// writes their pages.
+const OVERLAY_SHARE: u64 = 4;
+const OVERLAY_LEAST_BYTES: u64 = 16 << 10;
+
 pub(crate) enum Job {
     Fold(Fold),
     Purge(Purge),
@@ -34,6 +39,8 @@ pub(crate) struct Background {
     want_checkpoint: bool,
     /// Time of the newest change; a fold after it is due at `+ IDLE_FOLD_MS`.
     changed_at: Option<u64>,
+    /// Something changed since the last tick: the idle time starts at the next one.
+    busy: bool,
     /// Parts of the batch in flight in the metadata log, and the point behind it.
     meta_left: u32,
     meta_next: LogPoint,
@@ -93,7 +100,9 @@ impl Store {
     }
 
     pub(crate) fn note_activity(&mut self) {
-        self.background.changed_at = Some(self.now_ms());
+        self.background.busy = true;
+        let now = self.now_ms();
+        self.background.changed_at.get_or_insert(now);
     }
 
     pub(crate) fn idle_deadline(&self, _now_ms: u64) -> Option<u64> {
@@ -101,7 +110,9 @@ impl Store {
     }
 
     pub(crate) fn fold_if_idle(&mut self, now_ms: u64) {
-        if self.background.changed_at.is_some_and(|at| now_ms >= at + IDLE_FOLD_MS) {
+        if std::mem::take(&mut self.background.busy) {
+            self.background.changed_at = Some(now_ms);
+        } else if self.background.changed_at.is_some_and(|at| now_ms >= at + IDLE_FOLD_MS) {
             self.background.changed_at = None;
             self.background.want_fold = true;
         }
@@ -203,7 +214,9 @@ impl Store {
             && self.state.space.waiting() > 0;
         let background = &mut self.background;
         background.want_fold |= log_is_half_full || half_dirty || pinned;
-        background.want_checkpoint |= self.meta_log.used() * 2 > self.meta_log.cells();
+        let overlay = self.state.crcs.overlay_bytes();
+        background.want_checkpoint |= self.meta_log.used() * 2 > self.meta_log.cells()
+            || overlay > OVERLAY_SHARE * self.budget.crc_cache_bytes.max(OVERLAY_LEAST_BYTES);
         if std::mem::take(&mut background.want_checkpoint) {
             let checkpoint = self.begin_checkpoint();
             self.background.job = Some(Job::Checkpoint(checkpoint));

@@ -11,14 +11,12 @@ const SLOT: usize = SLOT_CELLS as usize;
 /// What a checksum reads as that was never recorded or was lost with its page.
 const UNKNOWN: u32 = 0;
 
-#[derive(Clone, Default)]
-struct OverlaySlot {
-    mask: u32,
-    crcs: [u32; SLOT],
-}
+/// Memory of one checksum in the overlay: key, value, the tree's slack.
+const OVERLAY_BYTES: u64 = 18;
 
 pub struct CrcTable {
-    overlay: BTreeMap<u64, Box<OverlaySlot>>,
+    /// Cell → checksum.
+    overlay: BTreeMap<u64, u32>,
     /// Page number → cell and checksum of its durable image.
     pages: BTreeMap<u64, (u64, u32)>,
     cache: Cache,
@@ -35,24 +33,18 @@ impl CrcTable {
 
     /// The checksum, if memory has it; otherwise the page has to be read.
     pub fn get(&mut self, cell: u64) -> Option<u32> {
-        let (slot, bit) = (cell / SLOT_CELLS, (cell % SLOT_CELLS) as usize);
-        if let Some(over) = self.overlay.get(&slot)
-            && over.mask >> bit & 1 == 1
-        {
-            return Some(over.crcs[bit]);
+        if let Some(crc) = self.overlay.get(&cell) {
+            return Some(*crc);
         }
-        if let Some(unit) = self.cache.get(slot) {
-            return Some(unit[bit]);
+        if let Some(unit) = self.cache.get(cell / SLOT_CELLS) {
+            return Some(unit[(cell % SLOT_CELLS) as usize]);
         }
         // Never written: there is nothing to read.
         (!self.pages.contains_key(&Self::page_number(cell))).then_some(UNKNOWN)
     }
 
     pub fn set(&mut self, cell: u64, crc: u32) {
-        let (slot, bit) = (cell / SLOT_CELLS, (cell % SLOT_CELLS) as usize);
-        let over = self.overlay.entry(slot).or_default();
-        over.mask |= 1 << bit;
-        over.crcs[bit] = crc;
+        self.overlay.insert(cell, crc);
     }
 
     /// A page was read from disk and its checksum was right: keep the wanted slot.
@@ -75,8 +67,8 @@ impl CrcTable {
 
     /// Pages that the overlay changes.
     pub fn dirty_pages(&self) -> Vec<u64> {
-        let per_page = CRC_PAGE_CELLS / SLOT_CELLS;
-        let mut numbers: Vec<u64> = self.overlay.keys().map(|slot| slot / per_page).collect();
+        let mut numbers: Vec<u64> =
+            self.overlay.keys().map(|cell| Self::page_number(*cell)).collect();
         numbers.dedup();
         numbers
     }
@@ -84,27 +76,26 @@ impl CrcTable {
     /// The page's new image: what is on disk, and the overlay over it.
     pub fn merged(&self, number: u64, base: Option<&[u8]>) -> Vec<u8> {
         let mut image = base.map_or_else(|| vec![0; CRC_PAGE_CELLS as usize * 4], <[u8]>::to_vec);
-        let per_page = CRC_PAGE_CELLS / SLOT_CELLS;
-        for (slot, over) in self.overlay.range(number * per_page..(number + 1) * per_page) {
-            let at = ((slot - number * per_page) * SLOT_CELLS * 4) as usize;
-            for bit in crate::index::entry::bits(over.mask) {
-                image[at + bit * 4..at + bit * 4 + 4]
-                    .copy_from_slice(&over.crcs[bit].to_le_bytes());
-            }
+        for (cell, crc) in self.overlay.range(Self::cells_of(number)) {
+            let at = (cell % CRC_PAGE_CELLS) as usize * 4;
+            image[at..at + 4].copy_from_slice(&crc.to_le_bytes());
         }
         image
     }
 
     /// The newest root names this image; the overlay over it is done. Returns the old image's cell.
     pub fn stored(&mut self, number: u64, cell: u64, crc: u32) -> Option<u64> {
-        let per_page = CRC_PAGE_CELLS / SLOT_CELLS;
-        let slots = number * per_page..(number + 1) * per_page;
-        let done: Vec<u64> = self.overlay.range(slots).map(|(slot, _)| *slot).collect();
-        for slot in done {
-            let over = self.overlay.remove(&slot).expect("listed above");
-            self.cache.merge(slot, over.mask, &over.crcs);
+        let done = self.overlay.range(Self::cells_of(number));
+        let done: Vec<(u64, u32)> = done.map(|(cell, crc)| (*cell, *crc)).collect();
+        for (cell, crc) in done {
+            self.overlay.remove(&cell);
+            self.cache.update(cell, crc);
         }
         self.pages.insert(number, (cell, crc)).map(|p| p.0)
+    }
+
+    fn cells_of(number: u64) -> std::ops::Range<u64> {
+        number * CRC_PAGE_CELLS..(number + 1) * CRC_PAGE_CELLS
     }
 
     pub fn load(&mut self, number: u64, cell: u64, crc: u32) {
@@ -112,7 +103,7 @@ impl CrcTable {
     }
 
     pub fn overlay_bytes(&self) -> u64 {
-        self.overlay.len() as u64 * (size_of::<OverlaySlot>() as u64 + 16)
+        self.overlay.len() as u64 * OVERLAY_BYTES
     }
 
     pub fn cache_bytes(&self) -> u64 {
@@ -150,14 +141,12 @@ impl Cache {
         self.insert(slot, Box::new(crcs));
     }
 
-    /// Newer checksums for a unit that may be cached; a part of a unit is not worth keeping.
-    fn merge(&mut self, slot: u64, mask: u32, crcs: &[u32; SLOT]) {
-        if mask == u32::MAX {
-            return self.put(slot, *crcs);
-        }
+    /// A newer checksum for a unit that may be cached.
+    fn update(&mut self, cell: u64, crc: u32) {
+        let slot = cell / SLOT_CELLS;
         let unit = self.young.get_mut(&slot).or_else(|| self.old.get_mut(&slot));
         if let Some(unit) = unit {
-            crate::index::entry::bits(mask).for_each(|bit| unit[bit] = crcs[bit]);
+            unit[(cell % SLOT_CELLS) as usize] = crc;
         }
     }
 

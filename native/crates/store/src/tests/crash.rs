@@ -99,7 +99,7 @@ fn run(seed: u64, steps: u64, crashes: &mut Crashes) {
 fn every_crash_state_keeps_what_was_acknowledged() {
     let mut crashes = Crashes { states: 0, failure: None };
     let only = std::env::var("SHOAL_STORE_SEED").ok().and_then(|s| s.parse::<u64>().ok());
-    for seed in only.map_or(0..20 * effort(), |s| s..s + 1) {
+    for seed in only.map_or(0..60 * effort(), |s| s..s + 1) {
         run(seed, 400, &mut crashes);
         if let Some(why) = &crashes.failure {
             panic!("seed {seed}: {why}");

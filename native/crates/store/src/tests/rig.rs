@@ -8,8 +8,7 @@ use super::disk::{Disk, Image};
 use super::model::Model;
 use super::rng::Rng;
 use crate::{
-    Budget, Figures, Format, FormatParams, Identity, LayerState, Output, Params, Recovery,
-    RecoveryError, Store,
+    Budget, Figures, Format, FormatParams, Identity, Output, Params, Recovery, RecoveryError, Store,
 };
 
 pub const DISK_BYTES: u64 = 8 << 20;
