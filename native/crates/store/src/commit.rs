@@ -48,6 +48,8 @@ struct DoneOp {
 #[derive(Default)]
 pub(crate) struct Commits {
     queue: VecDeque<PendingOp>,
+    /// How many of the queue's first ops are admitted.
+    admitted: usize,
     in_flight: Option<InFlight>,
     /// What the batch in flight touches, for reads.
     in_flight_changes: Vec<(u64, Touched)>,
@@ -254,7 +256,7 @@ impl Store {
     /// Admits ops in order until one has to wait. True if one was refused.
     fn admit_queued(&mut self) -> bool {
         let mut refused = false;
-        let mut i = self.commits.queue.iter().take_while(|op| op.admitted).count();
+        let mut i = self.commits.admitted;
         while i < self.commits.queue.len() {
             let mut op = self.commits.queue.remove(i).expect("within the queue");
             match self.admit(&mut op, i == 0) {
@@ -262,6 +264,7 @@ impl Store {
                     op.admitted = true;
                     self.commits.queue.insert(i, op);
                     i += 1;
+                    self.commits.admitted = i;
                 }
                 Admission::Wait => {
                     self.commits.queue.insert(i, op);
@@ -291,6 +294,7 @@ impl Store {
                 self.commits.queue.push_front(op);
                 break;
             }
+            self.commits.admitted -= 1;
             self.commits.queued_need -= op.need;
             last_op = op.number;
             self.commits.in_flight_changes.push((op.number, Touched::of(&op.change)));

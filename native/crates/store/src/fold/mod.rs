@@ -58,6 +58,10 @@ impl Store {
         self.fold_has_planned(key) && cut.is_some_and(|cut| lsn < cut)
     }
 
+    pub(crate) fn fold_is_planning(&self) -> bool {
+        self.background.fold().is_some_and(|f| matches!(f.phase, Phase::Planning))
+    }
+
     /// `None` if the log is empty.
     pub(crate) fn begin_fold(&mut self) -> Option<Fold> {
         // Everything below the durable end is in memory; what is in flight is above it.
