@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::rng::Rng;
 
 pub enum AnyStore {
-    Model(ModelStore),
+    Model(Box<ModelStore>),
     Disk(Box<DiskStore>),
 }
 
@@ -18,7 +18,7 @@ impl AnyStore {
     pub fn new(plan: &Plan, disk: DiskId) -> Self {
         match plan.production_store {
             true => Self::Disk(Box::new(DiskStore::new(disk))),
-            false => Self::Model(ModelStore::new(plan.capacity)),
+            false => Self::Model(Box::new(ModelStore::new(plan.capacity))),
         }
     }
 

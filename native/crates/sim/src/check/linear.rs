@@ -120,9 +120,9 @@ mod tests {
     #[test]
     fn sees_a_stale_read() {
         use Action::{Read, Write};
-        let fine = [(1, Some(2), Write(7)), (3, Some(4), Read(7)), (2, Some(9), Read(0))];
+        let stale = [(1, Some(2), Write(7)), (3, Some(4), Read(7)), (5, Some(9), Read(0))];
         assert!(!is_linearizable(&register(&[(1, Some(2), Write(7)), (3, Some(4), Read(0))])));
-        assert!(!is_linearizable(&register(&fine)));
+        assert!(!is_linearizable(&register(&stale)));
         let beside = [(1, Some(5), Write(7)), (3, Some(4), Read(7)), (2, Some(9), Read(0))];
         assert!(is_linearizable(&register(&beside)));
     }

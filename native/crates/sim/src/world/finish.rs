@@ -11,7 +11,7 @@ impl World {
         self.healing = true;
         self.net.unblock_all();
         for peer in 0..self.plan.peers {
-            self.peers[peer as usize].paused_until_us = 0;
+            // Pauses end by themselves: what waits for their end must not be overtaken.
             self.restart_peer(peer);
         }
     }

@@ -55,15 +55,13 @@ impl World {
     }
 
     pub fn head_event(&mut self, id: u64, event: HeadEvent) {
-        let Some(process) = self.heads.get_mut(&id) else { return };
-        let peer = process.peer;
-        let until = self.peers[peer as usize].paused_until_us;
-        if until > self.now_us {
-            let wait = until - self.now_us + 1;
+        let Some(peer) = self.heads.get(&id).map(|h| h.peer) else { return };
+        if let Some(wait) = self.pause_left(peer) {
             return self.at(wait, Event::HeadTold { head: id, event });
         }
         let local_us = self.peers[peer as usize].local_us(self.now_us);
         let mut commands = Vec::new();
+        let process = self.heads.get_mut(&id).expect("just seen");
         process.head.handle(local_us, event, &mut commands);
         for command in commands {
             self.carry_out(id, peer, command);

@@ -38,7 +38,7 @@ impl World {
     /// How long the peer still stands still.
     pub fn pause_left(&self, peer: u64) -> Option<u64> {
         let until = self.peers[peer as usize].paused_until_us;
-        (until > self.now_us).then(|| until - self.now_us + 1)
+        (until >= self.now_us && until > 0).then(|| until - self.now_us + 1)
     }
 
     pub fn renew(&mut self, peer: u64) {
