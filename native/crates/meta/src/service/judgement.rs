@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shoal_engine::insync::{Evidence, Probe, Report, Verdict, judge};
+use shoal_engine::insync::{Evidence, Probe, RemovalReason as Because, Report, Verdict, judge};
 use shoal_types::{DiskId, PeerId};
 
 use super::api::Output;
@@ -15,12 +15,17 @@ use crate::state::{ClusterState, Command, Proposal, RemovalReason, Target};
 
 /// Disks about which something is known.
 const CASES_MAX: usize = 4_096;
+/// The leader's own probes must fail for so long before they prove a loss: a store that is just
+/// being opened refuses one of them, too.
+const PROBES_FAIL_MS: u64 = 1_000;
 
 #[derive(Debug, Default)]
 struct Case {
     /// One per reporter, the newest.
     reports: BTreeMap<PeerId, (u64, ReportKind)>,
     probe: Option<(u64, Probe)>,
+    /// First of the probes that failed one after the other.
+    failing_since_ms: Option<u64>,
     probe_asked_ms: Option<u64>,
     /// Proposed, not yet decided.
     removal: Option<ProposalId>,
@@ -42,6 +47,10 @@ impl Judge {
     pub fn note_probe(&mut self, disk: DiskId, probe: Probe, now_ms: u64) {
         if let Some(case) = self.cases.get_mut(&disk) {
             case.probe = Some((now_ms, probe));
+            case.failing_since_ms = match probe {
+                Probe::Failed => case.failing_since_ms.or(Some(now_ms)),
+                Probe::Reached | Probe::Unknown => None,
+            };
         }
     }
 
@@ -92,6 +101,7 @@ impl<S: LogStore> MetaService<S> {
             return self.remove(disk, Command::MarkStoreUnfit { disk });
         }
         match self.verdict(disk, owner) {
+            Verdict::Remove(reason) if self.is_too_early(reason) => Ok(()),
             Verdict::Remove(reason) => {
                 let reason = RemovalReason::from(reason);
                 let whole_peer = reason == RemovalReason::SessionLapsed;
@@ -109,6 +119,13 @@ impl<S: LogStore> MetaService<S> {
         }
     }
 
+    /// A cluster that starts together finds stores that are not open yet: until every session that
+    /// an earlier leader granted is over, only what is certain counts.
+    fn is_too_early(&self, reason: Because) -> bool {
+        let uncertain = matches!(reason, Because::IndependentReports | Because::LeaderProbe);
+        uncertain && self.sessions.is_settling(self.now.boot_ms)
+    }
+
     fn verdict(&self, disk: DiskId, owner: PeerId) -> Verdict {
         let (now_ms, case) = (self.now.boot_ms, &self.judge.cases[&disk]);
         let report_age_ms_max = self.config.report_age_ms;
@@ -119,7 +136,9 @@ impl<S: LogStore> MetaService<S> {
             .collect();
         let alive = |peer: &&PeerId| !self.sessions.is_over(**peer, now_ms) && **peer != owner;
         let state = self.state().expect("a leader has a state");
-        let probe = case.probe.filter(|(at, _)| now_ms - at <= report_age_ms_max);
+        let is_young = |since: u64| now_ms - since < PROBES_FAIL_MS;
+        let early = case.failing_since_ms.is_some_and(is_young);
+        let probe = case.probe.filter(|(at, _)| now_ms - at <= report_age_ms_max && !early);
         judge(&Evidence {
             disk,
             owner,

@@ -21,6 +21,8 @@ const RENEWALS_MAX: usize = 16_384;
 pub struct Sessions {
     /// As the leader, in this term.
     granter: Option<(u64, Granter)>,
+    /// Until then peers may still be coming back to this leader.
+    settling_until_ms: u64,
     /// Waiting for the next confirmation of leadership.
     renewals: Vec<(PeerId, u64)>,
     /// Judged over, not yet decided by the log: no new lease meanwhile, or its old holder would
@@ -44,9 +46,15 @@ impl Sessions {
 
     pub fn lead(&mut self, term: Option<u64>, now_ms: u64, lease_ms: u64) {
         self.granter = term.map(|term| (term, Granter::new(now_ms, lease_ms)));
+        self.settling_until_ms = now_ms + lease_ms;
         self.renewals.clear();
         self.take_overs.clear();
         self.processes.clear();
+    }
+
+    /// This leader is so new that leases of an earlier one may still run.
+    pub fn is_settling(&self, now_ms: u64) -> bool {
+        now_ms < self.settling_until_ms
     }
 
     /// Only a leader knows; nobody else judges.

@@ -88,6 +88,9 @@ fn a_voter_without_its_log_follows_and_does_not_vote() {
     assert!(world.services[&victim].node().is_none());
 }
 
+/// Every lease that an earlier leader may have granted is over.
+const SETTLED_MS: u64 = 5_000;
+
 fn in_sync(world: &World, disk: u64) -> usize {
     let table = world.state(1).table(PolicyId(1)).unwrap();
     table.records().filter(|r| r.is_in_sync(DiskId(disk))).count()
@@ -103,7 +106,7 @@ fn report(world: &mut World, peer: u64, disk: u64, kind: ReportKind) {
 #[test]
 fn two_reporters_prove_a_loss_and_one_does_not() {
     let mut world = World::new(1, 4);
-    world.run_ms(2_000);
+    world.run_ms(SETTLED_MS);
     report(&mut world, 2, 3, ReportKind::Unreachable);
     assert_eq!(in_sync(&world, 3), 4);
     assert!(world.probes.contains(&DiskId(3)), "the leader looks for itself");
@@ -117,17 +120,35 @@ fn two_reporters_prove_a_loss_and_one_does_not() {
     assert_eq!(in_sync(&world, 3), 0);
 }
 
-#[test]
-fn in_a_tiny_cluster_the_leaders_own_probe_counts() {
-    let mut world = World::new(1, 3);
-    world.run_ms(2_000);
-    report(&mut world, 2, 3, ReportKind::Unreachable);
-    assert_eq!(in_sync(&world, 3), 4);
+fn probe_fails(world: &mut World, disk: u64) {
     let now = world.now();
-    world.services.get_mut(&1).unwrap().probed(DiskId(3), Probe::Failed, now).unwrap();
+    world.services.get_mut(&1).unwrap().probed(DiskId(disk), Probe::Failed, now).unwrap();
     world.collect(1);
     world.run_ms(300);
+}
+
+#[test]
+fn in_a_tiny_cluster_the_leaders_own_probes_count_when_they_go_on_failing() {
+    let mut world = World::new(1, 3);
+    world.run_ms(SETTLED_MS);
+    report(&mut world, 2, 3, ReportKind::Unreachable);
+    assert_eq!(in_sync(&world, 3), 4);
+    probe_fails(&mut world, 3);
+    assert_eq!(in_sync(&world, 3), 4, "a store that is being opened refuses one, too");
+    world.run_ms(800);
+    probe_fails(&mut world, 3);
     assert_eq!(in_sync(&world, 3), 0);
+}
+
+#[test]
+fn a_cluster_that_starts_together_takes_nobody_out_for_being_late() {
+    let mut world = World::new(1, 3);
+    world.run_ms(1_000);
+    report(&mut world, 2, 3, ReportKind::Unreachable);
+    probe_fails(&mut world, 3);
+    world.run_ms(1_100);
+    probe_fails(&mut world, 3);
+    assert_eq!(in_sync(&world, 3), 4);
 }
 
 #[test]

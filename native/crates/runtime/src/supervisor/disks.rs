@@ -110,11 +110,13 @@ impl Supervisor {
             return self.unregister(disk, ControlError::new("io", error), responder);
         }
         self.open_disk(disk, path);
-        responder.answer(Ok(json!({
-            "disk_id": disk.0,
-            "store_uuid": Hex(store_uuid),
-            "size": size_bytes,
-        })));
+        let answer =
+            json!({ "disk_id": disk.0, "store_uuid": Hex(store_uuid), "size": size_bytes });
+        match self.stores.get_mut(&disk) {
+            // Nothing is placed on a disk before its store serves.
+            Some(entry) => entry.added = Some((responder, answer)),
+            None => responder.answer(Ok(answer)),
+        }
     }
 
     /// The disk could not be made ours: the cluster forgets it again.

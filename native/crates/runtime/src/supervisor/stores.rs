@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use shoal_engine::member::{Member, MemberConfig, Recovered};
 use shoal_meta::hex::Hex;
 use shoal_meta::state::{Command, Rejection};
@@ -15,6 +15,7 @@ use shoal_types::{DiskId, LayerId, PgId, PgView};
 
 use super::{Event, Supervisor};
 use crate::clock;
+use crate::control::{ControlError, Responder};
 use crate::disk::DiskFile;
 use crate::io_thread::IoMessage;
 use crate::peer::{LinkMessage, Links, ReplyPort};
@@ -53,6 +54,8 @@ pub struct StoreEntry {
     pub pgs: HashSet<PgId>,
     /// Layers that it was told to delete.
     pub deleting: HashSet<LayerId>,
+    /// Who added the disk, to be answered once its store serves.
+    pub added: Option<(Responder, Value)>,
 }
 
 impl StoreEntry {
@@ -65,6 +68,7 @@ impl StoreEntry {
             figures: None,
             pgs: HashSet::new(),
             deleting: HashSet::new(),
+            added: None,
         }
     }
 
@@ -141,6 +145,9 @@ impl Supervisor {
         let Some(entry) = self.stores.get_mut(&disk) else { return };
         let retry_at_ms = again.then(|| clock::now_ms() + RETRY_MS);
         let data = json!({ "disk_id": disk.0, "state": "failed", "reason": reason });
+        if let Some((responder, _)) = entry.added.take() {
+            responder.answer(Err(ControlError::new("io", reason.clone())));
+        }
         entry.state = StoreState::Failed { reason, retry_at_ms };
         entry.sender = None;
         self.broadcast("store.changed", data);
@@ -183,6 +190,10 @@ impl Supervisor {
         self.tell_store_views(disk, &views.unwrap_or_default());
         self.sync_deletions();
         self.broadcast("store.changed", json!({ "disk_id": disk.0, "state": "open" }));
+        let added = self.stores.get_mut(&disk).and_then(|entry| entry.added.take());
+        if let Some((responder, answer)) = added {
+            responder.answer(Ok(answer));
+        }
     }
 
     /// Layers that were deleted, and whose volume the cluster has forgotten meanwhile.
