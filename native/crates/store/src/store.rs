@@ -288,8 +288,7 @@ impl Store {
         loop {
             let queue = self.pump_queue();
             let job = !self.fenced && self.pump_job();
-            // A long plan is made in slices: the next one with the next answer, if one is to come.
-            if (!queue && !job) || (self.fold_is_planning() && !self.ios.is_empty()) {
+            if !queue && !job {
                 return;
             }
         }

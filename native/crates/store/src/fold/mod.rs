@@ -14,8 +14,6 @@ use crate::store::Store;
 
 pub(crate) use plan::Plan;
 
-/// Chunks planned between two looks at what else there is to do.
-const PLAN_SLICE: usize = 256;
 /// Longest write of folded data, in cells.
 const WRITE_CELLS_MAX: usize = 256;
 
@@ -35,6 +33,8 @@ pub(crate) struct Fold {
     phase: Phase,
     keys: Vec<DirtyKey>,
     planned: usize,
+    /// End of what was formed while it planned: may have superseded blocks that it left out.
+    superseded_by: u64,
     plans: Vec<Plan>,
     /// (cell, bytes), sorted before they are written.
     writes: Vec<(u64, bytes::Bytes)>,
@@ -58,10 +58,6 @@ impl Store {
         self.fold_has_planned(key) && cut.is_some_and(|cut| lsn < cut)
     }
 
-    pub(crate) fn fold_is_planning(&self) -> bool {
-        self.background.fold().is_some_and(|f| matches!(f.phase, Phase::Planning))
-    }
-
     /// `None` if the log is empty.
     pub(crate) fn begin_fold(&mut self) -> Option<Fold> {
         // Everything below the durable end is in memory; what is in flight is above it.
@@ -75,6 +71,7 @@ impl Store {
             phase: Phase::Planning,
             keys,
             planned: 0,
+            superseded_by: cut.lsn,
             plans: Vec::new(),
             writes: Vec::new(),
             records: RecordQueue::default(),
@@ -96,13 +93,15 @@ impl Store {
     }
 
     fn plan_slice(&mut self, fold: &mut Fold) -> bool {
-        let until = (fold.planned + PLAN_SLICE).min(fold.keys.len());
-        for i in fold.planned..until {
+        // In one go: no op comes between two chunks.
+        let until = fold.keys.len();
+        for i in 0..until {
             let plan = self.plan_chunk(fold.keys[i], fold.cut.lsn, &mut fold.writes);
             fold.plans.extend(plan);
         }
         fold.planned = until;
         if fold.planned == fold.keys.len() {
+            fold.superseded_by = self.commits.formed_end(self.data_log.head);
             self.queue_writes(fold);
             fold.phase = Phase::Writing;
         }
@@ -165,6 +164,14 @@ impl Store {
         if !self.meta_has_room() {
             self.suspend_for_checkpoint(Job::Fold(fold));
             return true;
+        }
+        // A block that a write in flight superseded was left out: the tail must not pass its older,
+        // acknowledged record before the newer one is durable.
+        let all_applied = fold.applied == fold.plans.len();
+        let waits = self.data_log.head.lsn < fold.superseded_by;
+        if matches!(fold.phase, Phase::Entries) && all_applied && waits {
+            self.background.job = Some(Job::Fold(fold));
+            return false;
         }
         if fold.records.is_empty() && !self.next_append_phase(&mut fold) {
             self.end_fold(&fold);
