@@ -43,7 +43,7 @@ export interface PeerPresence {
   presence: Presence
 }
 
-const tickMs = 500
+const tickMs = 1_000
 
 export class ClusterGossip {
   readonly #init: ClusterGossipInit
@@ -213,10 +213,10 @@ export class ClusterGossip {
 
   /** A connection may end while it is still being set up, and then nobody says so. */
   #findLost(): void {
+    const open = this.#node?.connectedPeerIds()
     for (const peer of this.#members.peers()) {
       const peerId = this.#members.peerIdOf(peer)!
-      if (this.#presence.isConnected(peer) && !this.#node?.isConnected(peerId))
-        this.#disconnected(peerId)
+      if (this.#presence.isConnected(peer) && !open?.has(peerId)) this.#disconnected(peerId)
     }
   }
 

@@ -16,8 +16,8 @@ export type NodeServices = { identify: Identify; ping: Ping; gossip: GossipSub }
 const connectionsMax = 2_048
 const pendingInboundMax = 200
 const dialTimeoutMs = 5_000
-/** A peer that hangs is found by this, about three times as long at the latest. */
-const pingIntervalMs = 2_000
+/** Ends connections with hosts that vanished. A ping is a stream of its own: seldom is cheap. */
+const pingIntervalMs = 10_000
 const rpcLimits = {
   maxSubscriptions: 16,
   maxMessages: 256,

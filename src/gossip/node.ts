@@ -82,8 +82,8 @@ export class GossipNode {
     await this.#libp2p.dial(targets)
   }
 
-  isConnected(peerId: string): boolean {
-    return this.#libp2p.getConnections(peerIdFromString(peerId)).length > 0
+  connectedPeerIds(): Set<string> {
+    return new Set(this.#libp2p.getConnections().map(one => one.remotePeer.toString()))
   }
 
   async sync(peerId: string): Promise<void> {

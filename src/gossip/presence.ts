@@ -54,7 +54,8 @@ export class PresenceBoard {
   /** `isNeighbour`: someone with whom a connection is wanted, so that its loss says something. */
   presence(peer: number, nowMs: number, silenceMs: number, isNeighbour: boolean): Presence {
     const heard = this.#heard.get(peer)
-    if (heard?.isConnected) return 'up'
+    // It may hang: a connection says nothing before it breaks.
+    if (heard?.isConnected) return nowMs - heard.lastMs! < silenceMs ? 'up' : 'suspect'
     if (heard?.lastMs === undefined)
       return isNeighbour && nowMs - this.#startedMs >= silenceMs ? 'down' : 'unknown'
     // It said so itself: nobody has to wait.
