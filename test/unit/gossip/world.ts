@@ -1,4 +1,5 @@
 // Real peers that gossip over loopback, in one process.
+import { createHash } from 'node:crypto'
 import * as assert from 'uvu/assert'
 import { poll, systemClock } from '../../../src/common/clock.ts'
 import { createLog } from '../../../src/common/log.ts'
@@ -16,6 +17,14 @@ export const patienceMs = 30_000
 export function identityOf(number: number): Identity {
   const seed = new Uint8Array(32).fill(number)
   return { seed, publicKey: publicKeyOfSeed(seed) }
+}
+
+/** As the data process writes it. */
+export function keyFileOf(number: number): string {
+  const { seed, publicKey } = identityOf(number)
+  const keys = Buffer.concat([seed, publicKey])
+  const sum = createHash('sha256').update('shoal-key-1 peer').update(keys).digest().subarray(0, 8)
+  return `shoal-key-1 peer ${Buffer.concat([keys, sum]).toString('base64url')}\n`
 }
 
 export function digestOf(sent_at_ms: number, more: Partial<DigestBody> = {}): DigestBody {
