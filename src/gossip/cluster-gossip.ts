@@ -51,6 +51,7 @@ export class ClusterGossip {
   readonly #records: Records
   readonly #presence: PresenceBoard
   readonly #plan: DialPlan
+  readonly #probing = new Set<string>()
   #node: GossipNode | undefined
   #cancelTick: () => void = () => undefined
   #nextSyncMs = 0
@@ -200,6 +201,7 @@ export class ClusterGossip {
     const { clock, times, random } = this.#init
     this.#cancelTick = clock.after(tickMs, () => this.#tick())
     this.#findLost()
+    this.#probeSilent()
     this.#dial()
     this.#watchPresence()
     const nowMs = clock.monotonicMs()
@@ -217,6 +219,16 @@ export class ClusterGossip {
     for (const peer of this.#members.peers()) {
       const peerId = this.#members.peerIdOf(peer)!
       if (this.#presence.isConnected(peer) && !open?.has(peerId)) this.#disconnected(peerId)
+    }
+  }
+
+  #probeSilent(): void {
+    for (const { peer, isConnected, presence } of this.peers()) {
+      const peerId = this.#members.peerIdOf(peer)
+      if (!isConnected || presence !== 'suspect' || peerId === undefined) continue
+      if (this.#probing.has(peerId)) continue
+      this.#probing.add(peerId)
+      this.#node?.probe(peerId).finally(() => this.#probing.delete(peerId))
     }
   }
 

@@ -15,7 +15,8 @@ export const summaryEntriesMax = 32_768
 /** One message of a sync, and what is sent in one sync; the rest waits for the next. */
 export const syncBytesMax = 1024 * 1024
 export const syncRecordBytesMax = 512 * 1024
-export const syncTimeoutMs = 5_000
+/** For a sync as a whole, and for an answer to a ping. */
+export const answerTimeoutMs = 5_000
 /** One message of gossipsub: a few records and what the mesh says of itself. */
 export const inboundBytesMax = 256 * 1024
 /** Up to so many members everyone is connected with everyone; beyond, with some. */

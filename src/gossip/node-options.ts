@@ -16,8 +16,8 @@ export type NodeServices = { identify: Identify; ping: Ping; gossip: GossipSub }
 const connectionsMax = 2_048
 const pendingInboundMax = 200
 const dialTimeoutMs = 5_000
-/** Ends connections with hosts that vanished. A ping is a stream of its own: seldom is cheap. */
-const pingIntervalMs = 10_000
+/** The mesh is a second way only: who publishes sends to everyone, and a sync fills the gaps. */
+const mesh = { D: 3, Dlo: 2, Dhi: 4, Dout: 1, Dscore: 1, Dlazy: 2, heartbeatInterval: 2_000 }
 const rpcLimits = {
   maxSubscriptions: 16,
   maxMessages: 256,
@@ -54,11 +54,14 @@ export function nodeOptions(setup: NodeSetup): Libp2pOptions<NodeServices> {
       // Who is dialled again, and when, is decided by the dial plan alone.
       reconnectRetries: 0,
     },
-    connectionMonitor: { pingInterval: pingIntervalMs },
+    // It opens a stream for every ping. Here digests show who is alive, and only who is silent is
+    // asked.
+    connectionMonitor: { enabled: false },
     services: {
       identify: identify(),
       ping: ping(),
       gossip: gossipsub({
+        ...mesh,
         emitSelf: false,
         allowPublishToZeroTopicPeers: true,
         globalSignaturePolicy: 'StrictSign',

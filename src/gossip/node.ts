@@ -8,7 +8,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Clock } from '../common/clock.ts'
 import type { Identity } from './identity.ts'
-import { recordBytesMax, syncTimeoutMs } from './limits.ts'
+import { answerTimeoutMs, recordBytesMax } from './limits.ts'
 import { type NodeServices, nodeOptions } from './node-options.ts'
 import type { Kind } from './record.ts'
 import { answerSync, askSync, type SyncSource, syncProtocol } from './sync-stream.ts'
@@ -82,6 +82,19 @@ export class GossipNode {
     await this.#libp2p.dial(targets)
   }
 
+  /** Asks someone who is connected and silent for a sign of life; without one the connection ends. */
+  async probe(peerId: string): Promise<void> {
+    const id = peerIdFromString(peerId)
+    try {
+      await this.#timed(async signal => {
+        await this.#libp2p.services.ping.ping(id, { signal })
+      })
+    } catch {
+      for (const connection of this.#libp2p.getConnections(id))
+        connection.abort(new Error('it does not answer'))
+    }
+  }
+
   connectedPeerIds(): Set<string> {
     return new Set(this.#libp2p.getConnections().map(one => one.remotePeer.toString()))
   }
@@ -149,7 +162,7 @@ export class GossipNode {
 
   async #timed(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const controller = new AbortController()
-    const cancel = this.#init.clock.after(syncTimeoutMs, () => controller.abort())
+    const cancel = this.#init.clock.after(answerTimeoutMs, () => controller.abort())
     try {
       await work(controller.signal)
     } finally {
