@@ -19,7 +19,7 @@ interface Hosted {
   faults: string[]
   heard: number[]
   /** Skips the wait before a start is tried again. */
-  skip: () => void
+  hurry: () => void
 }
 
 function makeHost(dir: string, number: number, port: number): Hosted {
@@ -41,10 +41,10 @@ function makeHost(dir: string, number: number, port: number): Hosted {
   })
   const heard: number[] = []
   found.onDigest((_, digest) => heard.push(digest.sent_at_ms))
-  const skip = () => {
+  const hurry = () => {
     skippedMs += 10_000
   }
-  return { host: found, keyPath, faults, heard, skip }
+  return { host: found, keyPath, faults, heard, hurry }
 }
 
 function viewOf(self: number, ports: readonly number[]): GossipView {
@@ -104,7 +104,7 @@ host('what keeps gossip from running is logged and tried again', async () => {
       // At once nothing is tried again.
       found.host.update(view)
       assert.is(found.faults.length, before + 1)
-      found.skip()
+      found.hurry()
     }
     await fails('there is no identity')
     writeFileSync(found.keyPath, 'x', { mode: 0o600 })
