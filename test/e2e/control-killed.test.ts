@@ -1,0 +1,57 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { DemoCluster } from '../helpers/demo-cluster.ts'
+
+const control = suite('control process')
+const demo = new DemoCluster()
+control.before(async () => {
+  await demo.up()
+})
+control.after(() => demo.down())
+
+control('killed and frozen under load: I/O goes on, and control attaches again', async () => {
+  const { pid, data_pid } = demo.peer('p1')
+  const load = spawn(
+    'fio',
+    [
+      '--name=load',
+      '--ioengine=nbd',
+      `--uri=${demo.uri}`,
+      '--rw=randrw',
+      '--bs=4k',
+      '--iodepth=4',
+      '--size=64M',
+      '--verify=crc32c',
+      '--verify_backlog=256',
+      '--verify_fatal=1',
+      '--time_based=1',
+      '--runtime=15',
+    ],
+    { stdio: 'ignore' },
+  )
+  const ended = once(load, 'exit')
+  const frozen = demo.peer('p2').pid!
+  process.kill(frozen, 'SIGSTOP')
+  process.kill(pid!, 'SIGKILL')
+  await new Promise(resolve => setTimeout(resolve, 5_000))
+  process.kill(frozen, 'SIGCONT')
+  await demo.act('start', 'p1')
+  assert.is.not(demo.peer('p1').pid, pid)
+  assert.is(demo.peer('p1').data_pid, data_pid, 'the data process was not the same one')
+  const [code] = await ended
+  assert.is(code, 0, 'fio saw an error')
+  await demo.waitHealthy()
+})
+
+control('a data process that dies is started again, and the volume comes back', async () => {
+  const { data_pid } = demo.peer('p1')
+  process.kill(data_pid!, 'SIGKILL')
+  await demo.waitHealthy(60_000)
+  const up = await demo.up()
+  assert.is.not(up.peers[0]!.data_pid, data_pid)
+  assert.ok(up.volume?.uri)
+})
+
+control.run()
