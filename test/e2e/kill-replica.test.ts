@@ -49,6 +49,7 @@ function startLoad() {
       '--verify=crc32c',
       '--verify_backlog=256',
       '--verify_fatal=1',
+      '--verify_state_save=0',
       '--time_based=1',
       '--runtime=12',
     ],

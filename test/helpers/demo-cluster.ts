@@ -148,6 +148,7 @@ export function fio(job: FioJob): Promise<string> {
     '--randseed=7',
     '--verify=crc32c',
     '--verify_fatal=1',
+    '--verify_state_save=0',
     '--output-format=json',
     ...(job.more ?? []),
   )

@@ -1,10 +1,11 @@
 //! What heads and stores want of the cluster.
 
 use serde_json::json;
-use shoal_engine::head::{HeadCommand, HeadEvent};
+use shoal_engine::head::{HeadCommand, HeadEvent, ReportReason};
+use shoal_engine::member::JoinFailure;
 use shoal_meta::hex::Hex;
-use shoal_meta::state::{Command, InSyncItem, JoinItem, Outcome, Severity};
-use shoal_types::{DiskId, PgEpoch, PgId, VolumeId};
+use shoal_meta::state::{ClusterState, Command, InSyncItem, JoinItem, Outcome, Severity};
+use shoal_types::{DiskId, PgEpoch, PgId, StoreError, VolumeId};
 
 use super::Supervisor;
 use super::stores::StoreState;
@@ -32,6 +33,10 @@ impl Supervisor {
             return;
         }
         match command {
+            // Not a loss: whoever is in sync refuses at admission. A joiner has to wait for room.
+            HeadCommand::ReportUnreachable { disk, reason: ReportReason::Full } => {
+                self.cancel_joins(disk);
+            }
             HeadCommand::ReportUnreachable { disk, reason } => {
                 self.context.meta.report(disk, reason);
             }
@@ -66,8 +71,10 @@ impl Supervisor {
     pub(super) fn on_store_notice(&mut self, disk: DiskId, notice: StoreNotice) {
         match notice {
             StoreNotice::JoinDone { pg, join_at, source } => {
-                let items = vec![InSyncItem { pg, disk, join_at, source }];
-                self.propose(Command::PgInSync { items }, |_, _| {});
+                self.finish_join(InSyncItem { pg, disk, join_at, source });
+            }
+            StoreNotice::JoinFailed { reason: JoinFailure::Store(StoreError::NoSpace), .. } => {
+                self.cancel_joins(disk);
             }
             StoreNotice::JoinFailed { pg, join_at, reason } => {
                 eprintln!("resync of {pg} on {disk} must start over: {reason:?}");
@@ -78,6 +85,39 @@ impl Supervisor {
             StoreNotice::Lost { error } => {
                 self.on_store_out(disk, &format!("the store cannot go on: {error:?}"));
             }
+        }
+    }
+
+    /// Rule 26. The member says it once: it is repeated until the cluster has answered, and a
+    /// session that it refuses begins anew.
+    fn finish_join(&self, item: InSyncItem) {
+        let InSyncItem { pg, disk, join_at, .. } = item;
+        let command = Command::PgInSync { items: vec![item] };
+        self.propose(command, move |supervisor, result| match result {
+            Ok(Ok(_)) => supervisor.restart_join(disk, pg, join_at),
+            Ok(Err(rejection)) => eprintln!("{pg} on {disk} is not in sync: {rejection:?}"),
+            Err(_) if supervisor.is_joining(item) => supervisor.finish_join(item),
+            Err(_) => {}
+        });
+    }
+
+    fn is_joining(&self, item: InSyncItem) -> bool {
+        let joins = |state: &ClusterState| {
+            let joining = state.pg(item.pg).and_then(|record| record.joining);
+            joining.is_some_and(|j| j.disk == item.disk && j.join_at == item.join_at)
+        };
+        self.context.meta.read(joins) == Some(true)
+    }
+
+    /// No room: give every session of this disk up; the control plane tries again later.
+    fn cancel_joins(&self, disk: DiskId) {
+        let joining = |state: &ClusterState| -> Vec<(PgId, PgEpoch)> {
+            let records = state.tables().values().flat_map(|table| table.records());
+            let ours = records.filter(|r| r.joining.is_some_and(|j| j.disk == disk));
+            ours.map(|record| (record.pg, record.epoch)).collect()
+        };
+        for (pg, expected) in self.context.meta.read(joining).unwrap_or_default() {
+            self.propose(Command::PgCancelJoin { pg, disk, expected }, |_, _| {});
         }
     }
 
