@@ -14,13 +14,11 @@ export function topologyOf(state: ClusterState): Topology {
   return {
     disks: state.disks.map(disk => {
       const peer = peers.get(disk.peer)
-      // A peer that names no rack or zone stands for itself.
-      const alone = `peer ${disk.peer}`
       return {
         id: disk.id,
         peer: disk.peer,
-        rack: peer?.domains.rack || alone,
-        zone: peer?.domains.zone || alone,
+        rack: peer?.domains.rack || null,
+        zone: peer?.domains.zone || null,
         weight: disk.weight,
         class: disk.class,
         state: standing(disk.state, peer?.state ?? 'in'),
