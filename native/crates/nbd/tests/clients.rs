@@ -219,6 +219,7 @@ fn fio_verifies_random_writes() {
             "--io_size=128M",
             "--verify=crc32c",
             "--verify_fatal=1",
+            "--verify_state_save=0",
             "--verify_backlog=256",
             "--randseed=7",
             "--output-format=terse",

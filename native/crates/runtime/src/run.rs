@@ -28,6 +28,7 @@ const POOL_IDLE_BYTES: usize = 32 << 20;
 
 /// The whole life of the data process; gives its exit code. An error: it could not start.
 pub fn run(config: &str) -> io::Result<i32> {
+    stop_on_panic();
     let config = DataConfig::parse(config).map_err(io::Error::other)?;
     shoal_types::checksum::self_test().map_err(io::Error::other)?;
     let _lock = process::lock_directory(&config.dir)?.ok_or_else(|| {
@@ -42,6 +43,19 @@ pub fn run(config: &str) -> io::Result<i32> {
     })?;
     assert!(context.server.set(server).is_ok(), "the control server is set once");
     Ok(Supervisor::new(context).run(&events))
+}
+
+/// A BROKEN INVARIANT ENDS THE PROCESS: a thread that is missing would leave requests unanswered,
+/// and a started-again process recovers from what is durable. Consensus alone catches panics of its
+/// library and is built anew (crate meta); what escapes that ends the process, too.
+fn stop_on_panic() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        print(info);
+        if thread::current().name() != Some(meta_thread::NAME) {
+            std::process::abort();
+        }
+    }));
 }
 
 fn compose(config: DataConfig, inlet: &Inlet) -> io::Result<Context> {

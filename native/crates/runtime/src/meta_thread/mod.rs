@@ -19,6 +19,8 @@ use crate::peer::{AddressBook, Dialer};
 use crate::ring::{Reactor, mailbox};
 use crate::supervisor::{ClusterFile, Inlet};
 
+/// Name of the thread.
+pub const NAME: &str = "meta";
 /// Ring entries of the thread.
 const RING_ENTRIES: u32 = 128;
 
@@ -39,7 +41,8 @@ pub fn start(mut start: MetaStart) -> io::Result<MetaHandle> {
     let shared = Arc::new(MetaShared::default());
     let handle = MetaHandle::new(sender, shared.clone());
     let (ready, started) = std::sync::mpsc::sync_channel(1);
-    std::thread::Builder::new().name("meta".into()).spawn(move || {
+    std::thread::Builder::new().name(NAME.into()).spawn(move || {
+        let _guard = AbortOnPanic;
         let cluster = start.cluster.take();
         let made = Reactor::new(RING_ENTRIES, inbox.wake_fd()).map_err(|e| e.to_string());
         let made = made.map(|reactor| MetaThread::new(start, shared, reactor, inbox));
@@ -61,5 +64,17 @@ pub fn start(mut start: MetaStart) -> io::Result<MetaHandle> {
         Ok(Ok(())) => Ok(handle),
         Ok(Err(error)) => Err(io::Error::other(error)),
         Err(_) => Err(io::Error::other("the cluster state's thread ended at its start")),
+    }
+}
+
+/// The library's panics are caught inside the service; one that comes up to here has left the
+/// cluster state in the middle of something.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
     }
 }
