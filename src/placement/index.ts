@@ -5,6 +5,7 @@ export {
   type CapacityInput,
   type CapacityOptions,
   type CapacityOutput,
+  type PolicyOutput,
   planCapacity,
 } from './capacity.ts'
 export { choosePgCount } from './checked-policy.ts'

@@ -15,8 +15,8 @@ const arrows: Record<string, readonly string[]> = {
   ublk: ['data', 'native'],
   api: ['cluster', 'volume', 'disk', 'ublk', 'data', 'placement'],
   demo: ['api/client', 'api/contract'],
-  cli: ['api/client', 'api/contract', 'demo'],
-  commands: ['cli', 'api/client', 'api/contract', 'demo'],
+  cli: ['api/client', 'api/contract', 'demo', 'placement'],
+  commands: ['cli', 'api/client', 'api/contract', 'demo', 'placement'],
   daemon: ['api', 'cluster', 'data', 'disk', 'gossip', 'native', 'placement', 'ublk', 'volume'],
 }
 
