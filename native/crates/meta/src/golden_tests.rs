@@ -18,7 +18,7 @@ use crate::service::{ProposeRefused, ReportKind, ServiceMessage};
 use crate::state::fixture::{self, Cluster};
 use crate::state::*;
 
-const LAST_COMMAND: u16 = 33;
+const LAST_COMMAND: u16 = 36;
 
 fn check(name: &str, bytes: &[u8]) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../test/golden");
@@ -92,6 +92,13 @@ fn every_command() -> Vec<Command> {
         Command::UseToken { hash, peer: fixture::new_peer(26) },
         Command::RevokeToken { hash },
         Command::RecordEvent { severity: Severity::Error, code: "c".into(), message: "m".into(), subject: "s".into() },
+        Command::SetMovement { paused: Some(true), per_disk: Some(27), per_peer: None, total: Some(28) },
+        Command::SetPolicyPlacement {
+            policy, redundancy: Some(Redundancy::Replicas { copies: 2 }), min_in_sync: Some(1),
+            failure_domain: Some(FailureDomain::Rack), class: Some(ClassRule::Only(DiskClass::Ssd)),
+            rules: Some(fixture::rules()),
+        },
+        Command::SetDiskLabels { disk, labels: ["fast".into()].into() },
     ]
 }
 
@@ -127,6 +134,15 @@ fn busy() -> Cluster {
     let pg = PgId { policy: fixture::POLICY, index: 0 };
     let expected = cluster.state.pg(pg).unwrap().epoch;
     cluster.ok(Command::PgJoin { items: vec![JoinItem { pg, disk: DiskId(1), expected }] });
+    let labels = ["fast".into()].into();
+    cluster.ok(Command::SetDiskLabels { disk: DiskId(2), labels });
+    cluster.ok(fixture::placed(Some(fixture::rules())));
+    cluster.ok(Command::SetMovement {
+        paused: None,
+        per_disk: Some(3),
+        per_peer: None,
+        total: None,
+    });
     cluster.refused(Command::RemovePeer { peer });
     cluster
 }
@@ -144,6 +160,18 @@ fn state_and_map() {
     let delta = map_delta(&cluster.state, since);
     assert!(matches!(delta, MapUpdate::Delta(_)));
     check("meta-map-delta.bin", &delta.encode());
+}
+
+/// What the version before wrote: without the parts that came since.
+#[test]
+fn states_of_version_1_are_read() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../test/golden");
+    let bytes = std::fs::read(folder.join("meta-state-1.bin")).unwrap();
+    assert_eq!(bytes[4], 1);
+    let state = ClusterState::decode(&bytes).unwrap();
+    assert_eq!(state.movement(), Movement::default());
+    assert_eq!(state.rules(fixture::POLICY), Rules::default());
+    assert_eq!(ClusterState::decode(&state.encode()).unwrap().encode(), state.encode());
 }
 
 fn entries() -> Vec<LogEntry> {

@@ -14,6 +14,7 @@ use super::limits::LEVEL_NEWEST;
 use super::outcome::Rejection;
 use super::peer::{NewPeer, Peer};
 use super::pg::PgTable;
+use super::placing::Placing;
 use super::policy::Policy;
 use super::token::Token;
 use super::volume::{Export, Volume};
@@ -60,6 +61,7 @@ pub struct ClusterState {
     pub(super) tokens: BTreeMap<TokenHash, Token>,
     pub(super) events: VecDeque<Event>,
     pub(super) answers: Answers,
+    pub(super) placing: Placing,
     pub(super) derived: Derived,
 }
 
@@ -101,6 +103,7 @@ impl ClusterState {
             tokens: BTreeMap::new(),
             events: VecDeque::new(),
             answers: Answers::default(),
+            placing: Placing::default(),
             derived: Derived { changes: ChangeLog::starting_at(MapEpoch(1)), ..Derived::default() },
         })
     }
@@ -246,7 +249,7 @@ impl ClusterState {
 }
 
 /// Snapshots grow with placement groups and volumes; far above any cluster the limits allow.
-const SNAPSHOT: Envelope = Envelope { magic: *b"SHST", version: 1, body_max: 1 << 30 };
+const SNAPSHOT: Envelope = Envelope { magic: *b"SHST", version: 2, body_max: 1 << 30 };
 
 /// Derived: no bytes of its own.
 impl Codec for Derived {
@@ -278,5 +281,6 @@ codec_struct!(ClusterState {
     tokens,
     events,
     answers,
+    placing,
     derived,
 });

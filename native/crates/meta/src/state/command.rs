@@ -3,13 +3,16 @@
 //! A variant's number is its place in the log for ever: a changed meaning or layout is a new
 //! variant, gated by a cluster level.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use shoal_types::{DiskId, HeadEpoch, MapEpoch, PeerId, PgEpoch, PgId, PolicyId, VolumeId};
 
 use super::disk::NewDisk;
 use super::event::Severity;
 use super::peer::{Address, Domains, NewPeer, Standing};
-use super::policy::{NewPolicy, ReadMode};
+use super::placing::{ClassRule, Rules};
+use super::policy::{FailureDomain, NewPolicy, ReadMode, Redundancy};
 use super::volume::{ExportKind, Via};
 use crate::codec::{Codec, DecodeError, Reader, codec_enum, codec_struct};
 use crate::hex::{ProcessNonce, StoreUuid, TokenHash};
@@ -190,6 +193,26 @@ pub enum Command {
         message: String,
         subject: String,
     },
+    /// How much moves at once; `None`: as it is.
+    SetMovement {
+        paused: Option<bool>,
+        per_disk: Option<u32>,
+        per_peer: Option<u32>,
+        total: Option<u32>,
+    },
+    /// Where a policy's members may lie; `None`: as it is.
+    SetPolicyPlacement {
+        policy: PolicyId,
+        redundancy: Option<Redundancy>,
+        min_in_sync: Option<u8>,
+        failure_domain: Option<FailureDomain>,
+        class: Option<ClassRule>,
+        rules: Option<Rules>,
+    },
+    SetDiskLabels {
+        disk: DiskId,
+        labels: BTreeSet<String>,
+    },
 }
 
 /// What is taken out of its placement groups.
@@ -364,6 +387,9 @@ codec_enum!(Command: u16 {
     31 => UseToken { hash, peer },
     32 => RevokeToken { hash },
     33 => RecordEvent { severity, code, message, subject },
+    34 => SetMovement { paused, per_disk, per_peer, total },
+    35 => SetPolicyPlacement { policy, redundancy, min_in_sync, failure_domain, class, rules },
+    36 => SetDiskLabels { disk, labels },
 });
 codec_enum!(Target: u8 { 1 => Disk(disk), 2 => Peer(peer) });
 codec_enum!(RemovalReason: u8 {

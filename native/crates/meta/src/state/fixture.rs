@@ -158,6 +158,23 @@ impl Cluster {
     }
 }
 
+pub fn rules() -> Rules {
+    let localize = Some(Localize::Zone("z".into()));
+    Rules { max_per: [(FailureDomain::Rack, 2)].into(), labels: ["fast".into()].into(), localize }
+}
+
+/// Changes nothing but the rules.
+pub fn placed(rules: Option<Rules>) -> Command {
+    Command::SetPolicyPlacement {
+        policy: POLICY,
+        redundancy: None,
+        min_in_sync: None,
+        failure_domain: None,
+        class: None,
+        rules,
+    }
+}
+
 pub fn attach(volume: VolumeId, peer: u64, takeover: Option<u64>) -> Command {
     let (via, read_only, queues) = (Via::Ublk, false, 2);
     Command::Attach { volume, peer: PeerId(peer), via, read_only, queues, takeover }

@@ -34,6 +34,10 @@ pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 pub const PROPOSAL_BYTES_MAX: usize = 8 << 20;
 /// Records of changed map parts kept for deltas.
 pub const CHANGES_MAX: usize = 1 << 18;
+/// Labels of one disk, or asked for by one policy.
+pub const LABELS_MAX: usize = 32;
+/// Members that may fill up at the same time, at most.
+pub const MOVES_MAX: u32 = 65_536;
 /// Fenced attachments remembered per volume.
 pub const FENCED_MAX: usize = 64;
 /// 2^31 shares; integers of placement stay far from overflow.

@@ -13,6 +13,7 @@ mod name;
 mod outcome;
 mod peer;
 mod pg;
+mod placing;
 mod policy;
 mod proposal;
 mod token;
@@ -33,6 +34,7 @@ pub use outcome::{
 };
 pub use peer::{Address, AddressRole, Domains, NewPeer, Peer, Standing};
 pub use pg::PgTable;
+pub use placing::{ClassRule, Localize, Movement, Rules};
 pub use policy::{FailureDomain, NewPolicy, Policy, ReadMode, Redundancy};
 pub use proposal::Proposal;
 pub use token::Token;
@@ -44,6 +46,8 @@ pub use voters::{ConfChange, Voters};
 
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod placing_tests;
 #[cfg(test)]
 mod property_tests;
 #[cfg(test)]

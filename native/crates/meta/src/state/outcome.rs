@@ -210,6 +210,7 @@ pub enum Fault {
     UnknownDisk,
     DiskOut,
     WrongClass,
+    WrongLabel,
     SameDomain,
     LosesInSync,
     Algorithm,
@@ -240,6 +241,7 @@ impl Fault {
             Self::UnknownDisk => "a member is not a disk of this cluster",
             Self::DiskOut => "a new member is not in",
             Self::WrongClass => "a member is of another class",
+            Self::WrongLabel => "a member lacks a label",
             Self::SameDomain => "two members share a failure domain",
             Self::LosesInSync => "a member may leave only after its successor is in sync",
             Self::Algorithm => "an older placement algorithm",
@@ -357,7 +359,7 @@ codec_enum!(Fault: u8 {
     8 => Redundancy, 9 => MinInSync, 10 => PgCount, 11 => ExtentBlocks, 12 => Count,
     13 => Duplicate, 14 => UnknownDisk, 15 => DiskOut, 16 => WrongClass, 17 => SameDomain,
     18 => LosesInSync, 19 => Algorithm, 20 => Order, 21 => Basis, 22 => Deleting, 23 => State,
-    24 => Unsupported,
+    24 => Unsupported, 25 => WrongLabel,
 });
 
 impl Codec for Outcome {

@@ -85,7 +85,7 @@ impl Redundancy {
         }
     }
 
-    fn check(self) -> Result<(), Fault> {
+    pub(super) fn check(self) -> Result<(), Fault> {
         match self {
             Self::Replicas { copies } if (1..=REPLICAS_MAX).contains(&copies) => Ok(()),
             Self::Replicas { .. } => Err(Fault::Redundancy),

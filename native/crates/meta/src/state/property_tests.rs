@@ -23,7 +23,10 @@ fn random_command(random: &mut Seeded, state: &ClusterState) -> Command {
     let generation = state.volumes().get(&volume).map_or(0, |v| v.generation);
     let he = state.volumes().get(&volume).map_or(HeadEpoch(0), |v| v.head.epoch);
     let process = Hex([random.below(2) as u8; 16]);
-    match random.below(27) {
+    match random.below(30) {
+        27 => random_placement(random),
+        28 => Command::SetDiskLabels { disk, labels: random_labels(random) },
+        29 => Command::SetMovement { paused: Some(random.chance(50)), per_disk: Some(random.below(1 << 17) as u32), per_peer: None, total: None },
         0 => Command::AddPeer { peer: new_peer(1 + random.below(9)) },
         1 => Command::RemovePeer { peer },
         2 => Command::UpdatePeer {
@@ -62,6 +65,31 @@ fn random_command(random: &mut Seeded, state: &ClusterState) -> Command {
             volume, peer, process, generation, expected: he,
             basis: *random.pick(&[TakeBasis::Free, TakeBasis::Own, TakeBasis::LeaseOver, TakeBasis::Confirmed]),
         },
+    }
+}
+
+fn random_labels(random: &mut Seeded) -> BTreeSet<String> {
+    let all = ["fast", "big", "Not a name"];
+    (0..random.below(3)).map(|_| (*random.pick(&all)).to_owned()).collect()
+}
+
+fn random_placement(random: &mut Seeded) -> Command {
+    let domains =
+        [FailureDomain::Disk, FailureDomain::Peer, FailureDomain::Rack, FailureDomain::Zone];
+    let localize = random.chance(30).then_some(Localize::Peer(PeerId(1)));
+    let max_per = [(*random.pick(&domains), random.below(4) as u8)].into();
+    let rules = Rules { max_per, labels: random_labels(random), localize };
+    Command::SetPolicyPlacement {
+        policy: POLICY,
+        redundancy: Some(Redundancy::Replicas { copies: random.below(5) as u8 }),
+        min_in_sync: random.chance(50).then_some(1),
+        failure_domain: Some(*random.pick(&domains)),
+        class: Some(if random.chance(80) {
+            ClassRule::Any
+        } else {
+            ClassRule::Only(DiskClass::Ssd)
+        }),
+        rules: random.chance(60).then_some(rules),
     }
 }
 

@@ -1,10 +1,14 @@
 //! The cluster state as JSON, for the control plane.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::cluster::ClusterState;
+use super::disk::Disk;
 use super::pg::PgJson;
+use super::placing::Rules;
 use super::policy::Policy;
 
 /// A policy with its table.
@@ -12,7 +16,17 @@ use super::policy::Policy;
 struct PolicyJson<'a> {
     #[serde(flatten)]
     policy: &'a Policy,
+    #[serde(flatten)]
+    rules: Rules,
     pgs: Vec<PgJson>,
+}
+
+/// A disk with its labels.
+#[derive(Serialize)]
+struct DiskJson<'a> {
+    #[serde(flatten)]
+    disk: &'a Disk,
+    labels: BTreeSet<String>,
 }
 
 /// Ids and epochs are numbers, random ids and keys lower-case hex, lists in ascending order of id.
@@ -20,6 +34,7 @@ struct PolicyJson<'a> {
 pub fn state_json(state: &ClusterState) -> Value {
     let policies = state.policies().values().map(|policy| PolicyJson {
         policy,
+        rules: state.rules(policy.id),
         pgs: state
             .table(policy.id)
             .into_iter()
@@ -27,6 +42,7 @@ pub fn state_json(state: &ClusterState) -> Value {
             .map(PgJson::from)
             .collect(),
     });
+    let disks = state.disks().values().map(|disk| DiskJson { disk, labels: state.labels(disk.id) });
     json!({
         "cluster_id": state.cluster_id(),
         "name": state.name(),
@@ -40,11 +56,12 @@ pub fn state_json(state: &ClusterState) -> Value {
         "voters": state.voters().voters,
         "learners": state.voters().learners,
         "peers": list(state.peers().values()),
-        "disks": list(state.disks().values()),
+        "disks": list(disks),
         "policies": list(policies),
         "volumes": list(state.volumes().values()),
         "exports": list(state.exports().values()),
         "tokens": list(state.tokens().values()),
+        "movement": state.movement(),
         "events": list(state.events().iter()),
     })
 }

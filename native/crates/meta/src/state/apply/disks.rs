@@ -112,6 +112,7 @@ impl ClusterState {
             return Err(Rejection::InUse { what: Kind::Disk, id: id.0, by, by_id });
         }
         self.disks.remove(&id);
+        self.placing.labels.remove(&id);
         self.forget_purges_of(id);
         self.touch(Touched::Disk(id));
         Ok(Applied::Done)

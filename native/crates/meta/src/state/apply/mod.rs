@@ -7,6 +7,7 @@ mod events;
 mod heads;
 mod in_sync;
 mod peers;
+mod placing;
 mod policies;
 mod table;
 mod tokens;
@@ -120,6 +121,9 @@ impl ClusterState {
             C::RevokeToken { hash } => self.revoke_token(*hash),
             C::RecordEvent { severity, code, message, subject } =>
                 self.record_event(*severity, code, message, subject),
+            C::SetMovement { .. } => self.set_movement(command),
+            C::SetPolicyPlacement { .. } => self.set_policy_placement(command),
+            C::SetDiskLabels { disk, labels } => self.set_disk_labels(*disk, labels),
         }
     }
 

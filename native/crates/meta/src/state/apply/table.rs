@@ -97,7 +97,8 @@ impl ClusterState {
         record: Option<&PgRecord>,
         row: &PgMembers,
     ) -> Result<(), Fault> {
-        let mut domains = BTreeSet::new();
+        let rules = self.rules(policy.id);
+        let mut disks = Vec::with_capacity(row.members.len());
         for id in &row.members {
             let disk = self.disks.get(id).ok_or(Fault::UnknownDisk)?;
             let stays = record.is_some_and(|r| r.member(*id).is_some());
@@ -107,9 +108,13 @@ impl ClusterState {
             if !stays && policy.class.is_some_and(|class| class != disk.class) {
                 return Err(Fault::WrongClass);
             }
-            if !domains.insert(self.domain(disk, policy.failure_domain)) {
-                return Err(Fault::SameDomain);
+            if !stays && self.lacks_label(*id, &rules) {
+                return Err(Fault::WrongLabel);
             }
+            disks.push(disk);
+        }
+        if self.breaks_bound(policy, &rules, &disks) {
+            return Err(Fault::SameDomain);
         }
         Ok(())
     }
@@ -119,8 +124,8 @@ impl ClusterState {
         ready(disk.state) && ready(self.peers[&disk.peer].state) && disk.weight > 0
     }
 
-    /// The place that may hold one member only. An unnamed rack or zone: the peer stands for itself.
-    fn domain(&self, disk: &Disk, domain: FailureDomain) -> (u64, &str, &str) {
+    /// The place that holds so many members at most. An unnamed rack or zone: the peer stands for itself.
+    pub(super) fn domain(&self, disk: &Disk, domain: FailureDomain) -> (u64, &str, &str) {
         let peer = &self.peers[&disk.peer];
         let alone = (disk.peer.0, "", "");
         match domain {
