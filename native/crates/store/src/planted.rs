@@ -30,6 +30,8 @@ pub enum Bug {
     NoSyncAtStart,
     /// The tail is moved to the log's end instead of the cut.
     TailTooFar,
+    /// The tail does not wait for writes that superseded blocks which the fold left out.
+    TailUnwaiting,
 }
 
 #[cfg(test)]

@@ -220,7 +220,7 @@ impl Store {
                 }
                 Content::Direct { cell, crc } => (block.stamp, *cell, Some(*crc)),
                 Content::Zero => return (block.stamp, Got::State(BlockState::Zero)),
-                Content::Absent => return (block.stamp, Got::State(BlockState::Absent)),
+                Content::Absent => return (Stamp::default(), Got::State(BlockState::Absent)),
             },
             Newest::Indexed(found) => match found.place {
                 Place::Cell(cell) => (found.stamp, cell, None),

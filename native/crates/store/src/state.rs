@@ -62,10 +62,11 @@ impl State {
         self.index.find(at.pg, at.layer, at.block).map_or(Newest::Nothing, Newest::Indexed)
     }
 
-    /// Newest exactly known stamp of a block; `None` = settled or never written.
+    /// Newest exactly known stamp of a block; `None` = settled or never written. An absent block has
+    /// none, folded or not: what a write meets must not depend on how far a fold has come.
     pub fn exact_stamp(&self, at: BlockAt) -> Option<Stamp> {
         match self.newest(at) {
-            Newest::Dirty(block) => Some(block.stamp),
+            Newest::Dirty(block) => (block.content != Content::Absent).then_some(block.stamp),
             Newest::Indexed(found) => {
                 (found.exact && found.place != Place::Absent).then_some(found.stamp)
             }

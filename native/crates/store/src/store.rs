@@ -288,7 +288,8 @@ impl Store {
         loop {
             let queue = self.pump_queue();
             let job = !self.fenced && self.pump_job();
-            if !queue && !job {
+            // A long plan is made in slices: the next one with the next answer, if one is to come.
+            if (!queue && !job) || (self.fold_is_planning() && !self.ios.is_empty()) {
                 return;
             }
         }

@@ -83,11 +83,14 @@ pub struct Disk {
     out: Vec<(IoId, Out)>,
     answered: u64,
     pub writes: u64,
+    /// The oldest command is mostly answered last: everything else overtakes it.
+    pub lags: bool,
 }
 
 impl Disk {
     pub fn new(image: Image) -> Self {
-        Self { stable: image, cached: Vec::new(), out: Vec::new(), answered: 0, writes: 0 }
+        let (cached, out) = (Vec::new(), Vec::new());
+        Self { stable: image, cached, out, answered: 0, writes: 0, lags: false }
     }
 
     pub fn issue(&mut self, io: DiskIo) {
@@ -112,7 +115,9 @@ impl Disk {
         if self.out.is_empty() {
             return None;
         }
-        let (id, out) = self.out.remove(rng.below(self.out.len() as u64) as usize);
+        let overtaken = u64::from(self.lags && self.out.len() > 1 && !rng.one_in(40));
+        let chosen = overtaken + rng.below(self.out.len() as u64 - overtaken);
+        let (id, out) = self.out.remove(chosen as usize);
         self.answered += 1;
         let bytes = match out {
             Out::Read { offset, len } => Some(self.read(offset, len)),

@@ -1,5 +1,6 @@
 //! Tests of the whole store on a simulated disk.
 
+mod absent;
 mod corrupt;
 mod crash;
 mod disk;
