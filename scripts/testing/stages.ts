@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { runCargo } from './cargo.ts'
+import { runCrashStates } from './crash-states.ts'
 import { runLimited } from './process.ts'
 import { failedOne, type Result } from './result.ts'
 import { runStyle } from './style.ts'
@@ -38,11 +39,13 @@ export function allStages(root: string, isLong: boolean): Stage[] {
     run: (filter: string | undefined) => runUvuStage(root, stage, isLong, filter),
   }))
   const [tidy, unit, ...rest] = uvu
+  const crash = { name: 'crash', run: (filter: string | undefined) => runCrashStates(root, filter) }
   return [
     tidy!,
     unit!,
     { name: 'style', run: filter => runStyle(root, filter) },
     { name: 'rust', run: filter => runCargo(root, filter) },
+    ...(isLong ? [crash] : []),
     ...rest,
   ]
 }
