@@ -2,10 +2,11 @@
 import { ShoalError } from '../common/errors.ts'
 import { checkName } from '../common/names.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
-import type { NewPolicyRecord } from '../data/command.ts'
+import type { NewPolicyRecord, PgMembers } from '../data/command.ts'
 import type { ClusterState, DiskClass, FailureDomain, PolicyRecord } from '../data/state.ts'
-import { choosePgCount } from '../placement/checked-policy.ts'
-import { algorithmVersion, planTargets, tableChanges } from './table-plan.ts'
+import { choosePgCount, nextBatch } from '../placement/index.ts'
+import { badPlacement } from './placement-fault.ts'
+import { algorithmVersion, planState, policiesNow, topologyOf } from './table-plan.ts'
 import { type PolicyView, policyView, volumesOf } from './views.ts'
 
 /** 4 MiB of 4 KiB blocks: one extent, the unit of placement. */
@@ -52,10 +53,10 @@ export class Policies {
     const record = newRecord(state, name, wanted)
     // Planned BEFORE it is proposed: a policy that cannot be placed at all is not created.
     const draft = withDraft(state, record)
-    const changes = tableChanges(findPolicy(draft, name), planTargets(draft).get(draftId)!)
+    const rows = await firstRows(draft, draftId)
     if (wanted.dry_run) return policyView(draft, findPolicy(draft, name))
     await this.#cluster.propose({ type: 'create_policy', policy: record })
-    if (changes.length > 0) await this.#place(name)
+    if (rows.length > 0) await this.#place(name)
     return this.show(name)
   }
 
@@ -77,7 +78,7 @@ export class Policies {
     for (let attempt = 1; ; attempt++) {
       const state = await this.#cluster.state()
       const policy = findPolicy(state, name)
-      const changes = tableChanges(policy, planTargets(state).get(policy.id)!)
+      const changes = await firstRows(state, policy.id)
       if (changes.length === 0) return
       try {
         await this.#cluster.propose({
@@ -131,10 +132,24 @@ function newRecord(state: ClusterState, name: string, wanted: NewPolicy): NewPol
   }
 }
 
+/** Rows of groups that have no members yet: they hold no data and cost nothing. */
+async function firstRows(state: ClusterState, policy: number): Promise<PgMembers[]> {
+  const plan = await planState(state).catch(badPlacement)
+  const now = policiesNow(state, plan).filter(one => one.name === policy)
+  const nothingMoves = { perDisk: 0, perPeer: 0, total: 0 }
+  const { changes } = nextBatch(now, topologyOf(state), nothingMoves)
+  const placed = new Set(now.flatMap(one => one.pgs.map(pg => pg.index)))
+  return changes
+    .filter(change => !placed.has(change.index))
+    .map(({ index, members }) => ({ index, members: members.map(Number), leaving: [] }))
+    .sort((a, b) => a.index - b.index)
+}
+
 /** No policy has the id 0: ids count from 1. */
 const draftId = 0
 
 function withDraft(state: ClusterState, record: NewPolicyRecord): ClusterState {
-  const draft = { ...record, id: draftId, table_epoch: 0, pgs: [] }
+  const rules = { max_per: {}, labels: [], localize: null }
+  const draft = { ...record, ...rules, id: draftId, table_epoch: 0, pgs: [] }
   return { ...state, policies: [...state.policies, draft] }
 }

@@ -1,27 +1,42 @@
-// From the cluster state to the placement and back: which rows of a policy's table have to change.
+// From the cluster state to the placement: its disks, its policies, and where the data is now.
 
-import type { PgMembers } from '../data/command.ts'
-import { type ClusterState, type PgRecord, type PolicyRecord, width } from '../data/state.ts'
-import { HOLE } from '../placement/limits.ts'
-import { planTables } from '../placement/plan.ts'
-import type { PgTable, Policy, Topology } from '../placement/types.ts'
+import { type ClusterState, type PolicyRecord, width } from '../data/state.ts'
+import {
+  type Plan,
+  type PlanInput,
+  type Policy,
+  type PolicyNow,
+  planningBase,
+  planOffLoop,
+  type Topology,
+  type TopologyDisk,
+} from '../placement/index.ts'
 
 /** Version of the placement function; committed with every table that it made. */
 export const algorithmVersion = 1
 
-export function topologyOf(state: ClusterState): Topology {
+/** `usedBytes`: as far as the peers told; it shows fill, and changes no plan. */
+export function topologyOf(
+  state: ClusterState,
+  usedBytes: ReadonlyMap<number, number> = new Map(),
+): Topology {
   const peers = new Map(state.peers.map(peer => [peer.id, peer]))
   return {
-    disks: state.disks.map(disk => {
+    disks: state.disks.map((disk): TopologyDisk => {
       const peer = peers.get(disk.peer)
+      const used = usedBytes.get(disk.id)
       return {
         id: disk.id,
         peer: disk.peer,
         rack: peer?.domains.rack || null,
         zone: peer?.domains.zone || null,
         weight: disk.weight,
+        // In the unit of the weight: the part of the disk that is kept free.
+        reserve: (disk.weight * disk.reserve_bytes) / disk.size_bytes,
         class: disk.class,
+        labels: disk.labels,
         state: standing(disk.state, peer?.state ?? 'in'),
+        fill: used === undefined ? null : Math.min(1, used / disk.size_bytes),
       }
     }),
   }
@@ -35,78 +50,42 @@ function standing(disk: string, peer: string): 'in' | 'draining' | 'out' | 'down
   return 'in'
 }
 
-/** Every policy's target, planned together because they share the disks. */
-export function planTargets(state: ClusterState): Map<number, number[][]> {
-  const disks = state.disks.map(disk => disk.id)
-  const policies = state.policies.map(placementPolicy)
-  const previous = state.policies
-    .filter(policy => policy.pgs.length > 0)
-    .map(policy => previousTable(policy, disks))
-  const plan = planTables(topologyOf(state), policies, previous)
-  return new Map(
-    state.policies.map((policy, index) => [policy.id, rowsOf(plan.policies[index]!.table)]),
-  )
-}
-
-/** Rows that differ from the target, in order, as the cluster state takes them. */
-export function tableChanges(
-  policy: PolicyRecord,
-  target: number[][],
-  rowsMax: number = Number.POSITIVE_INFINITY,
-): PgMembers[] {
-  const present = new Map(policy.pgs.map(pg => [pg.index, pg]))
-  const changes: PgMembers[] = []
-  for (const [index, members] of target.entries()) {
-    if (members.length === 0) continue
-    const change = rowChange(index, members, present.get(index))
-    if (change) changes.push(change)
-    if (changes.length >= rowsMax) break
-  }
-  return changes
-}
-
-function rowChange(
-  index: number,
-  members: number[],
-  present: PgRecord | undefined,
-): PgMembers | undefined {
-  if (!present) return { index, members, leaving: [] }
-  const isSettled = members.every(disk => present.in_sync.includes(disk))
-  // Who holds acknowledged writes stays until all its successors do.
-  const leaving = isSettled ? [] : present.in_sync.filter(disk => !members.includes(disk))
-  const wanted = [...members, ...leaving]
-  const isSame =
-    wanted.length === present.members.length &&
-    wanted.every((disk, position) => disk === present.members[position])
-  return isSame ? undefined : { index, members, leaving }
-}
-
-function placementPolicy(policy: PolicyRecord): Policy {
+export function placementPolicy(policy: PolicyRecord): Policy {
   return {
     name: policy.id,
     copies: width(policy),
     domain: policy.failure_domain,
+    max_per: policy.max_per,
     class: policy.class,
+    labels: policy.labels,
+    localize: policy.localize,
     pgs: policy.pg_count,
   }
 }
 
-function previousTable(policy: PolicyRecord, disks: number[]): PgTable {
-  const perPg = width(policy)
-  const positions = new Map(disks.map((disk, position) => [disk, position]))
-  const slots = new Uint16Array(policy.pg_count * perPg).fill(HOLE)
-  for (const pg of policy.pgs) {
-    // Those that shall stay come first; the leaving ones behind them are planned away already.
-    for (const [position, disk] of pg.members.slice(0, perPg).entries())
-      slots[pg.index * perPg + position] = positions.get(disk) ?? HOLE
+/** All policies together, because they share the disks; from where the data is. */
+export function planInput(state: ClusterState): PlanInput {
+  return {
+    topology: topologyOf(state),
+    policies: state.policies.map(placementPolicy),
+    previous: state.policies
+      .filter(policy => policy.pgs.length > 0)
+      .map(policy =>
+        planningBase({ name: policy.id, pgs: policy.pgs }, policy.pg_count, width(policy)),
+      ),
   }
-  return { name: policy.id, pgs: policy.pg_count, width: perPg, disks, slots }
 }
 
-function rowsOf(table: PgTable): number[][] {
-  return Array.from({ length: table.pgs }, (_, index) =>
-    Array.from(table.slots.subarray(index * table.width, (index + 1) * table.width))
-      .filter(slot => slot !== HOLE)
-      .map(slot => Number(table.disks[slot])),
-  )
+/** In a thread of its own when it is large. */
+export function planState(state: ClusterState): Promise<Plan> {
+  return planOffLoop(planInput(state))
+}
+
+/** Where every policy's groups are, and where they shall be. */
+export function policiesNow(state: ClusterState, plan: Plan): PolicyNow[] {
+  const targets = new Map(plan.policies.map(({ table }) => [table.name, table]))
+  return state.policies.flatMap(policy => {
+    const target = targets.get(policy.id)
+    return target === undefined ? [] : [{ name: policy.id, pgs: policy.pgs, target }]
+  })
 }

@@ -103,10 +103,12 @@ export const configKeys = {
   },
   'reconcile.joins_max': {
     kind: 'count',
-    default: 8,
+    default: 64,
     min: 1,
     max: 1024,
-    doc: 'Placement groups of the whole cluster that are brought up to date at the same time.',
+    doc:
+      'Placement groups of the whole cluster that are brought up to date at the same time, at most; ' +
+      'shoal task set bounds them by disk and peer.',
   },
   'reconcile.interval': {
     kind: 'duration',

@@ -1,6 +1,13 @@
 // Commands to the cluster state that the control plane proposes, and what comes of them
 // (docs/formats/meta.md). The data process knows more; these are the ones we send.
-import type { DiskClass, Domains, FailureDomain, Severity, Standing } from './state.ts'
+import type {
+  DiskClass,
+  Domains,
+  FailureDomain,
+  PolicyRecord,
+  Severity,
+  Standing,
+} from './state.ts'
 
 export interface PgRef {
   policy: number
@@ -50,6 +57,30 @@ export type Command =
   | { type: 'remove_disk'; disk: number }
   | { type: 'create_policy'; policy: NewPolicyRecord }
   | { type: 'delete_policy'; policy: number }
+  | {
+      type: 'set_policy'
+      policy: number
+      name: string | null
+      min_in_sync: number | null
+      reads: 'lease' | 'confirmed' | null
+    }
+  | {
+      type: 'set_policy_placement'
+      policy: number
+      redundancy: { replicas: { copies: number } } | null
+      min_in_sync: number | null
+      failure_domain: FailureDomain | null
+      class: 'any' | { only: DiskClass } | null
+      rules: Pick<PolicyRecord, 'max_per' | 'labels' | 'localize'> | null
+    }
+  | { type: 'set_disk_labels'; disk: number; labels: string[] }
+  | {
+      type: 'set_movement'
+      paused: boolean | null
+      per_disk: number | null
+      per_peer: number | null
+      total: number | null
+    }
   | {
       type: 'set_pg_table'
       policy: number

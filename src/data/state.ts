@@ -33,6 +33,7 @@ export interface DiskRecord {
   weight: number
   state: Standing
   reserve_bytes: number
+  labels: string[]
 }
 
 export interface PolicyRecord {
@@ -43,6 +44,11 @@ export interface PolicyRecord {
   class: DiskClass | null
   min_in_sync: number
   reads: 'lease' | 'confirmed'
+  /** Most members of one group in one of these, beside the failure domain's one. */
+  max_per: Partial<Record<FailureDomain, number>>
+  /** Only disks that carry all of these. */
+  labels: string[]
+  localize: { peer: number } | { zone: string } | null
   blocks_per_extent: number
   pg_count: number
   algorithm_version: number
@@ -102,6 +108,15 @@ export interface EventRecord {
   subject: string
 }
 
+/** How much moves at once when placement changes; what has to be made anew is never held back. */
+export interface MovementRecord {
+  paused: boolean
+  /** Members that fill up at the same time. */
+  per_disk: number
+  per_peer: number
+  total: number
+}
+
 export interface ClusterState {
   cluster_id: string
   name: string
@@ -118,6 +133,7 @@ export interface ClusterState {
   policies: PolicyRecord[]
   volumes: VolumeRecord[]
   exports: ExportRecord[]
+  movement: MovementRecord
   /** Oldest first; the newest of all time are kept. */
   events: EventRecord[]
   /** Peer that decides; null when there is none, or none is known. */

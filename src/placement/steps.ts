@@ -1,7 +1,7 @@
 import { PlacementError } from './errors.ts'
 import { HOLE } from './limits.ts'
 import { mix32 } from './mix.ts'
-import type { Id, PgTable, Topology } from './types.ts'
+import type { DiskState, Id, PgTable, Topology } from './types.ts'
 
 /** A PG as the cluster state has it. */
 export interface PgNow {
@@ -17,11 +17,13 @@ export interface PolicyNow {
   readonly target: PgTable
 }
 
-/** Members that may be filled at the same time. 0 everywhere pauses; what runs is still finished. */
+/** Members that may be filled at the same time; what runs is always finished. */
 export interface StepLimits {
   readonly perDisk: number
   readonly perPeer: number
   readonly total: number
+  /** Only PGs that lack members in sync are helped; nothing else begins to move. */
+  readonly isPaused?: boolean
 }
 
 /** A row to be committed: its members as the target has them, and who stays until they are full. */
@@ -38,12 +40,16 @@ export interface Batch {
   readonly running: number
   /** Members that will have to be filled and are not begun. */
   readonly waiting: number
+  /** Members that stay where they shall not, because nothing may take their place. */
+  readonly stuck: number
 }
 
 /**
  * The next small part of the way from where the PGs are to their targets: bounded per disk and
  * per peer, most endangered PGs first. A member leaves only after all its successors are in sync;
- * who is in sync and shall stay is never touched.
+ * who is in sync and shall stay is never touched. Where the topology has too few places for a whole
+ * row, members on disks that are not out stay beyond their time: a drain never costs a copy.
+ * Nothing is filled on a disk that is down.
  *
  * It looks at the cluster state alone, so a change of targets midway needs nothing: plan anew from
  * `planningBase`, and go on.
@@ -54,21 +60,34 @@ export function nextBatch(
   limits: StepLimits,
 ): Batch {
   const load = new FillLoad(topology, limits)
-  const changes: RowChange[] = []
-  const wanted: Wanted[] = []
+  const found: Found = { load, standing: standingOf(topology), changes: [], wanted: [], stuck: 0 }
   for (const policy of policies) {
     const now = new Map(policy.pgs.map(pg => [pg.index, pg]))
     for (let index = 0; index < policy.target.pgs; index++) {
-      look(policy, index, now.get(index), load, changes, wanted)
+      look(policy, index, now.get(index), found)
     }
   }
+  const { changes, wanted, stuck } = found
   wanted.sort((a, b) => a.safe - b.safe || a.order - b.order)
   let waiting = 0
-  for (const { change, fills, drops } of wanted) {
-    if (load.admit(fills, drops)) changes.push(change)
-    else waiting += fills.length
+  for (const one of wanted) {
+    const mayBegin = one.isEndangered || limits.isPaused !== true
+    if (mayBegin && load.admit(one.fills, one.drops)) changes.push(one.change)
+    else waiting += one.fills.length
   }
-  return { changes, running: load.running, waiting }
+  return { changes, running: load.running, waiting, stuck }
+}
+
+interface Found {
+  readonly load: FillLoad
+  readonly standing: ReadonlyMap<Id, DiskState>
+  readonly changes: RowChange[]
+  readonly wanted: Wanted[]
+  stuck: number
+}
+
+function standingOf(topology: Topology): Map<Id, DiskState> {
+  return new Map(topology.disks.map(disk => [disk.id, disk.state ?? 'in']))
 }
 
 /**
@@ -104,17 +123,13 @@ interface Wanted {
   readonly drops: readonly Id[]
   /** Members in sync: the fewer, the sooner. */
   readonly safe: number
+  /** Fewer of them than it shall have. */
+  readonly isEndangered: boolean
   readonly order: number
 }
 
-function look(
-  policy: PolicyNow,
-  index: number,
-  now: PgNow | undefined,
-  load: FillLoad,
-  changes: RowChange[],
-  wanted: Wanted[],
-): void {
+function look(policy: PolicyNow, index: number, now: PgNow | undefined, found: Found): void {
+  const { load, changes, wanted } = found
   const members = targetRow(policy.target, index)
   if (members.length === 0) return
   if (now === undefined) {
@@ -124,8 +139,7 @@ function look(
   }
   const inSync = new Set(now.in_sync)
   const known = new Set(now.members)
-  const isSettled = members.every(id => inSync.has(id))
-  const leaving = isSettled ? [] : now.in_sync.filter(id => !members.includes(id))
+  const leaving = leavingOf(policy.target.width, now, members, found)
   const filling = now.members.filter(id => !inSync.has(id))
   load.count(filling, 1)
   if (isSameRow(now.members, members, leaving)) return
@@ -136,7 +150,21 @@ function look(
   if (fills.length === 0) {
     changes.push(change)
     load.count(drops, -1)
-  } else wanted.push({ change, fills, drops, safe: now.in_sync.length, order: mix32(index) })
+    return
+  }
+  const safe = now.in_sync.length
+  const isEndangered = safe < members.length
+  wanted.push({ change, fills, drops, safe, isEndangered, order: mix32(index) })
+}
+
+/** Who stays until its successors are in sync, or because there are too few of them. */
+function leavingOf(width: number, now: PgNow, members: readonly Id[], found: Found): Id[] {
+  const others = now.in_sync.filter(id => !members.includes(id))
+  if (!members.every(id => now.in_sync.includes(id))) return others
+  const isHome = (id: Id) => (found.standing.get(id) ?? 'out') !== 'out'
+  const kept = others.filter(isHome).slice(0, Math.max(0, width - members.length))
+  found.stuck += kept.length
+  return kept
 }
 
 function targetRow(table: PgTable, index: number): Id[] {
@@ -158,12 +186,14 @@ function isSameRow(now: readonly Id[], members: readonly Id[], leaving: readonly
 class FillLoad {
   readonly #limits: StepLimits
   readonly #peerOf: Map<Id, Id>
+  readonly #down: ReadonlySet<Id>
   readonly #ofDisk = new Map<Id, number>()
   readonly #ofPeer = new Map<Id, number>()
   running = 0
 
   constructor(topology: Topology, limits: StepLimits) {
-    for (const [name, limit] of Object.entries(limits)) {
+    const { perDisk, perPeer, total } = limits
+    for (const [name, limit] of Object.entries({ perDisk, perPeer, total })) {
       if (Number.isSafeInteger(limit) && limit >= 0) continue
       throw new PlacementError(
         'bad_limits',
@@ -173,10 +203,13 @@ class FillLoad {
     }
     this.#limits = limits
     this.#peerOf = new Map(topology.disks.map(disk => [disk.id, disk.peer]))
+    this.#down = new Set(topology.disks.filter(one => one.state === 'down').map(one => one.id))
   }
 
+  /** Who waits for its peer to come back is not being filled, and holds nobody up. */
   count(disks: readonly Id[], change: 1 | -1): void {
     for (const disk of disks) {
+      if (this.#down.has(disk)) continue
       const peer = this.#peer(disk)
       this.#ofDisk.set(disk, (this.#ofDisk.get(disk) ?? 0) + change)
       this.#ofPeer.set(peer, (this.#ofPeer.get(peer) ?? 0) + change)
@@ -186,6 +219,7 @@ class FillLoad {
 
   /** Counts `fills` in place of `drops` if every limit holds then. */
   admit(fills: readonly Id[], drops: readonly Id[]): boolean {
+    if (fills.some(disk => this.#down.has(disk))) return false
     this.count(drops, -1)
     this.count(fills, 1)
     if (this.running <= this.#limits.total && fills.every(disk => this.#isWithin(disk))) return true

@@ -18,6 +18,7 @@ export function emptyState(): ClusterState {
     policies: [],
     volumes: [],
     exports: [],
+    movement: { paused: false, per_disk: 4, per_peer: 8, total: 64 },
     events: [],
     leader: 1,
     is_leader: true,
@@ -53,6 +54,7 @@ export function addDisk(state: ClusterState, peer: number): number {
     weight: 2,
     state: 'in',
     reserve_bytes: 0,
+    labels: [],
   })
   return id
 }
@@ -66,6 +68,9 @@ export function makePolicy(id: number, name: string, copies = 3): PolicyRecord {
     class: null,
     min_in_sync: Math.max(1, copies - 1),
     reads: 'lease',
+    max_per: {},
+    labels: [],
+    localize: null,
     blocks_per_extent: 1024,
     pg_count: 4,
     algorithm_version: 1,

@@ -2,30 +2,33 @@
 // or ask twice; every command is a compare-and-set, so that a wrong guess changes nothing.
 import type { Command } from '../../data/command.ts'
 import type { ClusterState } from '../../data/state.ts'
+import type { Plan } from '../../placement/index.ts'
 import { type JoinLimits, planJoins } from './joins.ts'
 import { planEvictions, planRemovals } from './removals.ts'
 import { planStanding, type SessionView } from './standing.ts'
-import { planTableChanges, type TableLimits } from './tables.ts'
+import { afterTables, planTableChanges, type TableLimits } from './tables.ts'
 
 export interface Knowledge {
   state: ClusterState
   sessions: readonly SessionView[]
+  /** Null: nothing can be planned, which is no reason to leave the rest undone. */
+  plan: Plan | null
 }
 
 export type Limits = JoinLimits & TableLimits
 
 export function decide(knowledge: Knowledge, limits: Limits): Command[] {
-  const { state, sessions } = knowledge
+  const { state, sessions, plan } = knowledge
   if (!state.is_leader) return []
   const present = presentDisks(state, sessions)
   const standing = planStanding(state, sessions)
   // A change of standing changes the topology: what follows from it is planned at the next look.
   if (standing.length > 0) return standing
-  const tables = planTableChanges(state, limits)
-  if (tables.length > 0) return tables
+  const tables = plan === null ? [] : planTableChanges(state, plan, limits)
   return [
     ...planEvictions(state, present),
-    ...planJoins(state, present, limits),
+    ...tables,
+    ...planJoins(afterTables(state, tables), present, limits),
     ...planRemovals(state, present),
   ]
 }

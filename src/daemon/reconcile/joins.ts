@@ -20,16 +20,11 @@ export function planJoins(
   presentDisks: ReadonlySet<number>,
   limits: JoinLimits,
 ): Command[] {
-  const running = state.policies.reduce(
-    (sum, policy) => sum + policy.pgs.filter(pg => pg.joining !== null).length,
-    0,
-  )
-  const free = limits.joinsMax - running
-  if (free <= 0) return []
+  const load = new JoinLoad(state, limits)
   const candidates = state.policies
     .flatMap(policy => policy.pgs.flatMap(pg => candidate(policy.id, pg, presentDisks)))
     .sort((a, b) => a.inSync - b.inSync || a.policy - b.policy || a.pg.index - b.pg.index)
-    .slice(0, free)
+    .filter(one => load.admit(one.disk))
   if (candidates.length === 0) return []
   const items = candidates.map(({ policy, pg, disk }) => ({
     pg: { policy, index: pg.index },
@@ -44,4 +39,44 @@ function candidate(policy: number, pg: PgRecord, presentDisks: ReadonlySet<numbe
   if (pg.joining !== null || !pg.in_sync.some(disk => presentDisks.has(disk))) return []
   const disk = pg.members.find(one => !pg.in_sync.includes(one) && presentDisks.has(one))
   return disk === undefined ? [] : [{ policy, pg, disk, inSync: pg.in_sync.length }]
+}
+
+/** Joins per disk and peer, with those that run. Pausing holds back moves, never a join. */
+class JoinLoad {
+  readonly #peerOf: ReadonlyMap<number, number>
+  readonly #bounds: { disk: number; peer: number; total: number }
+  readonly #ofDisk = new Map<number, number>()
+  readonly #ofPeer = new Map<number, number>()
+  #total = 0
+
+  constructor(state: ClusterState, limits: JoinLimits) {
+    const { per_disk, per_peer, total } = state.movement
+    this.#peerOf = new Map(state.disks.map(disk => [disk.id, disk.peer]))
+    // A limit of nothing would leave data without its copies for ever.
+    const atLeastOne = (limit: number) => Math.max(1, limit)
+    this.#bounds = {
+      disk: atLeastOne(per_disk),
+      peer: atLeastOne(per_peer),
+      total: atLeastOne(Math.min(total, limits.joinsMax)),
+    }
+    for (const { pgs } of state.policies) {
+      for (const { joining } of pgs) if (joining) this.#add(joining.disk)
+    }
+  }
+
+  admit(disk: number): boolean {
+    const ofDisk = this.#ofDisk.get(disk) ?? 0
+    const ofPeer = this.#ofPeer.get(this.#peerOf.get(disk) ?? 0) ?? 0
+    const { disk: perDisk, peer: perPeer, total } = this.#bounds
+    if (this.#total >= total || ofDisk >= perDisk || ofPeer >= perPeer) return false
+    this.#add(disk)
+    return true
+  }
+
+  #add(disk: number): void {
+    const peer = this.#peerOf.get(disk) ?? 0
+    this.#ofDisk.set(disk, (this.#ofDisk.get(disk) ?? 0) + 1)
+    this.#ofPeer.set(peer, (this.#ofPeer.get(peer) ?? 0) + 1)
+    this.#total++
+  }
 }

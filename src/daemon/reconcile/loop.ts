@@ -1,10 +1,13 @@
 // The edge of the reconciler: reads, asks `decide`, proposes. Runs on a change and, while this peer
 // leads, at an interval, because a lapsed session is no event.
+import { byTopology, Planner } from '../../cluster/planner.ts'
 import type { Clock } from '../../common/clock.ts'
 import { ShoalError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import type { ClusterPort } from '../../data/cluster-port.ts'
 import type { DataStatus } from '../../data/protocol.ts'
+import type { ClusterState } from '../../data/state.ts'
+import type { Plan } from '../../placement/index.ts'
 import { decide, type Limits } from './decide.ts'
 import { Sessions } from './sessions.ts'
 import type { SessionView } from './standing.ts'
@@ -27,6 +30,7 @@ export class ReconcileLoop {
   readonly #cluster: ClusterPort
   readonly #init: ReconcileInit
   readonly #sessions = new Sessions()
+  readonly #planner = new Planner(byTopology)
   #isRunning = false
   #isStopped = false
   #lastMs = Number.NEGATIVE_INFINITY
@@ -80,12 +84,16 @@ export class ReconcileLoop {
 
   async #reconcile(): Promise<boolean> {
     const state = await this.#cluster.state(stateAgeMsMax)
-    if (!state.is_leader) return false
+    if (!state.is_leader) {
+      this.#planner.forget()
+      return false
+    }
     const status = await this.#cluster.data.request('status.get', {})
     const sessions = this.#sessions.look(sessionsOf(status))
     const seen = `${state.index} ${sessions.map(one => `${one.peer}:${one.isLive}`).join(' ')}`
     if (seen === this.#settled) return true
-    const commands = decide({ state, sessions }, this.#init.limits)
+    const plan = await this.#plan(state)
+    const commands = decide({ state, sessions, plan }, this.#init.limits)
     this.#settled = commands.length === 0 ? seen : ''
     for (const command of commands) {
       try {
@@ -97,6 +105,14 @@ export class ReconcileLoop {
       }
     }
     return true
+  }
+
+  async #plan(state: ClusterState): Promise<Plan | null> {
+    const planned = await this.#planner.plan(state)
+    if ('plan' in planned) return planned.plan
+    // `shoal status` shows it to people, with what to do.
+    this.#init.log.warn({ why: planned.fault.message }, 'nothing can be placed')
+    return null
   }
 }
 

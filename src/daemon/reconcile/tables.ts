@@ -1,48 +1,84 @@
-// Tables of placement groups follow the topology: who has no place gets one, who is out loses it.
-import { algorithmVersion, planTargets, tableChanges } from '../../cluster/table-plan.ts'
-import type { Command } from '../../data/command.ts'
-import type { ClusterState } from '../../data/state.ts'
+// Tables of placement groups follow the topology in small steps: who has no place gets one, who is
+// to leave does so once its successor is in sync.
+import { algorithmVersion, policiesNow, topologyOf } from '../../cluster/table-plan.ts'
+import type { Command, PgMembers } from '../../data/command.ts'
+import type { ClusterState, PgRecord, PolicyRecord } from '../../data/state.ts'
+import { nextBatch, type Plan, type RowChange } from '../../placement/index.ts'
 
 export interface TableLimits {
   /** Rows that one command changes. */
   rowsMax: number
-  /** Placement groups that wait for a new member to be in sync, in the whole cluster. */
-  movesMax: number
 }
 
-export const tableLimits: TableLimits = { rowsMax: 4096, movesMax: 64 }
+export const tableLimits: TableLimits = { rowsMax: 4096 }
 
-export function planTableChanges(state: ClusterState, limits: TableLimits): Command[] {
-  if (state.policies.length === 0 || state.disks.length === 0) return []
-  const targets = planTargets(state)
-  for (const policy of state.policies) {
-    const changes = tableChanges(policy, targets.get(policy.id) ?? [])
-    const free = limits.movesMax - movesRunning(state)
-    const present = new Set(policy.pgs.map(pg => pg.index))
-    // New rows hold no data and cost nothing; the others move some.
-    const fresh = changes.filter(change => !present.has(change.index))
-    const moving = changes.filter(change => present.has(change.index))
-    const chosen = [...fresh, ...moving.slice(0, Math.max(0, free))]
-      .sort((a, b) => a.index - b.index)
-      .slice(0, limits.rowsMax)
-    if (chosen.length === 0) continue
-    // ONE command per look: the next one must be planned from the map epoch that this one makes.
+type SetPgTable = Extract<Command, { type: 'set_pg_table' }>
+
+/** One command per policy; they do not disturb one another. */
+export function planTableChanges(
+  state: ClusterState,
+  plan: Plan,
+  limits: TableLimits,
+): SetPgTable[] {
+  const { paused, per_disk, per_peer, total } = state.movement
+  const steps = { perDisk: per_disk, perPeer: per_peer, total, isPaused: paused }
+  const { changes } = nextBatch(policiesNow(state, plan), topologyOf(state), steps)
+  return state.policies.flatMap(policy => {
+    const rows = rowsOf(policy, changes, limits.rowsMax)
+    if (rows.length === 0) return []
     return [
       {
         type: 'set_pg_table',
         policy: policy.id,
         expected_map_epoch: state.map_epoch,
         algorithm_version: algorithmVersion,
-        changes: chosen,
+        changes: rows,
       },
     ]
-  }
-  return []
+  })
 }
 
-function movesRunning(state: ClusterState): number {
-  return state.policies.reduce(
-    (sum, policy) => sum + policy.pgs.filter(pg => pg.in_sync.length < pg.members.length).length,
-    0,
-  )
+/** In order of index, as the cluster state takes them; what is too much comes with the next look. */
+export function rowsOf(
+  policy: PolicyRecord,
+  changes: readonly RowChange[],
+  rowsMax: number,
+): PgMembers[] {
+  return changes
+    .filter(change => change.policy === policy.id)
+    .slice(0, rowsMax)
+    .map(({ index, members, leaving }) => ({
+      index,
+      members: members.map(Number),
+      leaving: leaving.map(Number),
+    }))
+    .sort((a, b) => a.index - b.index)
+}
+
+/**
+ * The state as it will be when these are committed, so that joins need not wait for the next look.
+ * A guess: what else happens meanwhile makes the joins stale, and they are planned anew.
+ */
+export function afterTables(state: ClusterState, commands: readonly SetPgTable[]): ClusterState {
+  if (commands.length === 0) return state
+  const policies = state.policies.map(policy => {
+    const command = commands.find(one => one.policy === policy.id)
+    if (!command) return policy
+    const rows = new Map(command.changes.map(row => [row.index, row]))
+    return { ...policy, pgs: policy.pgs.map(pg => afterRow(pg, rows.get(pg.index))) }
+  })
+  return { ...state, policies }
+}
+
+function afterRow(pg: PgRecord, row: PgMembers | undefined): PgRecord {
+  if (!row) return pg
+  const members = [...row.members, ...row.leaving]
+  const { joining } = pg
+  return {
+    ...pg,
+    epoch: pg.epoch + 1,
+    members,
+    in_sync: members.filter(disk => pg.in_sync.includes(disk)),
+    joining: joining && members.includes(joining.disk) ? joining : null,
+  }
 }

@@ -1,15 +1,23 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { planInput } from '../../../src/cluster/table-plan.ts'
 import { unusedDisks } from '../../../src/cluster/unused-disks.ts'
-import { decide, type Limits } from '../../../src/daemon/reconcile/decide.ts'
+import { decide as decideFrom, type Limits } from '../../../src/daemon/reconcile/decide.ts'
 import { Sessions } from '../../../src/daemon/reconcile/sessions.ts'
+import type { SessionView } from '../../../src/daemon/reconcile/standing.ts'
 import type { Command } from '../../../src/data/command.ts'
 import type { ClusterState } from '../../../src/data/state.ts'
+import { plan } from '../../../src/placement/index.ts'
 import { addDisk, addPeer, makePg, threePeers } from '../../helpers/cluster-fixture.ts'
 
 const reconcile = suite('reconcile')
-const limits: Limits = { joinsMax: 2, rowsMax: 100, movesMax: 100 }
+const limits: Limits = { joinsMax: 2, rowsMax: 100 }
 const allLive = [1, 2, 3].map(peer => ({ peer, isLive: true }))
+
+/** Planned anew at every look, from where the data is. */
+function decide(known: { state: ClusterState; sessions: SessionView[] }, bounds: Limits) {
+  return decideFrom({ ...known, plan: plan(planInput(known.state)) }, bounds)
+}
 
 /** A table that placement is content with, so that only the matter of the test is left to do. */
 function settled(change: (state: ClusterState) => void = () => undefined): ClusterState {
@@ -150,11 +158,16 @@ reconcile('a disk that goes out is left step by step, and then unused', () => {
   for (const pg of state.policies[0]!.pgs) assert.equal([...pg.members].sort(), [1, 2, 4])
 })
 
-function finishJoins(state: ClusterState, command: Command): void {
+/** Half done: the joiner is not in sync yet. */
+function finishJoins(state: ClusterState, command: Command, isRunning = false): void {
   if (command.type !== 'pg_join') return
   for (const item of command.items) {
     const pg = state.policies[0]!.pgs.find(one => one.index === item.pg.index)!
     assert.is(item.expected, pg.epoch)
+    if (isRunning) {
+      pg.joining = { disk: item.disk, join_at: ++pg.epoch }
+      continue
+    }
     pg.in_sync = pg.members.filter(disk => pg.in_sync.includes(disk) || disk === item.disk)
     pg.epoch++
   }
@@ -216,12 +229,114 @@ reconcile('no more groups move at once than allowed', () => {
     one.disks[2]!.state = 'draining'
   })
   const sessions = [1, 2, 3, 4].map(peer => ({ peer, isLive: true }))
-  const [command] = decide({ state, sessions }, { ...limits, movesMax: 1 })
+  state.movement.total = 1
+  const [command, join] = decide({ state, sessions }, limits)
   assert.ok(command?.type === 'set_pg_table')
   assert.is(command.changes.length, 1)
+  // The same look begins the join, under the epoch that the new row makes.
+  assert.ok(join?.type === 'pg_join')
+  assert.is(join.items[0]!.expected, 2)
+  assert.is(join.items[0]!.disk, 4)
   applyTables(state, [command])
-  const next = decide({ state, sessions }, { ...limits, movesMax: 1 })
+  finishJoins(state, join, true)
+  const next = decide({ state, sessions }, limits)
   assert.not(next.some(one => one.type === 'set_pg_table'))
+})
+
+reconcile('paused, nothing begins to move, what lacks copies is helped, and what runs ends', () => {
+  const state = settled(one => {
+    addDisk(one, addPeer(one, 'p4'))
+    one.disks[2]!.state = 'draining'
+  })
+  const sessions = [1, 2, 3, 4].map(peer => ({ peer, isLive: true }))
+  state.movement.paused = true
+  assert.equal(decide({ state, sessions }, limits), [])
+  state.movement.paused = false
+  state.movement.total = 1
+  const [begun, join] = decide({ state, sessions }, limits)
+  assert.ok(begun?.type === 'set_pg_table' && join?.type === 'pg_join')
+  applyTables(state, [begun])
+  state.movement.paused = true
+  assert.equal(
+    decide({ state, sessions }, limits).map(one => one.type),
+    ['pg_join'],
+  )
+  finishJoins(state, join)
+  const [end] = decide({ state, sessions }, limits)
+  assert.ok(end?.type === 'set_pg_table')
+  assert.equal(end.changes[0]!.leaving, [])
+  applyTables(state, [end])
+  assert.equal(decide({ state, sessions }, limits), [])
+  const short = state.policies[0]!.pgs.find(pg => pg.members.includes(3))!
+  short.in_sync = short.in_sync.filter(disk => disk !== 3)
+  const [help] = decide({ state, sessions }, limits)
+  assert.ok(help?.type === 'set_pg_table')
+  assert.equal(
+    help.changes.map(row => row.index),
+    [short.index],
+  )
+})
+
+reconcile('a disk that drains with no other place for its data keeps it', () => {
+  const state = settled(one => {
+    one.disks[2]!.state = 'draining'
+  })
+  for (let look = 0; look < 4; look++)
+    applyTables(state, decide({ state, sessions: allLive }, limits))
+  for (const pg of state.policies[0]!.pgs) assert.equal([...pg.in_sync].sort(), [1, 2, 3])
+  assert.equal(decide({ state, sessions: allLive }, limits), [])
+})
+
+reconcile('a peer that is down holds no other move up, and nothing is moved onto it', () => {
+  const state = settled(one => {
+    for (const name of ['p4', 'p5']) addDisk(one, addPeer(one, name))
+    one.peers[3]!.state = 'down'
+    one.disks[2]!.state = 'draining'
+    one.movement = { paused: false, per_disk: 9, per_peer: 9, total: 4 }
+    for (const pg of one.policies[0]!.pgs) pg.in_sync = pg.in_sync.filter(disk => disk !== 1)
+    one.peers[0]!.state = 'down'
+  })
+  const sessions = [1, 2, 3, 4, 5].map(peer => ({ peer, isLive: peer !== 4 && peer !== 1 }))
+  const [command] = decide({ state, sessions }, limits)
+  assert.ok(command?.type === 'set_pg_table')
+  assert.ok(command.changes.length > 0)
+  for (const row of command.changes) {
+    const before = state.policies[0]!.pgs.find(pg => pg.index === row.index)!.members
+    const come = row.members.filter(disk => !before.includes(disk))
+    assert.equal(
+      come.filter(disk => disk !== 5),
+      [],
+    )
+  }
+})
+
+reconcile('without a plan the rest goes on', () => {
+  const state = settled(one => {
+    const pg = one.policies[0]!.pgs[0]!
+    pg.in_sync = pg.members.slice(0, 2)
+  })
+  const commands = decideFrom({ state, sessions: allLive, plan: null }, limits)
+  assert.equal(
+    commands.map(one => one.type),
+    ['pg_join'],
+  )
+})
+
+reconcile('joins are bounded by disk and by peer', () => {
+  const state = settled(one => {
+    for (const pg of one.policies[0]!.pgs) pg.in_sync = pg.in_sync.filter(disk => disk !== 3)
+  })
+  const items = () => {
+    const [join] = decide({ state, sessions: allLive }, { ...limits, joinsMax: 9 })
+    assert.ok(join?.type === 'pg_join')
+    return join.items.length
+  }
+  state.movement = { paused: false, per_disk: 3, per_peer: 9, total: 9 }
+  assert.is(items(), 3)
+  state.movement = { paused: false, per_disk: 3, per_peer: 2, total: 9 }
+  assert.is(items(), 2)
+  state.movement = { paused: true, per_disk: 0, per_peer: 0, total: 0 }
+  assert.is(items(), 1)
 })
 
 reconcile.run()

@@ -27,7 +27,7 @@ pub struct Movement {
 
 impl Default for Movement {
     fn default() -> Self {
-        Self { paused: false, per_disk: 2, per_peer: 4, total: 64 }
+        Self { paused: false, per_disk: 4, per_peer: 8, total: 64 }
     }
 }
 
