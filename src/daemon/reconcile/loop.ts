@@ -97,8 +97,9 @@ export class ReconcileLoop {
     this.#settled = commands.length === 0 ? seen : ''
     for (const command of commands) {
       try {
-        await this.#cluster.propose(command)
-        this.#init.log.info({ command: command.type }, 'proposed')
+        const { results = [] } = await this.#cluster.propose(command)
+        const refused = results.filter(one => one.result === 'refused').length
+        this.#init.log.info({ command: command.type, groups: results.length, refused }, 'proposed')
       } catch (thrown) {
         if (!(thrown instanceof ShoalError)) throw thrown
         this.#init.log.info({ command: command.type, why: thrown.message }, 'was not accepted')
