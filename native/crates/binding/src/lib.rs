@@ -1,9 +1,13 @@
 //! The Node-API face of the data plane: a handful of functions, no objects, no callbacks.
 //! `src/native.ts` is its only importer.
 
+use mimalloc::MiMalloc;
 use napi::bindgen_prelude::{Error, Result, spawn_blocking};
 use napi_derive::napi;
 use shoal_runtime::process;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Version of the addon; control refuses one that is not its own.
 #[napi]

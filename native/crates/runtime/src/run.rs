@@ -23,8 +23,9 @@ use crate::supervisor::{
 };
 use crate::{clock, meta_thread, process, random};
 
-/// Idle payload memory of one I/O thread, in bytes.
-const POOL_IDLE_BYTES: usize = 32 << 20;
+/// Share of the memory budget that payload may keep when it is idle: about what the dirty blocks
+/// of all stores take, whose memory comes back at each fold.
+const POOL_SHARE: u64 = 4;
 
 /// The whole life of the data process; gives its exit code. An error: it could not start.
 pub fn run(config: &str) -> io::Result<i32> {
@@ -63,7 +64,8 @@ fn compose(config: DataConfig, inlet: &Inlet) -> io::Result<Context> {
     let identity = files.identity().map_err(io::Error::other)?;
     let keys = MemberKeys::new([]);
     let endpoint = Endpoint::new(&identity, keys.clone(), SessionLimits::default());
-    let trust = Arc::new(TrustRoot::new(endpoint, keys));
+    let pool = BufferPool::new((config.memory_budget_bytes / POOL_SHARE) as usize);
+    let trust = Arc::new(TrustRoot::new(endpoint, keys, pool.clone()));
     let process: [u8; 16] = random::bytes();
     let cluster = files.cluster().map_err(io::Error::other)?;
     if let Some(file) = &cluster {
@@ -99,7 +101,7 @@ fn compose(config: DataConfig, inlet: &Inlet) -> io::Result<Context> {
         directory: Arc::new(ExportDirectory::default()),
         stores,
         slow: Arc::new(SlowLog::default()),
-        pool: BufferPool::new(POOL_IDLE_BYTES),
+        pool,
         listening: listener.address,
         process,
         started_at_ms: clock::wall_ms(),

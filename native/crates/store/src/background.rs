@@ -237,7 +237,7 @@ impl Store {
 
     fn issue_writes(&mut self) -> bool {
         let mut wrote = false;
-        while self.background.out < self.budget.background_depth.max(1) {
+        while self.background.out < self.background_depth() {
             let Some((offset, bufs)) = self.background.writes.pop_front() else { break };
             self.background.out += 1;
             self.issue(IoUse::Job, IoKind::Write { offset, bufs, durable: false });

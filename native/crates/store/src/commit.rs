@@ -120,6 +120,11 @@ impl Commits {
         self.queue.len()
     }
 
+    /// The first op stands without its cells: it waits for what a fold or purge gives back.
+    pub fn waits_for_space(&self) -> bool {
+        self.queue.front().is_some_and(|op| !op.admitted)
+    }
+
     pub fn head_epoch(&self, volume: VolumeId) -> HeadEpoch {
         self.heads.get(&volume).copied().unwrap_or_default()
     }

@@ -44,6 +44,7 @@ pub mod layout;
 mod list;
 mod meta_record;
 mod op;
+mod pace;
 pub mod params;
 mod planted;
 mod probe;

@@ -45,6 +45,8 @@ pub struct Budget {
     pub index_bytes: u64,
     /// Disk writes of a fold or checkpoint in flight at once.
     pub background_depth: u32,
+    /// Of them while there is room (docs/store.md).
+    pub gentle_depth: u32,
 }
 
 impl Default for Budget {
@@ -54,6 +56,7 @@ impl Default for Budget {
             crc_cache_bytes: 16 << 20,
             index_bytes: 512 << 20,
             background_depth: 16,
+            gentle_depth: 2,
         }
     }
 }

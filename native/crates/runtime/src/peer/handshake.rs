@@ -8,7 +8,6 @@ use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use shoal_types::buffer::BufferPool;
 use shoal_wire::codec::CodecError;
 use shoal_wire::frame::{Frame, Header, Kind, Outgoing};
 use shoal_wire::hello::{Greeting, Purpose};
@@ -22,8 +21,6 @@ use crate::clock;
 
 /// Longest silence during a handshake.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
-/// Idle payload memory of one connection, in bytes.
-const BUFFERS_IDLE_BYTES: usize = 4 << 20;
 
 #[derive(Debug)]
 pub enum HandshakeError {
@@ -67,7 +64,7 @@ impl Handshake {
         membership: &Membership,
         purpose: Purpose,
     ) -> Result<Self, HandshakeError> {
-        let pool = BufferPool::new(BUFFERS_IDLE_BYTES);
+        let pool = trust.pool.clone();
         let greeter = membership.greeter;
         let link = Link::dial(&trust.endpoint, dial, greeter, purpose, pool, now_ns());
         Self::new(socket, link)?.open(&mut |_| false)
@@ -80,7 +77,7 @@ impl Handshake {
         membership: &Membership,
         mut serves: impl FnMut(Purpose) -> bool,
     ) -> Result<Self, HandshakeError> {
-        let pool = BufferPool::new(BUFFERS_IDLE_BYTES);
+        let pool = trust.pool.clone();
         let (greeter, credential) = (membership.greeter, membership.credential.clone());
         let link = Link::accept(&trust.endpoint, greeter, credential, pool, now_ns());
         Self::new(socket, link)?.open(&mut serves)

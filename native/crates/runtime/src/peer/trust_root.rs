@@ -1,7 +1,9 @@
 //! Who we are, and whom we believe; shared by everything that dials or accepts.
+//! With it comes what all connections share.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use shoal_types::buffer::BufferPool;
 use shoal_wire::hello::Greeter;
 use shoal_wire::session::Endpoint;
 use shoal_wire::trust::MemberKeys;
@@ -18,12 +20,14 @@ pub struct Membership {
 pub struct TrustRoot {
     pub endpoint: Endpoint,
     pub keys: Arc<MemberKeys>,
+    /// Payload memory of all connections.
+    pub pool: BufferPool,
     membership: RwLock<Option<Membership>>,
 }
 
 impl TrustRoot {
-    pub fn new(endpoint: Endpoint, keys: Arc<MemberKeys>) -> Self {
-        Self { endpoint, keys, membership: RwLock::new(None) }
+    pub fn new(endpoint: Endpoint, keys: Arc<MemberKeys>, pool: BufferPool) -> Self {
+        Self { endpoint, keys, pool, membership: RwLock::new(None) }
     }
 
     pub fn membership(&self) -> Option<Membership> {

@@ -20,6 +20,10 @@ const PLAN_SLICE_BLOCKS: usize = if cfg!(test) { 2 } else { 256 };
 /// Longest write of folded data, in cells.
 const WRITE_CELLS_MAX: usize = 256;
 
+/// Entries of one metadata batch, in bytes: what is durable is applied in one go, about a
+/// millisecond's worth.
+const ENTRY_BYTES_MAX: usize = 32 << 10;
+
 enum Phase {
     Planning,
     Writing,
@@ -188,7 +192,7 @@ impl Store {
         }
         let room = self.meta_batch_bytes();
         let (bytes, count) = match fold.phase {
-            Phase::Entries => fold.take_entries(room),
+            Phase::Entries => fold.take_entries(room.min(ENTRY_BYTES_MAX)),
             _ => fold.records.take(room),
         };
         if count > 0 {

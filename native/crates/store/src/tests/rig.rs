@@ -30,6 +30,7 @@ pub fn params(image_bytes: u64, start_id: u64) -> Params {
         crc_cache_bytes: 4096,
         index_bytes: 4 << 20,
         background_depth: 4,
+        gentle_depth: 4,
     };
     let cluster_id = identity().cluster_id;
     Params { cluster_id, disk: None, device_bytes: image_bytes, start_id, budget }
