@@ -3,7 +3,8 @@ import { ShoalError } from '../common/errors.ts'
 import { checkName } from '../common/names.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import type { Address } from '../data/protocol.ts'
-import { type ClusterState, peerName } from '../data/state.ts'
+import { peerName } from '../data/state.ts'
+import { safety, votersView } from './voters.ts'
 
 export interface Self {
   peerName: string
@@ -19,6 +20,9 @@ export interface ClusterView {
   map_epoch: number
   leader: string | null
   voters: string[]
+  voters_down: string[]
+  /** Voters that may fail now without stopping decisions. */
+  may_fail: number
   peers: number
   disks: number
   /** What the loss of voters would mean, in one sentence. */
@@ -59,10 +63,12 @@ export class Membership {
     return { token: made.token, expires_at: new Date(made.expires_at_ms).toISOString() }
   }
 
-  async join(token: string): Promise<JoinedView> {
+  /** A witness votes and stores nothing. */
+  async join(token: string, witness: boolean): Promise<JoinedView> {
     const { peerName: peer_name, addresses, domains } = this.#self
     const joined = await this.#cluster.data.request('cluster.join', {
       token: token.trim(),
+      witness,
       peer_name,
       addresses,
       domains,
@@ -72,6 +78,7 @@ export class Membership {
 
   async show(): Promise<ClusterView> {
     const state = await this.#cluster.state()
+    const { voters, down, mayFail } = votersView(state)
     return {
       name: state.name,
       id: state.cluster_id,
@@ -79,7 +86,9 @@ export class Membership {
       level: state.level,
       map_epoch: state.map_epoch,
       leader: state.leader === null ? null : peerName(state, state.leader),
-      voters: state.voters.map(id => peerName(state, id)),
+      voters,
+      voters_down: down,
+      may_fail: mayFail,
       peers: state.peers.length,
       disks: state.disks.length,
       safety: safety(state),
@@ -91,14 +100,6 @@ export class Membership {
     this.#onJoined(joined.peer_id)
     return { ...joined, peer: this.#self.peerName }
   }
-}
-
-export function safety(state: ClusterState): string {
-  const names = state.voters.map(id => peerName(state, id)).join(', ')
-  const mayFail = Math.floor((state.voters.length - 1) / 2)
-  if (mayFail === 0)
-    return `${names} decides alone: while it is away nothing can be changed, and I/O goes on`
-  return `${mayFail} of the voters ${names} may fail at the same time`
 }
 
 export function noCluster(): ShoalError {

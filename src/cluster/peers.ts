@@ -3,6 +3,7 @@ import { ShoalError } from '../common/errors.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import type { ClusterState, PeerRecord } from '../data/state.ts'
 import { type PeerView, type PresenceOf, peerView } from './views.ts'
+import { canVote } from './voters.ts'
 
 /** What leaves with a set of disks; asked of the disk service, which this room may not import. */
 export type RemovalQuestion = (
@@ -99,14 +100,13 @@ export function findPeer(state: ClusterState, name: string): PeerRecord {
   })
 }
 
+/** A voter that goes is replaced first, by itself; the last one that can vote stays. */
 function refuseVoter(state: ClusterState, peer: PeerRecord): void {
-  if (!state.voters.includes(peer.id)) return
-  throw new ShoalError('conflict', `${peer.name} cannot be removed: it votes`, {
-    why:
-      state.voters.length === 1
-        ? 'it is the only voter, and the cluster could decide nothing without it'
-        : 'a voter has to be replaced first',
-    next: 'remove another peer; shoal cluster show names the voters',
+  const others = state.peers.filter(one => one.id !== peer.id && canVote(state, one))
+  if (!state.voters.includes(peer.id) || others.some(one => one.state === 'in')) return
+  throw new ShoalError('conflict', `${peer.name} cannot be removed: nobody else could decide`, {
+    why: 'it votes, and no other peer that could is there',
+    next: 'let another peer join first: shoal cluster token',
   })
 }
 

@@ -1,6 +1,7 @@
 // How the cluster is: a pure function of what this peer knows.
 import type { DataStatus, TaskProgress } from '../data/protocol.ts'
 import { type ClusterState, type PolicyRecord, width } from '../data/state.ts'
+import { voterFindings } from './status-voters.ts'
 import {
   isDegraded,
   type PolicyState,
@@ -48,7 +49,7 @@ export interface StatusInput {
   data: DataStatus
 }
 
-interface Finding extends Reason {
+export interface Finding extends Reason {
   health: Health
 }
 
@@ -100,18 +101,6 @@ export function clusterStatus(input: StatusInput): StatusView {
 function worst(healths: Health[]): Health {
   if (healths.includes('error')) return 'error'
   return healths.includes('warn') ? 'warn' : 'ok'
-}
-
-function voterFindings(state: ClusterState): Finding[] {
-  if (state.reachable) return []
-  return [
-    {
-      health: 'error',
-      code: 'no_leader',
-      message: 'no peer that decides can be reached: nothing can be changed, I/O goes on',
-      next: 'start the peers that vote (shoal cluster show names them)',
-    },
-  ]
 }
 
 function peerFindings(state: ClusterState): Finding[] {

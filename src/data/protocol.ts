@@ -107,7 +107,13 @@ export interface DataMethods {
     { token: string; expires_at_ms: number }
   >
   'cluster.join': Method<
-    { token: string; peer_name: string; addresses: Address[]; domains: Domains },
+    {
+      token: string
+      witness: boolean
+      peer_name: string
+      addresses: Address[]
+      domains: Domains
+    },
     Membership
   >
   'cluster.leave': Method<Nothing, unknown>

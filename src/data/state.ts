@@ -117,6 +117,11 @@ export interface MovementRecord {
   total: number
 }
 
+export interface SettingsRecord {
+  rebuild_after_ms: number
+  replace_voter_after_ms: number
+}
+
 export interface ClusterState {
   cluster_id: string
   name: string
@@ -136,6 +141,16 @@ export interface ClusterState {
   movement: MovementRecord
   /** Oldest first; the newest of all time are kept. */
   events: EventRecord[]
+  settings: SettingsRecord
+  /** Who is away, since when (cluster time). */
+  peers_down: { peer: number; since_ms: number }[]
+  disks_down: { disk: number; since_ms: number }[]
+  /** Peers that stopped in order. */
+  left: number[]
+  /** Disks taken out because they were gone for too long. */
+  given_up: number[]
+  /** Peers that lost their consensus log. */
+  never_vote: number[]
   /** Peer that decides; null when there is none, or none is known. */
   leader: number | null
   is_leader: boolean

@@ -20,6 +20,12 @@ export function emptyState(): ClusterState {
     exports: [],
     movement: { paused: false, per_disk: 4, per_peer: 8, total: 64 },
     events: [],
+    settings: { rebuild_after_ms: 600_000, replace_voter_after_ms: 120_000 },
+    peers_down: [],
+    disks_down: [],
+    left: [],
+    given_up: [],
+    never_vote: [],
     leader: 1,
     is_leader: true,
     reachable: true,
@@ -108,6 +114,7 @@ export function makeVolume(id: number, name: string, policy = 1): VolumeRecord {
 export function threePeers(): ClusterState {
   const state = emptyState()
   for (const name of ['p1', 'p2', 'p3']) addDisk(state, addPeer(state, name))
+  state.voters = [1, 2, 3]
   const policy = makePolicy(1, 'default')
   policy.pgs = [0, 1, 2, 3].map(index => makePg(index, [1, 2, 3]))
   state.policies.push(policy)

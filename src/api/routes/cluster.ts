@@ -16,6 +16,8 @@ const ClusterSchema = Type.Object({
   map_epoch: Type.Integer(),
   leader: Nullable(Type.String()),
   voters: Type.Array(Type.String()),
+  voters_down: Type.Array(Type.String()),
+  may_fail: Type.Integer(),
   peers: Type.Integer(),
   disks: Type.Integer(),
   safety: Type.String(),
@@ -50,11 +52,14 @@ export const clusterRoutes = {
   'cluster.join': define(
     {
       summary: 'Join a cluster with a token',
-      body: Type.Object({ token: Type.String({ maxLength: 16384 }) }),
+      body: Type.Object({
+        token: Type.String({ maxLength: 16384 }),
+        witness: Type.Optional(Type.Boolean()),
+      }),
       reply: JoinedSchema,
       isOpen: true,
     },
-    ({ services, body }) => services.membership.join(body.token),
+    ({ services, body }) => services.membership.join(body.token, body.witness === true),
   ),
   'cluster.token': define(
     {

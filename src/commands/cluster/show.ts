@@ -14,6 +14,7 @@ export default class ClusterShow extends ShoalCommand {
         ['id', cluster.id],
         ['leader', cluster.leader ?? 'none'],
         ['voters', cluster.voters.join(', ')],
+        ['voters away', cluster.voters_down.join(', ') || 'none'],
         ['peers', String(cluster.peers)],
         ['disks', String(cluster.disks)],
         ['map epoch', String(cluster.map_epoch)],

@@ -18,7 +18,7 @@ use crate::service::{ProposeRefused, ReportKind, ServiceMessage};
 use crate::state::fixture::{self, Cluster};
 use crate::state::*;
 
-const LAST_COMMAND: u16 = 36;
+const LAST_COMMAND: u16 = 43;
 
 fn check(name: &str, bytes: &[u8]) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../test/golden");
@@ -99,6 +99,13 @@ fn every_command() -> Vec<Command> {
             rules: Some(fixture::rules()),
         },
         Command::SetDiskLabels { disk, labels: ["fast".into()].into() },
+        Command::SetSettings { settings: Settings { rebuild_after_ms: 27, replace_voter_after_ms: 28 } },
+        Command::NeverVote { peer },
+        Command::LeavePeer { peer, process },
+        Command::ReturnPeer { peer },
+        Command::GiveUpDisks { disks: vec![disk] },
+        Command::TakeBackDisks { disks: vec![disk] },
+        Command::PgPromote { pg, disk, expected: epoch },
     ]
 }
 
@@ -162,16 +169,22 @@ fn state_and_map() {
     check("meta-map-delta.bin", &delta.encode());
 }
 
-/// What the version before wrote: without the parts that came since.
+/// What earlier versions wrote: without the parts that came since.
 #[test]
-fn states_of_version_1_are_read() {
+fn older_states_are_read() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../test/golden");
-    let bytes = std::fs::read(folder.join("meta-state-1.bin")).unwrap();
-    assert_eq!(bytes[4], 1);
-    let state = ClusterState::decode(&bytes).unwrap();
-    assert_eq!(state.movement(), Movement::default());
-    assert_eq!(state.rules(fixture::POLICY), Rules::default());
-    assert_eq!(ClusterState::decode(&state.encode()).unwrap().encode(), state.encode());
+    for version in [1, 2] {
+        let bytes = std::fs::read(folder.join(format!("meta-state-{version}.bin"))).unwrap();
+        assert_eq!(bytes[4], version);
+        let state = ClusterState::decode(&bytes).unwrap();
+        if version == 1 {
+            assert_eq!(state.movement(), Movement::default());
+            assert_eq!(state.rules(fixture::POLICY), Rules::default());
+        }
+        let voted = state.voters().voters.clone();
+        assert_eq!(*state.upkeep(), Upkeep { voted, ..Upkeep::default() });
+        assert_eq!(ClusterState::decode(&state.encode()).unwrap().encode(), state.encode());
+    }
 }
 
 fn entries() -> Vec<LogEntry> {
@@ -263,5 +276,6 @@ fn services() -> Vec<ServiceMessage> {
         M::Followed { reply: FollowReply::Entries { entries: entries() } },
         M::Followed { reply: FollowReply::Snapshot { state: vec![16].into() } },
         M::NotLeader { leader: 17 },
+        M::LostLog {},
     ]
 }

@@ -6,6 +6,7 @@
 //! * [`log_store`]: the consensus log and its snapshots in a directory.
 //! * [`raft`]: consensus, sans-IO, behind an admit gate.
 //! * [`follow`]: how peers that do not vote hold the same state.
+//! * [`voting`]: who shall vote.
 //! * [`service`]: what a runtime drives: sessions, judgements, forwarding, reads.
 //!
 //! Formats are drawn in docs/formats/meta.md. Nothing here reads a clock or draws a random number.
@@ -18,6 +19,7 @@ pub mod map;
 pub mod raft;
 pub mod service;
 pub mod state;
+pub mod voting;
 
 #[cfg(test)]
 mod golden_tests;

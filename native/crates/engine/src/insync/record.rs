@@ -197,6 +197,31 @@ impl PgRecord {
         }
     }
 
+    /// ACKNOWLEDGED WRITES MAY BE LOST, and a person took that on: every holder of the newest is gone
+    /// for good, and the group goes on from `disk`, which is not in sync. What the others hold is
+    /// of another history from now on, and worth nothing.
+    pub fn promote(&mut self, disk: DiskId, expected: PgEpoch) -> Result<(), InsyncError> {
+        self.check_epoch(Some(expected))?;
+        if self.is_in_sync(disk) {
+            return Err(InsyncError::AlreadyInSync);
+        }
+        let member = self.member(disk).ok_or(InsyncError::NotMember)?;
+        if member.full {
+            return Err(InsyncError::BadSource);
+        }
+        let epoch = self.epoch;
+        for member in self.members.iter_mut().filter(|m| m.disk != disk) {
+            member.full = true;
+            if self.in_sync.contains(&member.disk) {
+                member.out_at = epoch;
+            }
+        }
+        self.in_sync = vec![disk];
+        self.joining = None;
+        self.advance();
+        Ok(())
+    }
+
     /// Placement changed the member list. Members that stay keep their history; a new one is to
     /// be filled whole, and so is one that comes back after it left the list. At least one in-sync
     /// member stays: the planner moves a member out only after its successor is in sync.

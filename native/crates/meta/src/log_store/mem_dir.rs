@@ -21,6 +21,7 @@ struct Disk {
     pending: Vec<BTreeMap<String, usize>>,
     /// Mutating operations until every further one fails.
     fail_after: Option<u64>,
+    syncs: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -52,6 +53,11 @@ impl MemDir {
     /// From the `operations`-th one on, every change fails: a disk that died.
     pub fn fail_after(&self, operations: u64) {
         self.0.borrow_mut().fail_after = Some(operations);
+    }
+
+    /// Files synced so far.
+    pub fn syncs(&self) -> u64 {
+        self.0.borrow().syncs
     }
 
     /// Flips one bit of what is stored; the caller's idea of bit rot.
@@ -146,6 +152,7 @@ impl Dir for MemDir {
         self.change(|disk| {
             let file = disk.file(name);
             file.durable.clone_from(&file.bytes);
+            disk.syncs += 1;
             Ok(())
         })
     }

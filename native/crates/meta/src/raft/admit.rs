@@ -43,6 +43,7 @@ pub fn admit(
     state: Option<&ClusterState>,
     message: &RaftMessage,
     peer: PeerId,
+    joined_since: bool,
 ) -> Result<(), Refused> {
     if message.from != peer.0 {
         return Err(Refused::NotTheSender { peer, claims: message.from });
@@ -50,7 +51,8 @@ pub fn admit(
     if message.to != raw.raft.id {
         return Err(Refused::NotForUs { to: message.to });
     }
-    if peer.0 == raw.raft.id || state.is_some_and(|s| !s.peers().contains_key(&peer)) {
+    let unknown = state.is_some_and(|s| !s.peers().contains_key(&peer));
+    if peer.0 == raw.raft.id || unknown && !joined_since {
         return Err(Refused::Stranger { peer });
     }
     check_shape(message)?;

@@ -230,8 +230,19 @@ impl<S: LogStore> RaftNode<S> {
 
     /// A message of `peer`, as its connection proves.
     pub fn step(&mut self, peer: PeerId, bytes: &[u8]) -> Result<Result<(), Refused>, Fatal> {
+        self.step_known(peer, bytes, None)
+    }
+
+    /// `newer`: a state from elsewhere that may know peers which joined since this log ends.
+    pub fn step_known(
+        &mut self,
+        peer: PeerId,
+        bytes: &[u8],
+        newer: Option<&ClusterState>,
+    ) -> Result<Result<(), Refused>, Fatal> {
+        let joined_since = newer.is_some_and(|state| state.peers().contains_key(&peer));
         let admitted = RaftMessage::decode(bytes).map_err(Refused::Malformed).and_then(|message| {
-            admit(&self.raw, self.state.as_ref(), &message, peer).map(|()| message)
+            admit(&self.raw, self.state.as_ref(), &message, peer, joined_since).map(|()| message)
         });
         match admitted {
             Ok(message) => {
@@ -314,6 +325,11 @@ impl<S: LogStore> RaftNode<S> {
     pub fn applied_after(&self, index: u64, bytes_max: usize) -> Option<Vec<LogEntry>> {
         let applied = self.state.as_ref()?.index();
         self.raw.store().after(index, applied, bytes_max)
+    }
+
+    /// Stops taking part; what was promised stays in the log.
+    pub fn into_log(self) -> S {
+        self.log
     }
 
     fn check_leader(&self) -> Result<(), NotProposed> {

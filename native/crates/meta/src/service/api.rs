@@ -22,6 +22,8 @@ pub struct ServiceConfig {
     pub follow_hold_ms: u64,
     /// Reports older than this prove nothing.
     pub report_age_ms: u64,
+    /// As the leader: chooses and replaces voters by itself.
+    pub manages_voters: bool,
 }
 
 impl ServiceConfig {
@@ -36,6 +38,7 @@ impl ServiceConfig {
             retry_ms: 500,
             follow_hold_ms: 5_000,
             report_age_ms: 5_000,
+            manages_voters: true,
         }
     }
 }

@@ -70,6 +70,8 @@ pub enum ServiceMessage {
     NotLeader {
         leader: u64,
     },
+    /// The sender has voted and lost its log: it must not vote again.
+    LostLog {},
 }
 
 /// What is wrong with a disk, as its user sees it.
@@ -139,6 +141,7 @@ codec_enum!(ServiceMessage: u8 {
     12 => Follow { request },
     13 => Followed { reply },
     14 => NotLeader { leader },
+    15 => LostLog {},
 });
 codec_enum!(ReportKind: u8 { 1 => Unreachable, 2 => StoreOut, 3 => StoreUnfit });
 codec_enum!(ProposeRefused: u8 {

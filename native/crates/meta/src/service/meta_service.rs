@@ -12,6 +12,7 @@ use super::message::{ReportKind, ServiceMessage};
 use super::proposals::{Pending, Proposals};
 use super::reads::Reads;
 use super::sessions::Sessions;
+use super::voting::Roll;
 use crate::follow::Follower;
 use crate::hex::ProposalId;
 use crate::log_store::LogStore;
@@ -31,13 +32,18 @@ pub struct MetaService<S> {
     pub(super) sessions: Sessions,
     pub(super) holder: Holder,
     pub(super) judge: Judge,
+    pub(super) roll: Roll,
     pub(super) outputs: Vec<Output>,
     pub(super) now: Now,
     pub(super) leader_hint: Option<PeerId>,
     last_raft_tick_ms: u64,
     shown: (u64, MapEpoch),
-    /// A voter by the state, without a log: it must be removed and added under a new id.
-    lost_log: bool,
+    /// What is in `spare_log` is nothing: it never promised anything, or forgot what.
+    log_is_empty: bool,
+    /// Has voted, and has no log: it must be removed and added under a new id.
+    pub(super) lost_log: bool,
+    /// Several calls are settled together.
+    is_held: bool,
 }
 
 impl<S: LogStore> MetaService<S> {
@@ -59,12 +65,15 @@ impl<S: LogStore> MetaService<S> {
             sessions: Sessions::default(),
             holder: Holder::new(),
             judge: Judge::default(),
+            roll: Roll::default(),
             outputs: vec![],
             now,
             leader_hint: None,
             last_raft_tick_ms: now.boot_ms,
             shown: Default::default(),
+            log_is_empty: !init.has_log,
             lost_log: false,
+            is_held: false,
         };
         service.settle()?;
         Ok(service)
@@ -125,7 +134,19 @@ impl<S: LogStore> MetaService<S> {
         self.drive_reads()?;
         self.drive_sessions()?;
         self.drive_judgement()?;
+        self.drive_voters()?;
         self.drive_following();
+        self.settle()
+    }
+
+    /// What comes until `settle_held` is settled together: ONE SYNC OF THE LOG FOR ALL OF IT, and no
+    /// message or answer before that.
+    pub fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    pub fn settle_held(&mut self) -> Result<(), Fatal> {
+        self.is_held = false;
         self.settle()
     }
 
@@ -235,6 +256,20 @@ impl<S: LogStore> MetaService<S> {
         self.settle()
     }
 
+    /// Before this peer goes: somebody else leads. Says whether there is anybody; until
+    /// `is_leading` is false, this peer still does.
+    pub fn hand_over_leadership(&mut self, now: Now) -> Result<bool, Fatal> {
+        self.see(now);
+        let begun = self.hand_over()?;
+        self.settle()?;
+        Ok(begun)
+    }
+
+    /// By consensus, settled or not.
+    pub fn is_leading(&self) -> bool {
+        self.node.as_ref().is_some_and(RaftNode::is_leader)
+    }
+
     pub fn disconnected(&mut self, peer: PeerId, now: Now) -> Result<(), Fatal> {
         self.see(now);
         if let Some(node) = &mut self.node {
@@ -294,19 +329,23 @@ impl<S: LogStore> MetaService<S> {
                 self.on_not_leader(from, leader);
                 Ok(())
             }
+            M::LostLog {} => self.on_lost_log(from),
         }
     }
 
     fn step(&mut self, from: PeerId, bytes: &[u8]) -> Result<(), Fatal> {
         match &mut self.node {
             // What the gate refuses is counted in the node, and never answered.
-            Some(node) => node.step(from, bytes).map(drop),
+            Some(node) => node.step_known(from, bytes, self.follower.state()).map(drop),
             None => Ok(()),
         }
     }
 
     /// Runs consensus until it is quiet, and tells everybody what became of it.
     pub(super) fn settle(&mut self) -> Result<(), Fatal> {
+        if self.is_held {
+            return Ok(());
+        }
         self.note_role();
         while let Some(node) = &mut self.node {
             let effects = node.ready()?;
@@ -354,7 +393,7 @@ impl<S: LogStore> MetaService<S> {
         }
     }
 
-    /// Follows the state's word on who votes: opens a log when it learns, closes it when removed.
+    /// Follows the state's word on who votes: opens a log when it learns, puts it aside when removed.
     fn adopt_role(&mut self) -> Result<(), Fatal> {
         let peer = self.config.peer;
         let Some(state) = self.state() else { return Ok(()) };
@@ -363,15 +402,19 @@ impl<S: LogStore> MetaService<S> {
         if self.node.as_ref().is_some_and(|node| node.state().is_some()) && !learns && !votes {
             let state = state.clone();
             self.follower = Follower::new(Some(state));
-            self.node = None;
+            self.spare_log = self.node.take().map(RaftNode::into_log);
+            self.log_is_empty = false;
             return Ok(());
         }
-        self.lost_log = self.node.is_none() && votes;
-        if self.node.is_none() && learns {
-            // NEVER FOR A VOTER: one that comes back without its log could vote twice.
-            if let Some(log) = self.spare_log.take() {
-                self.node = Some(RaftNode::open(self.config.raft, log)?);
-            }
+        // WHO HAS VOTED AND FORGOT IT COULD VOTE TWICE: never again under this id.
+        let forgot = state.upkeep().voted.contains(&peer) && self.log_is_empty;
+        self.lost_log = self.node.is_none() && (votes || learns) && forgot;
+        if self.node.is_none()
+            && (learns || votes)
+            && !self.lost_log
+            && let Some(log) = self.spare_log.take()
+        {
+            self.node = Some(RaftNode::open(self.config.raft, log)?);
         }
         Ok(())
     }

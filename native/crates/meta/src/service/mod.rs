@@ -19,6 +19,7 @@ mod meta_service;
 mod proposals;
 mod reads;
 mod sessions;
+mod voting;
 
 pub use api::{Now, Output, ServiceConfig, ServiceInit, Unavailable};
 pub use message::{ProposeRefused, ReportKind, ServiceMessage};
@@ -28,5 +29,7 @@ pub use meta_service::MetaService;
 mod lease_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod voting_tests;
 #[cfg(test)]
 mod world;

@@ -109,6 +109,7 @@ impl<S: LogStore> MetaService<S> {
                 self.on_renew(leader, sequence, process)?;
             } else {
                 self.send(leader, ServiceMessage::Renew { sequence, process });
+                self.confess_lost_log(leader);
             }
         }
         self.begin_renewal_round()

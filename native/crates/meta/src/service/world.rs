@@ -33,6 +33,8 @@ pub struct World {
     pub probes: Vec<DiskId>,
     pub blamed: Vec<(u64, DiskId)>,
     pub next_id: u128,
+    /// Off, so that tests say who votes.
+    pub manages_voters: bool,
 }
 
 impl World {
@@ -53,6 +55,7 @@ impl World {
             probes: vec![],
             blamed: vec![],
             next_id: 0,
+            manages_voters: false,
         };
         let state = ClusterState::genesis(fixture::genesis()).unwrap();
         let dir = MemDir::new();
@@ -97,7 +100,8 @@ impl World {
 
     pub fn start(&mut self, id: u64) {
         self.starts += 1;
-        let config = ServiceConfig::new(PeerId(id), Hex([self.starts; 16]), 3);
+        let mut config = ServiceConfig::new(PeerId(id), Hex([self.starts; 16]), 3);
+        config.manages_voters = self.manages_voters;
         let mut log = DirLog::open(self.dirs[&id].clone(), fixture::genesis().cluster_id, id);
         let has_log = log.exists().unwrap();
         let init = ServiceInit { log, has_log, state: None, contacts: vec![PeerId(1), PeerId(2)] };

@@ -17,6 +17,7 @@ use super::pg::PgTable;
 use super::placing::Placing;
 use super::policy::Policy;
 use super::token::Token;
+use super::upkeep::Upkeep;
 use super::volume::{Export, Volume};
 use super::voters::Voters;
 use crate::codec::{
@@ -62,6 +63,7 @@ pub struct ClusterState {
     pub(super) events: VecDeque<Event>,
     pub(super) answers: Answers,
     pub(super) placing: Placing,
+    pub(super) upkeep: Upkeep,
     pub(super) derived: Derived,
 }
 
@@ -104,6 +106,7 @@ impl ClusterState {
             events: VecDeque::new(),
             answers: Answers::default(),
             placing: Placing::default(),
+            upkeep: Upkeep { voted: [first].into(), ..Upkeep::default() },
             derived: Derived { changes: ChangeLog::starting_at(MapEpoch(1)), ..Derived::default() },
         })
     }
@@ -203,6 +206,10 @@ impl ClusterState {
         &self.tokens
     }
 
+    pub fn upkeep(&self) -> &Upkeep {
+        &self.upkeep
+    }
+
     /// Oldest first.
     pub fn events(&self) -> &VecDeque<Event> {
         &self.events
@@ -222,6 +229,8 @@ impl ClusterState {
         let (body, _) = open(SNAPSHOT, bytes)?;
         let mut state: Self = decode(body)?;
         state.check_references()?;
+        // Older snapshots do not say who voted: at least those who do.
+        state.upkeep.voted.extend(&state.voters.voters);
         state.derived.changes = ChangeLog::starting_at(state.map_epoch);
         Ok(state)
     }
@@ -249,7 +258,8 @@ impl ClusterState {
 }
 
 /// Snapshots grow with placement groups and volumes; far above any cluster the limits allow.
-const SNAPSHOT: Envelope = Envelope { magic: *b"SHST", version: 2, body_max: 1 << 30 };
+/// Version 2 added `placing`, version 3 `upkeep`.
+const SNAPSHOT: Envelope = Envelope { magic: *b"SHST", version: 3, body_max: 1 << 30 };
 
 /// Derived: no bytes of its own.
 impl Codec for Derived {
@@ -282,5 +292,6 @@ codec_struct!(ClusterState {
     events,
     answers,
     placing,
+    upkeep,
     derived,
 });

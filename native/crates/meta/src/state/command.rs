@@ -13,6 +13,7 @@ use super::event::Severity;
 use super::peer::{Address, Domains, NewPeer, Standing};
 use super::placing::{ClassRule, Rules};
 use super::policy::{FailureDomain, NewPolicy, ReadMode, Redundancy};
+use super::upkeep::Settings;
 use super::volume::{ExportKind, Via};
 use crate::codec::{Codec, DecodeError, Reader, codec_enum, codec_struct};
 use crate::hex::{ProcessNonce, StoreUuid, TokenHash};
@@ -213,6 +214,38 @@ pub enum Command {
         disk: DiskId,
         labels: BTreeSet<String>,
     },
+    SetSettings {
+        settings: Settings,
+    },
+    /// The voter lost its log: it must never vote again under this id. Only the leader says so.
+    NeverVote {
+        peer: PeerId,
+    },
+    /// The peer stops in order: its disks leave the groups that have enough copies without them,
+    /// and it counts as down until it returns.
+    LeavePeer {
+        peer: PeerId,
+        process: ProcessNonce,
+    },
+    /// Another process of a peer that had left serves again.
+    ReturnPeer {
+        peer: PeerId,
+    },
+    /// Gone for too long: out, until they come back.
+    GiveUpDisks {
+        disks: Vec<DiskId>,
+    },
+    /// Back before anything else took their place, or after: in again.
+    TakeBackDisks {
+        disks: Vec<DiskId>,
+    },
+    /// DATA MAY BE LOST: a member that is not in sync becomes the only one that is, for every
+    /// holder of newer writes is gone for good. Only a person orders it.
+    PgPromote {
+        pg: PgId,
+        disk: DiskId,
+        expected: PgEpoch,
+    },
 }
 
 /// What is taken out of its placement groups.
@@ -290,7 +323,7 @@ impl Command {
 
     /// Rests on what only the leader can know (leases, probes): proposed by its service alone.
     pub const fn is_judged(&self) -> bool {
-        matches!(self, Self::TakeHead { .. } | Self::PgRemove { .. })
+        matches!(self, Self::TakeHead { .. } | Self::PgRemove { .. } | Self::NeverVote { .. })
             && !matches!(self, Self::PgRemove { reason: RemovalReason::Ordered, .. })
     }
 }
@@ -390,6 +423,13 @@ codec_enum!(Command: u16 {
     34 => SetMovement { paused, per_disk, per_peer, total },
     35 => SetPolicyPlacement { policy, redundancy, min_in_sync, failure_domain, class, rules },
     36 => SetDiskLabels { disk, labels },
+    37 => SetSettings { settings },
+    38 => NeverVote { peer },
+    39 => LeavePeer { peer, process },
+    40 => ReturnPeer { peer },
+    41 => GiveUpDisks { disks },
+    42 => TakeBackDisks { disks },
+    43 => PgPromote { pg, disk, expected },
 });
 codec_enum!(Target: u8 { 1 => Disk(disk), 2 => Peer(peer) });
 codec_enum!(RemovalReason: u8 {

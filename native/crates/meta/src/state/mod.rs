@@ -17,6 +17,7 @@ mod placing;
 mod policy;
 mod proposal;
 mod token;
+mod upkeep;
 mod view;
 mod volume;
 mod voters;
@@ -38,6 +39,7 @@ pub use placing::{ClassRule, Localize, Movement, Rules};
 pub use policy::{FailureDomain, NewPolicy, Policy, ReadMode, Redundancy};
 pub use proposal::Proposal;
 pub use token::Token;
+pub use upkeep::{Settings, Upkeep};
 pub use view::state_json;
 pub use volume::{
     Attachment, Export, ExportKind, Fenced, Head, HeadOwner, Via, Volume, VolumeState,

@@ -219,6 +219,7 @@ pub enum Fault {
     Deleting,
     State,
     Unsupported,
+    Witness,
 }
 
 impl Fault {
@@ -250,6 +251,7 @@ impl Fault {
             Self::Deleting => "it is being deleted",
             Self::State => "not in this state",
             Self::Unsupported => "this version does not do it",
+            Self::Witness => "a witness votes and stores nothing",
         }
     }
 }
@@ -359,7 +361,7 @@ codec_enum!(Fault: u8 {
     8 => Redundancy, 9 => MinInSync, 10 => PgCount, 11 => ExtentBlocks, 12 => Count,
     13 => Duplicate, 14 => UnknownDisk, 15 => DiskOut, 16 => WrongClass, 17 => SameDomain,
     18 => LosesInSync, 19 => Algorithm, 20 => Order, 21 => Basis, 22 => Deleting, 23 => State,
-    24 => Unsupported, 25 => WrongLabel,
+    24 => Unsupported, 25 => WrongLabel, 26 => Witness,
 });
 
 impl Codec for Outcome {

@@ -1,6 +1,6 @@
 //! The cluster state as JSON, for the control plane.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -62,8 +62,19 @@ pub fn state_json(state: &ClusterState) -> Value {
         "exports": list(state.exports().values()),
         "tokens": list(state.tokens().values()),
         "movement": state.movement(),
+        "settings": state.upkeep().settings,
+        "peers_down": since(&state.upkeep().peers_down, "peer"),
+        "disks_down": since(&state.upkeep().disks_down, "disk"),
+        "left": state.upkeep().left.keys().collect::<Vec<_>>(),
+        "given_up": state.upkeep().given_up,
+        "never_vote": state.upkeep().never_vote,
         "events": list(state.events().iter()),
     })
+}
+
+/// Who is away, and since when.
+fn since<K: Serialize>(of: &BTreeMap<K, u64>, what: &str) -> Value {
+    of.iter().map(|(id, since_ms)| json!({ what: id, "since_ms": since_ms })).collect()
 }
 
 fn list(items: impl Iterator<Item = impl Serialize>) -> Value {

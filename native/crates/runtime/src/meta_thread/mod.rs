@@ -3,6 +3,7 @@
 //! time, messages and a directory.
 
 mod handle;
+mod keeper;
 mod message;
 mod peers;
 mod thread;

@@ -17,6 +17,7 @@ use shoal_wire::hello::Purpose;
 use shoal_wire::identity::PublicKey;
 
 use super::handle::{Done, MetaError, MetaShared, Proposed, Service};
+use super::keeper::{Keeper, known};
 use super::peers::{Incoming, MetaPeers};
 use super::{MetaMessage, MetaStart};
 use crate::peer::{ConnEvent, DialTarget, PeerAddress, PeerConns};
@@ -29,6 +30,8 @@ use crate::{clock, random};
 const TICK_MS: u64 = 100;
 /// Bytes of a start's last messages are given this long to leave.
 const FAREWELL: Duration = Duration::from_millis(100);
+/// Longest time that somebody else may take to lead instead.
+const HAND_OVER_MS: u64 = 1_000;
 
 pub struct MetaThread {
     start: MetaStart,
@@ -42,6 +45,8 @@ pub struct MetaThread {
     next_barrier: u64,
     lease_until_ms: u64,
     events: Vec<ConnEvent>,
+    keeper: Keeper,
+    stop_asked: Option<SyncSender<()>>,
     stopping: Option<SyncSender<()>>,
 }
 
@@ -52,6 +57,7 @@ impl MetaThread {
         reactor: Reactor<Tag>,
         inbox: Mailbox<MetaMessage>,
     ) -> Self {
+        let keeper = Keeper::start(start.dir.clone());
         let peers = MetaPeers::new(inbox.sender(), start.book.clone(), start.dialer.clone());
         Self {
             start,
@@ -65,6 +71,8 @@ impl MetaThread {
             next_barrier: 1,
             lease_until_ms: 0,
             events: Vec::new(),
+            keeper,
+            stop_asked: None,
             stopping: None,
         }
     }
@@ -80,7 +88,8 @@ impl MetaThread {
         config.lease_ms = self.start.lease_ms;
         config.raft_tick_ms = TICK_MS;
         let contacts = file.contacts.iter().map(|contact| PeerId(contact.peer_id)).collect();
-        let init = ServiceInit { log, has_log, state: None, contacts };
+        let state = known(&self.start.dir, file.cluster_id);
+        let init = ServiceInit { log, has_log, state, contacts };
         let service = MetaService::open(config, init, now()).map_err(|error| named(&error))?;
         self.know_contacts(file);
         self.shared.update(|slot| *slot = Some(Box::new(service)));
@@ -99,28 +108,46 @@ impl MetaThread {
     }
 
     pub fn run(mut self) {
-        let mut done = Vec::new();
         loop {
             self.settle();
             if self.is_finished() {
                 return;
             }
-            let woken = self
-                .reactor
-                .wait(Some(Duration::from_millis(TICK_MS)), &mut done)
-                .expect("io_uring failed");
-            for Completion { tag, result } in done.drain(..) {
-                match tag {
-                    Tag::PeerRecv(conn) => self.conns.on_recv(conn, result, &mut self.events),
-                    Tag::PeerSend(conn) => self.conns.on_send(conn, result),
-                    _ => unreachable!("this thread has connections only"),
-                }
+            self.turn();
+            if let Some(answer) = self.stop_asked.take() {
+                self.stop(answer);
             }
-            if woken {
-                self.take_messages();
-            }
-            self.drive(|service| service.tick(now()));
         }
+    }
+
+    /// Waits for whatever comes, at most for a tick, and deals with it.
+    fn turn(&mut self) {
+        let mut done = Vec::new();
+        let wait = Some(Duration::from_millis(TICK_MS));
+        let woken = self.reactor.wait(wait, &mut done).expect("io_uring failed");
+        for Completion { tag, result } in done {
+            match tag {
+                Tag::PeerRecv(conn) => self.conns.on_recv(conn, result, &mut self.events),
+                Tag::PeerSend(conn) => self.conns.on_send(conn, result),
+                _ => unreachable!("this thread has connections only"),
+            }
+        }
+        if woken {
+            self.take_messages();
+        }
+        self.drive(|service| service.tick(now()));
+        self.keep_state();
+    }
+
+    /// A voter has its log.
+    fn keep_state(&mut self) {
+        let (keeper, now_ms) = (&mut self.keeper, clock::now_ms());
+        self.shared.update(|slot| {
+            let service = slot.as_deref().filter(|service| service.node().is_none());
+            if let Some(state) = service.and_then(Service::state) {
+                keeper.offer(state, now_ms);
+            }
+        });
     }
 
     fn is_finished(&mut self) -> bool {
@@ -135,10 +162,22 @@ impl MetaThread {
 
     fn take_messages(&mut self) {
         let mut batch = self.inbox.take();
-        for message in batch.drain(..) {
-            self.on_message(message);
-        }
+        self.together(|thread| {
+            for message in batch.drain(..) {
+                thread.on_message(message);
+            }
+        });
         self.inbox.recycle(batch);
+    }
+
+    /// One sync of the log for everything that `work` brings.
+    fn together(&mut self, work: impl FnOnce(&mut Self)) {
+        self.drive(|service| {
+            service.hold();
+            Ok(())
+        });
+        work(self);
+        self.drive(Service::settle_held);
     }
 
     fn on_message(&mut self, message: MetaMessage) {
@@ -189,12 +228,41 @@ impl MetaThread {
                 self.shared.update(|slot| *slot = None);
                 self.conns.close_all();
             }
-            MetaMessage::Stop { answer } => self.stop(answer),
+            MetaMessage::Stop { answer } => self.stop_asked = Some(answer),
         }
+    }
+
+    /// Somebody else leads before this peer goes, if there is anybody.
+    fn hand_over(&mut self) {
+        let mut begun = false;
+        self.drive(|service| {
+            begun = service.hand_over_leadership(now())?;
+            Ok(())
+        });
+        let deadline_ms = clock::now_ms() + HAND_OVER_MS;
+        let leads =
+            |slot: &mut Option<Box<Service>>| slot.as_deref().is_some_and(Service::is_leading);
+        while begun && self.shared.update(leads) && clock::now_ms() < deadline_ms {
+            self.settle();
+            self.turn();
+        }
+    }
+
+    fn keep_last_state(&self) {
+        self.shared.update(|slot| {
+            let service = slot.as_deref().filter(|service| service.node().is_none());
+            if let Some(state) = service.and_then(Service::state)
+                && let Err(error) = Keeper::keep_now(&self.start.dir, state)
+            {
+                eprintln!("the cluster state could not be kept: {error}");
+            }
+        });
     }
 
     /// THE LEASE IS GIVEN BACK FIRST, and the message is given time to leave.
     fn stop(&mut self, answer: SyncSender<()>) {
+        self.hand_over();
+        self.keep_last_state();
         self.drive(|service| service.end_session(now()));
         self.settle();
         let mut done = Vec::new();
@@ -240,21 +308,26 @@ impl MetaThread {
     /// Connections' events to the service, until there are none.
     fn settle(&mut self) {
         loop {
-            for event in std::mem::take(&mut self.events) {
-                match self.peers.on_event(event, &mut self.conns) {
-                    Some(Incoming::Message { from, bytes }) => {
-                        self.drive(|service| service.receive(from, &bytes, now()));
-                    }
-                    Some(Incoming::Disconnected { peer }) => {
-                        self.drive(|service| service.disconnected(peer, now()));
-                    }
-                    None => {}
-                }
+            let events = std::mem::take(&mut self.events);
+            if !events.is_empty() {
+                self.together(|thread| events.into_iter().for_each(|e| thread.on_event(e)));
             }
             self.conns.flush(&mut self.reactor, &mut self.events);
             if self.events.is_empty() {
                 return;
             }
+        }
+    }
+
+    fn on_event(&mut self, event: ConnEvent) {
+        match self.peers.on_event(event, &mut self.conns) {
+            Some(Incoming::Message { from, bytes }) => {
+                self.drive(|service| service.receive(from, &bytes, now()));
+            }
+            Some(Incoming::Disconnected { peer }) => {
+                self.drive(|service| service.disconnected(peer, now()));
+            }
+            None => {}
         }
     }
 

@@ -345,7 +345,7 @@ fn join_at(
         public_key: Hex(identity.public().0),
         addresses: join.addresses.clone(),
         domains: join.domains.clone(),
-        witness: false,
+        witness: join.witness,
     };
     let details = serde_json::to_vec(&peer).map_err(|error| failed(&error))?;
     let request = JoinRequest::new(&token.cluster, &token.secret, &identity.public(), details);

@@ -44,6 +44,7 @@ pub struct Token {
 #[serde(deny_unknown_fields)]
 pub struct Join {
     pub token: String,
+    pub witness: bool,
     pub peer_name: String,
     pub addresses: Vec<Address>,
     pub domains: Domains,

@@ -22,7 +22,9 @@ impl ClusterState {
 
     pub(super) fn add_disk(&mut self, disk: &NewDisk) -> Outcome {
         disk.check()?;
-        self.peer(disk.peer)?;
+        if self.peer(disk.peer)?.witness {
+            return Err(Rejection::Invalid { what: Kind::Disk, fault: Fault::Witness });
+        }
         if let Some(other) = self.disks.values().find(|d| d.store == disk.store) {
             return Err(Rejection::Exists { what: Kind::Disk, id: other.id.0 });
         }
@@ -44,6 +46,7 @@ impl ClusterState {
         };
         let mut disk = self.disk(*id)?.clone();
         disk.state = state.unwrap_or(disk.state);
+        let standing = *state;
         disk.weight = weight.unwrap_or(disk.weight);
         check_weight(disk.weight)?;
         disk.size_bytes = size_bytes.unwrap_or(disk.size_bytes);
@@ -57,6 +60,9 @@ impl ClusterState {
         }
         if let Some(peer) = peer {
             disk.peer = self.peer(*peer)?.id;
+        }
+        if let Some(standing) = standing {
+            self.note_disk_standing(*id, standing);
         }
         if self.disks[id] != disk {
             self.disks.insert(*id, disk);
@@ -113,6 +119,7 @@ impl ClusterState {
         }
         self.disks.remove(&id);
         self.placing.labels.remove(&id);
+        self.upkeep.forget_disk(id);
         self.forget_purges_of(id);
         self.touch(Touched::Disk(id));
         Ok(Applied::Done)

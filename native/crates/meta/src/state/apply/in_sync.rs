@@ -71,6 +71,26 @@ impl ClusterState {
         pgs.iter().map(remove).collect()
     }
 
+    /// See `PgRecord::promote`: what was written after the disk left is given up.
+    pub(super) fn pg_promote(&mut self, pg: PgId, disk: DiskId, expected: PgEpoch) -> Outcome {
+        let name = self.disk(disk)?.path.clone();
+        let table = self.tables.get_mut(&pg.policy);
+        let result = match table.and_then(|table| table.get_mut(pg.index)) {
+            None => refused(pg, PgRefused::Unknown),
+            Some(record) => match record.promote(disk, expected) {
+                Ok(()) => PgResult { pg, outcome: PgOutcome::Changed { epoch: record.epoch } },
+                Err(error) => refused(pg, error.into()),
+            },
+        };
+        let results = vec![result];
+        self.touch_changed(&results);
+        if matches!(results[0].outcome, PgOutcome::Changed { .. }) {
+            let message = format!("{pg} goes on from an older copy on disk {} ({name})", disk.0);
+            self.note(Severity::Error, "copy_promoted", message, format!("disk {}", disk.0));
+        }
+        Ok(Applied::Pgs { results })
+    }
+
     fn note_removal(&mut self, target: Target, reason: RemovalReason, results: &[PgResult]) {
         let changed = |r: &&PgResult| matches!(r.outcome, PgOutcome::Changed { .. });
         let count = results.iter().filter(changed).count();

@@ -11,6 +11,7 @@ mod placing;
 mod policies;
 mod table;
 mod tokens;
+mod upkeep;
 mod volumes;
 
 use shoal_types::MapEpoch;
@@ -52,10 +53,10 @@ impl ClusterState {
     pub fn apply_conf_change(&mut self, index: u64, change: ConfChange) -> bool {
         self.step_to(index);
         let adds = !matches!(change, ConfChange::Remove { .. });
-        let allowed =
-            self.voters.allows(change) && (!adds || self.peers.contains_key(&change.peer()));
+        let allowed = self.voters.allows(change) && (!adds || self.may_vote(change.peer()));
         if allowed {
             self.voters.change(change);
+            self.note_voter(change);
         }
         allowed
     }
@@ -124,6 +125,13 @@ impl ClusterState {
             C::SetMovement { .. } => self.set_movement(command),
             C::SetPolicyPlacement { .. } => self.set_policy_placement(command),
             C::SetDiskLabels { disk, labels } => self.set_disk_labels(*disk, labels),
+            C::SetSettings { settings } => self.set_settings(*settings),
+            C::NeverVote { peer } => self.never_vote(*peer),
+            C::LeavePeer { peer, process } => self.leave_peer(*peer, *process),
+            C::ReturnPeer { peer } => self.return_peer(*peer),
+            C::GiveUpDisks { disks } => self.give_up_disks(disks),
+            C::TakeBackDisks { disks } => self.take_back_disks(disks),
+            C::PgPromote { pg, disk, expected } => self.pg_promote(*pg, *disk, *expected),
         }
     }
 

@@ -73,6 +73,7 @@ impl ClusterState {
         peer.state = state.unwrap_or(peer.state);
         peer.maintenance_until_ms = maintenance_until_ms.unwrap_or(peer.maintenance_until_ms);
         if self.peers[&id] != peer {
+            self.note_standing(id, peer.state);
             self.peers.insert(id, peer);
             self.touch(Touched::Peer(id));
         }
@@ -85,6 +86,7 @@ impl ClusterState {
             return Err(Rejection::InUse { what: Kind::Peer, id: id.0, by, by_id });
         }
         self.peers.remove(&id);
+        self.upkeep.forget_peer(id);
         for volume in self.volumes.values_mut() {
             volume.fenced.retain(|fenced| fenced.peer != id);
         }

@@ -1,0 +1,56 @@
+// What `status` says of those who decide.
+import { type ClusterState, peerName } from '../data/state.ts'
+import type { Finding } from './status.ts'
+import { canVote, safety, votersView } from './voters.ts'
+
+export function voterFindings(state: ClusterState): Finding[] {
+  return [...leaderFindings(state), ...forgottenFindings(state), ...aloneFindings(state)]
+}
+
+function leaderFindings(state: ClusterState): Finding[] {
+  const { voters, down } = votersView(state)
+  if (!state.reachable) {
+    return [
+      {
+        health: 'error',
+        code: 'no_leader',
+        message:
+          `fewer than half of the voters ${voters.join(', ')} can be reached from here: nothing ` +
+          'can be changed; I/O goes on until a copy is lost',
+        next: 'start the peers that vote; if they are gone for good: shoal cluster recover --help',
+      },
+    ]
+  }
+  if (down.length === 0) return []
+  return [
+    {
+      health: 'warn',
+      code: 'voter_down',
+      message: safety(state),
+      next: `start shoal on ${down.join(', ')}; a voter that stays away is replaced if there is a peer to do it`,
+    },
+  ]
+}
+
+function forgottenFindings(state: ClusterState): Finding[] {
+  return state.never_vote.map(id => ({
+    health: 'warn' as const,
+    code: 'voter_lost_log',
+    message: `${peerName(state, id)} lost its consensus log: it serves, but never votes again`,
+    next: `to have it vote: shoal peer remove ${peerName(state, id)}, then let it join anew`,
+  }))
+}
+
+/** Nothing is wrong, but it should be known: two peers cannot both be needed and dispensable. */
+function aloneFindings(state: ClusterState): Finding[] {
+  const able = state.peers.filter(peer => canVote(state, peer))
+  if (!state.reachable || state.voters.length > 1 || able.length !== 2) return []
+  return [
+    {
+      health: 'ok',
+      code: 'single_voter',
+      message: safety(state),
+      next: 'let a third peer join, with disks or as a witness: shoal cluster join --witness TOKEN',
+    },
+  ]
+}
