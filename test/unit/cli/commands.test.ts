@@ -60,7 +60,7 @@ cli(
       [['volume', 'delete', 'none'], 3, /no volume/],
       [['attach', 'none'], 3, /no volume/],
       [['policy', 'delete', 'default'], 5, /in use|volume/],
-      [['peer', 'remove', 'p1', '--confirm', 'p1'], 5, /only voter/],
+      [['peer', 'remove', 'p1', '--confirm', 'p1'], 6, /--allow-degraded/],
       [['disk', 'remove', '3', '--confirm', '3'], 6, /--allow-degraded/],
       [['disk', 'add', '/x', '--wipe'], 2, /--confirm \/x/],
       [['--server', 'unix:/none', 'status'], 2, /no command|error/],

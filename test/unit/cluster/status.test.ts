@@ -1,8 +1,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { clusterStatus, type StatusInput } from '../../../src/cluster/status.ts'
+import { safety } from '../../../src/cluster/voters.ts'
 import type { ClusterState } from '../../../src/data/state.ts'
-import { makeVolume, threePeers } from '../../helpers/cluster-fixture.ts'
+import { addPeer, makeVolume, threePeers } from '../../helpers/cluster-fixture.ts'
 
 const status = suite('status')
 
@@ -38,10 +39,55 @@ status('a copy that is missing warns and names whom to start', () => {
   assert.is(found.health, 'warn')
   assert.equal(
     found.reasons.map(reason => reason.code),
-    ['peer_down', 'degraded'],
+    ['voter_down', 'peer_down', 'degraded'],
   )
-  assert.is(found.reasons[1]!.next, 'start shoal on p3')
+  assert.is(found.reasons[2]!.next, 'start shoal on p3')
   assert.equal(found.volumes, { total: 1, degraded: 1, blocked: 0 })
+})
+
+status('a lonely voter among two peers is told, and so is one that forgot its votes', () => {
+  const two = of(state => {
+    state.peers.pop()
+    state.disks.pop()
+    state.voters = [1]
+  })
+  assert.is(two.reasons[0]!.code, 'single_voter')
+  assert.match(two.reasons[0]!.message, /^p1 decides alone: .*witness/)
+  const forgot = of(state => {
+    state.never_vote = [2]
+    state.voters = [1]
+  })
+  assert.equal(
+    forgot.reasons.map(reason => reason.code),
+    ['voter_lost_log', 'single_voter'],
+  )
+  assert.is(forgot.health, 'warn')
+})
+
+status('without a leader nothing can be changed, and that is an error', () => {
+  const found = of(state => {
+    state.reachable = false
+  })
+  assert.is(found.health, 'error')
+  assert.is(found.reasons[0]!.code, 'no_leader')
+  assert.match(found.reasons[0]!.message, 'p1, p2, p3')
+})
+
+status('what may still fail is said in words', () => {
+  const said = (voters: number[], down: number[]) => {
+    const state = threePeers()
+    for (const name of ['p4', 'p5']) addPeer(state, name)
+    state.voters = voters
+    for (const id of down) state.peers[id - 1]!.state = 'down'
+    return safety(state)
+  }
+  assert.is(said([1, 2, 3], []), 'one of the voters p1, p2, p3 may fail')
+  assert.match(said([1, 2, 3, 4, 5], []), /^2 of the voters/)
+  assert.is(
+    said([1, 2, 3, 4, 5], [5]),
+    'p5 of the voters is away; 1 more of p1, p2, p3, p4 may fail',
+  )
+  assert.match(said([1, 2, 3], [3]), /one more of p1, p2 goes/)
 })
 
 status('below min_in_sync writes wait, and that is an error', () => {
