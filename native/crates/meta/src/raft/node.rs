@@ -224,8 +224,17 @@ impl<S: LogStore> RaftNode<S> {
 
     pub fn tick(&mut self) -> Result<(), Fatal> {
         self.ticks += 1;
+        if self.ticks == 1 && self.votes_alone() {
+            // Nobody else could lead: no need to wait for a silence.
+            self.call(|raw| drop(raw.campaign()))?;
+        }
         self.call(|raw| raw.tick())?;
         self.retry_snapshots()
+    }
+
+    fn votes_alone(&self) -> bool {
+        let voters = self.state.as_ref().map(|state| &state.voters().voters);
+        self.is_voter() && voters.is_some_and(|voters| voters.len() == 1)
     }
 
     /// A message of `peer`, as its connection proves.
