@@ -5,17 +5,21 @@ import type { ContractOf } from './route.ts'
 import { clusterRoutes } from './routes/cluster.ts'
 import { deviceRoutes } from './routes/devices.ts'
 import { diskRoutes } from './routes/disks.ts'
+import { placementRoutes } from './routes/placement.ts'
 import { policyRoutes } from './routes/policies.ts'
 import { statusRoutes } from './routes/status.ts'
+import { taskRoutes } from './routes/tasks.ts'
 import { volumeRoutes } from './routes/volumes.ts'
 
 export const routes = {
   ...clusterRoutes,
   ...diskRoutes,
   ...policyRoutes,
+  ...placementRoutes,
   ...volumeRoutes,
   ...deviceRoutes,
   ...statusRoutes,
+  ...taskRoutes,
 } satisfies Record<EndpointName, unknown>
 
 export type Contract = ContractOf<typeof routes>

@@ -1,9 +1,12 @@
 // What the routes call. The daemon builds it; tests build it over a data process of their own.
 
 import type { Membership } from '../cluster/membership.ts'
+import type { Movement } from '../cluster/movement.ts'
 import type { Peers } from '../cluster/peers.ts'
+import type { PlacementService } from '../cluster/placement-service.ts'
 import type { Policies } from '../cluster/policies.ts'
-import type { StatusView, TaskView } from '../cluster/status.ts'
+import type { StatusView } from '../cluster/status.ts'
+import type { TaskView } from '../cluster/task-view.ts'
 import type { DataMethods } from '../data/protocol.ts'
 import type { EventRecord } from '../data/state.ts'
 import type { Disks } from '../disk/disks.ts'
@@ -26,7 +29,10 @@ export interface Services {
   devices: Devices
   exports: Exports
   status: () => Promise<StatusView>
-  tasks: () => TaskView[]
+  placement: PlacementService
+  movement: Movement
+  /** Long work of this peer; as a member also that of the whole cluster. */
+  tasks: () => Promise<TaskView[]>
   map: () => Promise<object>
   events: (query: EventQuery) => Promise<EventRecord[]>
   slow: (limit: number) => Promise<DataMethods['slow.list']['result']>

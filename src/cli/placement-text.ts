@@ -11,8 +11,11 @@ const movesShownMax = 20
 export function planText(plan: CapacityOutput): string {
   const parts = [summaryText(plan), policiesText(plan.policies)]
   if (plan.moves.length > 0) parts.push(movesText(plan))
-  const warnings = plan.warnings.map(one => `warning: ${one.message}`)
-  return [...parts, ...warnings].join('\n\n')
+  return [...parts, ...warningTexts(plan)].join('\n\n')
+}
+
+export function warningTexts(plan: Pick<CapacityOutput, 'warnings'>): string[] {
+  return plan.warnings.map(one => `warning: ${one.subject}: ${one.message}`)
 }
 
 function summaryText(plan: CapacityOutput): string {

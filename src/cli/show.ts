@@ -1,6 +1,6 @@
 // How things are shown to people: the columns of lists and the fields of single things.
 import type { Reply } from '../api/contract.ts'
-import type { Column } from '../common/table.ts'
+import { type Column, renderTable } from '../common/table.ts'
 import { renderFields, sizeText } from './output.ts'
 
 export type Volume = Reply<'volume.show'>
@@ -41,6 +41,14 @@ export function volumeText(volume: Volume): string {
   ])
 }
 
+/** What rests on a disk or peer, before it is taken away. */
+export function lossText(from: { groups: number; only_copies: number }): string {
+  if (from.groups === 0) return 'there is no data on it'
+  const copies = `it holds copies of ${from.groups} placement groups`
+  if (from.only_copies === 0) return `${copies}, all of which have others that are in sync`
+  return `${copies}, of ${from.only_copies} of them the only one that is in sync`
+}
+
 export function diskColumns(isExact: boolean): Column<Disk>[] {
   return [
     { header: 'id', value: row => String(row.id), align: 'right' },
@@ -54,6 +62,25 @@ export function diskColumns(isExact: boolean): Column<Disk>[] {
   ]
 }
 
+type Layout = Reply<'volume.layout'>
+
+export function layoutText(layout: Layout): string {
+  const share = (extents: number) =>
+    `${((100 * extents) / Math.max(1, layout.extents)).toFixed(1)}%`
+  const table = renderTable(layout.disks, [
+    { header: 'disk', value: row => String(row.disk), align: 'right' },
+    { header: 'peer', value: row => row.peer },
+    { header: 'rack', value: row => row.rack },
+    { header: 'zone', value: row => row.zone },
+    { header: 'extents', value: row => String(row.extents), align: 'right' },
+    { header: 'share', value: row => share(row.extents), align: 'right' },
+    { header: 'read first', value: row => String(row.first), align: 'right' },
+  ])
+  const size = sizeText(layout.extent_bytes, false)
+  const groups = `${layout.extents} extents of ${size} in ${layout.groups.length} placement groups`
+  return `${groups} of policy ${layout.policy}\n${table}`
+}
+
 export function diskText(disk: Disk): string {
   return renderFields([
     ['id', String(disk.id)],
@@ -63,7 +90,10 @@ export function diskText(disk: Disk): string {
     ['used', sizeText(disk.used, false)],
     ['class', disk.class],
     ['weight', String(disk.weight)],
+    ['labels', disk.labels.join(', ')],
     ['state', disk.state],
+    ['groups', String(disk.groups)],
+    ['only copies', String(disk.only_copies)],
     ...Object.entries(disk.stats ?? {}).map(([key, value]) => [key, String(value)] as const),
   ])
 }
@@ -91,6 +121,8 @@ export function peerText(peer: Peer): string {
     ['state', peer.state],
     ['role', peerRole(peer)],
     ['disks', String(peer.disks)],
+    ['groups', String(peer.groups)],
+    ['only copies', String(peer.only_copies)],
     ['rack', peer.rack],
     ['zone', peer.zone],
     ['addresses', peer.addresses.join(', ')],
@@ -117,11 +149,20 @@ export function policyText(policy: Policy): string {
     ['min in sync', String(policy.min_in_sync)],
     ['domain', policy.failure_domain],
     ['class', policy.class ?? 'any'],
+    ['max per', boundsText(policy.max_per)],
+    ['labels', policy.labels.join(', ')],
+    ['localize', policy.localize],
     ['groups', String(policy.pg_count)],
     ['extent', sizeText(policy.blocks_per_extent * 4096, false)],
     ['volumes', String(policy.volumes)],
     ['state', policy.state],
   ])
+}
+
+function boundsText(bounds: Policy['max_per']): string {
+  return Object.entries(bounds)
+    .map(([domain, count]) => `${domain}=${count}`)
+    .join(', ')
 }
 
 export const deviceColumns: Column<Device>[] = [

@@ -2,6 +2,7 @@
 import type { Reply } from '../api/contract.ts'
 import { formatSize } from '../common/units.ts'
 import { renderFields } from './output.ts'
+import { durationText } from './placement-text.ts'
 
 export function statusText(status: Reply<'status.show'>): string {
   const { cluster, capacity, volumes, disks } = status
@@ -31,10 +32,11 @@ export function statusText(status: Reply<'status.show'>): string {
 const tasksShownMax = 5
 
 function taskFields(tasks: Reply<'status.show'>['tasks']): [string, string][] {
-  const running = tasks.filter(task => task.state === 'running')
+  const running = tasks.filter(task => ['running', 'paused'].includes(task.state))
   const shown = running.slice(0, tasksShownMax).map((task): [string, string] => {
     const share = task.total > 0 ? Math.floor((100 * task.done) / task.total) : 0
-    return ['task', `${task.kind}  ${share} %  ${task.message ?? task.id}`]
+    const left = task.eta_seconds === null ? '' : `  ${durationText(task.eta_seconds)} left`
+    return ['task', `${task.kind}  ${share} %${left}  ${task.message ?? task.id}`]
   })
   const hidden = running.length - shown.length
   return hidden > 0 ? [...shown, ['', `and ${hidden} more tasks`]] : shown

@@ -1,6 +1,7 @@
 // Peers: listed, shown, removed.
 import { ShoalError } from '../common/errors.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
+import { holdings } from '../data/holdings.ts'
 import type { ClusterState, PeerRecord } from '../data/state.ts'
 import { type PeerView, type PresenceOf, peerView } from './views.ts'
 import { canVote } from './voters.ts'
@@ -10,6 +11,13 @@ export type RemovalQuestion = (
   state: ClusterState,
   disks: ReadonlySet<number>,
 ) => { lost: number; degraded: number; isStuck: boolean }
+
+export interface RemovalWish {
+  /** With its data on it: the copies are made anew elsewhere. */
+  force: boolean
+  /** Although not all of them can be. */
+  allow_degraded: boolean
+}
 
 export class Peers {
   readonly #cluster: ClusterPort
@@ -24,7 +32,8 @@ export class Peers {
 
   async list(): Promise<PeerView[]> {
     const state = await this.#cluster.state()
-    return state.peers.map(peer => this.#view(state, peer))
+    const held = holdings(state)
+    return state.peers.map(peer => peerView(state, peer, this.#presenceOf(peer.id), held))
   }
 
   async show(name: string): Promise<PeerView> {
@@ -33,13 +42,13 @@ export class Peers {
   }
 
   /** Takes the peer and its disks out; it is forgotten once nothing rests on it. */
-  async remove(name: string, allowDegraded: boolean): Promise<PeerView> {
+  async remove(name: string, how: RemovalWish): Promise<PeerView> {
     const state = await this.#cluster.state()
     const peer = findPeer(state, name)
     refuseVoter(state, peer)
     refuseHolder(state, peer)
     const disks = state.disks.filter(disk => disk.peer === peer.id)
-    this.#refuseLoss(state, peer, new Set(disks.map(disk => disk.id)), allowDegraded)
+    this.#refuseLoss(state, peer, new Set(disks.map(disk => disk.id)), how)
     for (const disk of disks) {
       await this.#cluster.propose({
         type: 'set_disk',
@@ -72,7 +81,7 @@ export class Peers {
     state: ClusterState,
     peer: PeerRecord,
     disks: ReadonlySet<number>,
-    allowDegraded: boolean,
+    how: RemovalWish,
   ): void {
     const loss = this.#whatRemovalLoses(state, disks)
     if (loss.lost > 0) {
@@ -82,10 +91,19 @@ export class Peers {
         data: { ...loss },
       })
     }
-    if (loss.degraded > 0 && loss.isStuck && !allowDegraded) {
+    if (loss.degraded > 0 && loss.isStuck && !how.allow_degraded) {
       throw new ShoalError('would_lose_data', `without ${peer.name} there are too few copies`, {
         why: `${loss.degraded} placement groups would stay short of copies`,
         next: `add disks elsewhere first, or accept it: shoal peer remove ${peer.name} --allow-degraded`,
+        data: { ...loss },
+      })
+    }
+    if (loss.degraded > 0 && !how.force && !how.allow_degraded) {
+      throw new ShoalError('busy', `peer ${peer.name} holds data`, {
+        why: `${loss.degraded} placement groups have a copy there`,
+        next:
+          `let it be left first: shoal peer drain ${peer.name}; ` +
+          `or have the copies made anew: shoal peer remove ${peer.name} --force`,
         data: { ...loss },
       })
     }

@@ -2,6 +2,7 @@
 import type { DataStatus, TaskProgress } from '../data/protocol.ts'
 import { type ClusterState, type PolicyRecord, width } from '../data/state.ts'
 import { voterFindings } from './status-voters.ts'
+import type { TaskView } from './task-view.ts'
 import {
   isDegraded,
   type PolicyState,
@@ -30,22 +31,14 @@ export interface StatusView {
   tasks: TaskView[]
 }
 
-export interface TaskView {
-  id: string
-  kind: string
-  state: string
-  done: number
-  total: number
-  unit: string
-  message: string | null
-}
-
 export interface StatusInput {
   state: ClusterState
   /** Used bytes of every disk whose peer told them. */
   usedBytes: ReadonlyMap<number, number>
   presenceOf: PresenceOf
   tasks: readonly TaskProgress[]
+  /** Of the whole cluster. */
+  movement: readonly TaskView[]
   data: DataStatus
 }
 
@@ -61,6 +54,7 @@ export function clusterStatus(input: StatusInput): StatusView {
     ...silenceFindings(input),
     ...diskFindings(state),
     ...policyFindings(state),
+    ...movementFindings(input.movement),
   ]
   const volumeStates = state.policies.map(policy => ({
     count: volumesOf(state, policy.id).length,
@@ -94,7 +88,7 @@ export function clusterStatus(input: StatusInput): StatusView {
       degraded: count(['degraded']),
       blocked: count(['blocked', 'empty']),
     },
-    tasks: [...input.tasks.map(taskView), ...joinTasks(input)],
+    tasks: [...input.movement, ...input.tasks.map(taskView), ...joinTasks(input)],
   }
 }
 
@@ -200,7 +194,23 @@ function absentPeers(state: ClusterState, policy: PolicyRecord): string {
 
 export function taskView(task: TaskProgress): TaskView {
   const { id, kind, state, done, total, unit, message } = task
-  return { id, kind, state, done, total, unit, message }
+  const unmeasured = { rate: null, eta_seconds: null, members_left: null }
+  return { id, kind, state, done, total, unit, message, ...unmeasured }
+}
+
+/** Somebody waits for what will not come by itself. */
+function movementFindings(movement: readonly TaskView[]): Finding[] {
+  return movement
+    .filter(task => task.state === 'blocked')
+    .map(task => ({
+      health: 'warn' as const,
+      code: 'placement_blocked',
+      message: task.message ?? task.id,
+      next:
+        task.kind === 'drain'
+          ? 'add disks where the policies allow them, or take the drain back'
+          : 'correct the rack and zone of the peers it names: shoal peer set --domain',
+    }))
 }
 
 function joinTasks(input: StatusInput): TaskView[] {
@@ -212,5 +222,8 @@ function joinTasks(input: StatusInput): TaskView[] {
     total: join.total,
     unit: 'bytes',
     message: `placement group ${join.policy}.${join.index} to disk ${join.disk}`,
+    rate: null,
+    eta_seconds: null,
+    members_left: 1,
   }))
 }

@@ -1,9 +1,12 @@
 // What the API shows of peers and policies: plain functions of the cluster state.
+import { type Holding, holdings } from '../data/holdings.ts'
 import {
   type ClusterState,
+  type FailureDomain,
   type PeerRecord,
   type PgRecord,
   type PolicyRecord,
+  peerName,
   type VolumeRecord,
   width,
 } from '../data/state.ts'
@@ -21,6 +24,9 @@ export interface PeerView {
   rack: string
   zone: string
   disks: number
+  /** Copies on its disks, and those of which there is no other that is in sync. */
+  groups: number
+  only_copies: number
   is_voter: boolean
   is_leader: boolean
   public_key: string
@@ -35,6 +41,9 @@ export interface PolicyView {
   failure_domain: string
   class: string | null
   reads: string
+  max_per: Partial<Record<FailureDomain, number>>
+  labels: string[]
+  localize: string | null
   pg_count: number
   blocks_per_extent: number
   volumes: number
@@ -62,7 +71,9 @@ export function peerView(
   state: ClusterState,
   peer: PeerRecord,
   presence: Presence | undefined,
+  held: (disk: number) => Holding = holdings(state),
 ): PeerView {
+  const own = state.disks.filter(disk => disk.peer === peer.id)
   return {
     name: peer.name,
     id: peer.id,
@@ -70,7 +81,9 @@ export function peerView(
     addresses: peer.addresses.map(one => one.address),
     rack: peer.domains.rack,
     zone: peer.domains.zone,
-    disks: state.disks.filter(disk => disk.peer === peer.id).length,
+    disks: own.length,
+    groups: own.reduce((sum, disk) => sum + held(disk.id).groups, 0),
+    only_copies: own.reduce((sum, disk) => sum + held(disk.id).onlyCopies, 0),
     is_voter: state.voters.includes(peer.id),
     is_leader: state.leader === peer.id,
     public_key: peer.public_key,
@@ -87,11 +100,20 @@ export function policyView(state: ClusterState, policy: PolicyRecord): PolicyVie
     failure_domain: policy.failure_domain,
     class: policy.class,
     reads: policy.reads,
+    max_per: policy.max_per,
+    labels: policy.labels,
+    localize: localizeText(state, policy.localize),
     pg_count: policy.pg_count,
     blocks_per_extent: policy.blocks_per_extent,
     volumes: volumesOf(state, policy.id).length,
     state: policyState(policy),
   }
+}
+
+function localizeText(state: ClusterState, localize: PolicyRecord['localize']): string | null {
+  if (localize === null) return null
+  if ('zone' in localize) return `zone:${localize.zone}`
+  return `peer:${peerName(state, localize.peer)}`
 }
 
 export function volumesOf(state: ClusterState, policy: number): VolumeRecord[] {

@@ -76,7 +76,7 @@ export class Control {
     })
     const cluster = new ClusterPort(link, { clock, random })
     const self = selfOf(config)
-    const services = buildServices({ cluster, config, paths, self, peer: this.peer })
+    const services = buildServices({ cluster, config, paths, self, peer: this.peer, clock })
     this.#link = link
     this.#loop = this.#makeLoop(cluster, services)
     // FIRST the socket: a second daemon of this directory ends here and touches nothing.

@@ -1,9 +1,13 @@
 // Builds what the API calls, over the link to the data process.
 import type { Services } from '../api/services.ts'
 import { Membership, noCluster, type Self } from '../cluster/membership.ts'
+import { Movement } from '../cluster/movement.ts'
 import { Peers } from '../cluster/peers.ts'
+import { PlacementService } from '../cluster/placement-service.ts'
 import { Policies } from '../cluster/policies.ts'
 import { clusterStatus, taskView } from '../cluster/status.ts'
+import type { TaskView } from '../cluster/task-view.ts'
+import type { Clock } from '../common/clock.ts'
 import type { Config } from '../common/config.ts'
 import type { PeerPaths } from '../common/paths.ts'
 import { programVersion } from '../common/version.ts'
@@ -25,14 +29,17 @@ export interface ServicesInit {
   paths: PeerPaths
   self: Self
   peer: PeerState
+  clock: Clock
 }
 
 export function buildServices(init: ServicesInit): Services {
-  const { cluster, config, paths, self, peer } = init
+  const { cluster, config, paths, self, peer, clock } = init
   const selfId = () => peer.peerId
   const devices = new Devices(cluster, new DeviceLinks(config['device.link_dir']), selfId)
   const version = programVersion()
-  const status = () => readStatus(cluster, peer)
+  const usedBytes = () => readUsedBytes(cluster, peer)
+  const movement = new Movement(cluster, usedBytes, clock)
+  const status = () => readStatus(cluster, peer, movement)
   return {
     membership: new Membership(cluster, self, id => peer.joined(id)),
     peers: new Peers(cluster, whatRemovalLoses, id => peer.presences.get(id)),
@@ -42,7 +49,9 @@ export function buildServices(init: ServicesInit): Services {
     devices,
     exports: new Exports(cluster, { socketPath: paths.nbdSocket, selfId }),
     status,
-    tasks: () => peer.tasks.list().map(taskView),
+    placement: new PlacementService(cluster, usedBytes, self.peerName),
+    movement,
+    tasks: () => allTasks(peer, movement),
     map: async () => topologyMap(await cluster.state()),
     events: async ({ after, limit }) =>
       (await cluster.state()).events.filter(event => event.id > after).slice(-limit),
@@ -57,14 +66,30 @@ export function buildServices(init: ServicesInit): Services {
   }
 }
 
-async function readStatus(cluster: ClusterPort, peer: PeerState) {
-  const [state, data, disks] = await Promise.all([
+async function readStatus(cluster: ClusterPort, peer: PeerState, movement: Movement) {
+  const [state, data, usedBytes, moving] = await Promise.all([
     cluster.state(),
     cluster.data.request('status.get', {}),
-    cluster.data.request('disk.list', {}),
+    readUsedBytes(cluster, peer),
+    movement.tasks(),
   ])
-  const usedBytes = new Map(peer.digestedUse())
-  for (const disk of disks) usedBytes.set(disk.disk_id, disk.stats.used_bytes ?? 0)
   const presenceOf = (id: number) => peer.presences.get(id)
-  return clusterStatus({ state, data, usedBytes, presenceOf, tasks: peer.tasks.list() })
+  const tasks = peer.tasks.list()
+  return clusterStatus({ state, data, usedBytes, presenceOf, tasks, movement: moving })
+}
+
+/** Of every disk whose peer told; of the own ones by asking. */
+async function readUsedBytes(cluster: ClusterPort, peer: PeerState): Promise<Map<number, number>> {
+  const used = new Map(peer.digestedUse())
+  for (const disk of await cluster.data.request('disk.list', {}))
+    used.set(disk.disk_id, disk.stats.used_bytes ?? 0)
+  return used
+}
+
+/** Without a cluster, or nobody who knows its state, what this peer itself does. */
+async function allTasks(peer: PeerState, movement: Movement): Promise<TaskView[]> {
+  const own = peer.tasks.list().map(taskView)
+  if (peer.peerId === null) return own
+  const moving = await movement.tasks().catch(() => [])
+  return [...moving, ...own]
 }

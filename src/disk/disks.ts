@@ -4,6 +4,7 @@ import { isAbsolute } from 'node:path'
 import { ShoalError } from '../common/errors.ts'
 import { formatSize } from '../common/units.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
+import { type Holding, holdings } from '../data/holdings.ts'
 import type { DiskProbe, LocalDisk } from '../data/protocol.ts'
 import { type ClusterState, type DiskClass, type DiskRecord, peerName } from '../data/state.ts'
 import { type BlockDevice, listBlockDevices } from './lsblk.ts'
@@ -26,7 +27,12 @@ export interface DiskView {
   used: number | null
   class: string
   weight: number
+  labels: string[]
   state: string
+  /** Placement groups that have a copy on it. */
+  groups: number
+  /** Of these, the ones of which no other copy is in sync. */
+  only_copies: number
   stats: Record<string, number> | null
 }
 
@@ -53,12 +59,14 @@ export class Disks {
   async list(): Promise<DiskView[]> {
     const [state, local] = await Promise.all([this.#cluster.state(), this.#local()])
     const used = new Map(this.#usedElsewhere())
-    return state.disks.map(disk => diskView(state, disk, local, used))
+    const known = { state, local, used, held: holdings(state) }
+    return state.disks.map(disk => diskView(known, disk))
   }
 
   async show(id: number): Promise<DiskView> {
     const [state, local] = await Promise.all([this.#cluster.state(), this.#local()])
-    return diskView(state, findDisk(state, id), local, new Map(this.#usedElsewhere()))
+    const used = new Map(this.#usedElsewhere())
+    return diskView({ state, local, used, held: holdings(state) }, findDisk(state, id))
   }
 
   async add(wanted: NewDisk): Promise<DiskView> {
@@ -84,7 +92,7 @@ export class Disks {
   }
 
   /** Takes the disk out; its data is made anew elsewhere, and then the disk is forgotten. */
-  async remove(id: number, allowDegraded: boolean): Promise<DiskView> {
+  async remove(id: number, how: { force: boolean; allow_degraded: boolean }): Promise<DiskView> {
     const state = await this.#cluster.state()
     const disk = findDisk(state, id)
     const losses = whatRemovalLoses(state, new Set([id]))
@@ -95,10 +103,19 @@ export class Disks {
         data: { ...losses },
       })
     }
-    if (losses.degraded > 0 && losses.isStuck && !allowDegraded) {
+    if (losses.degraded > 0 && losses.isStuck && !how.allow_degraded) {
       throw new ShoalError('would_lose_data', `without disk ${id} there are too few copies`, {
         why: `${losses.degraded} placement groups would stay short: no other disk may take their place`,
         next: `add a disk first, or accept it: shoal disk remove ${id} --allow-degraded`,
+        data: { ...losses },
+      })
+    }
+    if (losses.degraded > 0 && !how.force && !how.allow_degraded) {
+      throw new ShoalError('busy', `disk ${id} holds data`, {
+        why: `${losses.degraded} placement groups have a copy on it`,
+        next:
+          `let it be left first: shoal disk drain ${id}; ` +
+          `or have the copies made anew: shoal disk remove ${id} --force`,
         data: { ...losses },
       })
     }
@@ -113,7 +130,8 @@ export class Disks {
       peer: null,
     })
     const used = new Map(this.#usedElsewhere())
-    return diskView(state, { ...disk, state: 'out' }, await this.#local(), used)
+    const known = { state, local: await this.#local(), used, held: holdings(state) }
+    return diskView(known, { ...disk, state: 'out' })
   }
 
   #probe(path: string): Promise<DiskProbe> {
@@ -133,22 +151,29 @@ export function findDisk(state: ClusterState, id: number): DiskRecord {
   })
 }
 
-function diskView(
-  state: ClusterState,
-  disk: DiskRecord,
-  local: LocalDisk[],
-  usedElsewhere: ReadonlyMap<number, number>,
-): DiskView {
+interface Known {
+  state: ClusterState
+  local: LocalDisk[]
+  /** Of disks of other peers. */
+  used: ReadonlyMap<number, number>
+  held: (disk: number) => Holding
+}
+
+function diskView({ state, local, used, held }: Known, disk: DiskRecord): DiskView {
   const here = local.find(one => one.disk_id === disk.id)
+  const { groups, onlyCopies } = held(disk.id)
   return {
     id: disk.id,
     peer: peerName(state, disk.peer),
     path: disk.path,
     size: disk.size_bytes,
-    used: here ? (here.stats.used_bytes ?? null) : (usedElsewhere.get(disk.id) ?? null),
+    used: here ? (here.stats.used_bytes ?? null) : (used.get(disk.id) ?? null),
     class: disk.class,
     weight: disk.weight,
+    labels: disk.labels,
     state: disk.state === 'in' && here && here.state !== 'open' ? here.state : disk.state,
+    groups,
+    only_copies: onlyCopies,
     stats: here?.stats ?? null,
   }
 }

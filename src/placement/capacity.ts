@@ -3,7 +3,7 @@ import { type CheckedTopology, checkTopology } from './checked-topology.ts'
 import { PlacementError } from './errors.ts'
 import { GRID, HOLE } from './limits.ts'
 import { type Movement, movementBetween, type PeerMovement } from './movement.ts'
-import { plan } from './plan.ts'
+import { type PlanInput, plan } from './plan.ts'
 import { spreadOf } from './spread.ts'
 import { rowsOf, tableFromRows } from './table-json.ts'
 import { type Tolerance, toleranceOf } from './tolerance.ts'
@@ -31,7 +31,7 @@ export interface PolicyOutput {
   readonly name: Id
   readonly pgs: number
   /** Disks of every PG, in order; null where a position is empty. */
-  readonly table: readonly (readonly (Id | null)[])[]
+  readonly table: (Id | null)[][]
   readonly members_per_pg: number
   /** Failures of each kind, at once, that lose no data. */
   readonly tolerates: Tolerance
@@ -48,7 +48,7 @@ export interface DiskOutput {
 /** What `shoal placement plan` prints with --json. */
 export interface CapacityOutput {
   readonly schema_version: 1
-  readonly policies: readonly PolicyOutput[]
+  readonly policies: PolicyOutput[]
   readonly moved: number
   readonly lower_bound: number
   /** Largest distance from the feasible share, in members. */
@@ -57,9 +57,9 @@ export interface CapacityOutput {
   readonly spread_before: Spread | null
   readonly seconds: number
   readonly moved_bytes: number
-  readonly moves: readonly PeerMovement[]
-  readonly disks: readonly DiskOutput[]
-  readonly warnings: readonly PlanWarning[]
+  readonly moves: PeerMovement[]
+  readonly disks: DiskOutput[]
+  readonly warnings: PlanWarning[]
 }
 
 /**
@@ -72,10 +72,21 @@ export function planCapacity(
   options: CapacityOptions = CAPACITY_DEFAULTS,
 ): CapacityOutput {
   const { disks, policies } = checkInput(input)
-  checkOptions(options)
-  const topology = checkTopology({ disks })
   const before = previous === null ? [] : tablesFrom(previous, policies)
-  const planned = plan({ topology: { disks }, policies, previous: before })
+  checkOptions(options)
+  const all = { topology: { disks }, policies, previous: before }
+  return capacityOf(all, plan(all), options)
+}
+
+/** The same for a plan that was made already, of tables that are at hand. */
+export function capacityOf(
+  input: PlanInput,
+  planned: Plan,
+  options: CapacityOptions,
+): CapacityOutput {
+  checkOptions(options)
+  const { policies, previous: before = [] } = input
+  const topology = checkTopology(input.topology)
   const tables = planned.policies.map(one => one.table)
   const movement = movementBetween(topology, before, tables)
   const bytesPerMember = bytesOfMember(topology, tables, options.usedBytes)
@@ -88,9 +99,9 @@ export function planCapacity(
     spread_before: before.length === 0 ? null : spreadBefore(topology, before, planned),
     seconds: secondsOf(movement, bytesPerMember, options.bytesPerSecond),
     moved_bytes: Math.floor(planned.moved * bytesPerMember),
-    moves: movement.between,
+    moves: [...movement.between],
     disks: diskOutputs(topology, planned, movement),
-    warnings: planned.warnings,
+    warnings: [...planned.warnings],
   }
 }
 

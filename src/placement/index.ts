@@ -5,6 +5,7 @@ export {
   type CapacityInput,
   type CapacityOptions,
   type CapacityOutput,
+  capacityOf,
   type PolicyOutput,
   planCapacity,
 } from './capacity.ts'
@@ -24,5 +25,6 @@ export {
   type RowChange,
   type StepLimits,
 } from './steps.ts'
+export { rowsOf } from './table-json.ts'
 export { type TreeNode, treeOf } from './tree-view.ts'
 export type * from './types.ts'

@@ -4,6 +4,7 @@ import { checkName } from '../common/names.ts'
 import { formatSize } from '../common/units.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import { type ClusterState, isActive, peerName, type VolumeRecord } from '../data/state.ts'
+import { layoutOf, type VolumeLayout } from './layout.ts'
 import { usedBytes, type VolumeView, volumeView } from './volume-view.ts'
 
 /** A volume ends on a whole block of the store. */
@@ -34,6 +35,11 @@ export class Volumes {
     const volume = findVolume(state, name)
     const usage = await this.#cluster.data.request('volume.usage', { volume: name })
     return volumeView(state, volume, usedBytes(state, volume, usage.written_bytes))
+  }
+
+  async layout(name: string): Promise<VolumeLayout> {
+    const state = await this.#cluster.state()
+    return layoutOf(state, findVolume(state, name))
   }
 
   async create(wanted: NewVolume): Promise<VolumeView> {

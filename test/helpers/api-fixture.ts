@@ -53,7 +53,7 @@ export async function startApi(prepare?: (data: PretendData) => void): Promise<A
   const cluster = new ClusterPort(client, { clock: systemClock, random: seededRandom(1) })
   peer.connected(hello)
   const self = selfOf(config)
-  const services = buildServices({ cluster, config, paths, self, peer })
+  const services = buildServices({ cluster, config, paths, self, peer, clock: systemClock })
   const app = await createServer(services, '0.1.0')
   const socket = join(dir, 'api.sock')
   await app.listen({ path: socket })

@@ -10,7 +10,7 @@ const arrows: Record<string, readonly string[]> = {
   data: [],
   gossip: [],
   cluster: ['data', 'placement'],
-  volume: ['data', 'cluster', 'native'],
+  volume: ['data', 'cluster', 'native', 'placement'],
   disk: ['data', 'native'],
   ublk: ['data', 'native'],
   api: ['cluster', 'volume', 'disk', 'ublk', 'data', 'placement'],

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { define } from '../route.ts'
-import { Confirmation, Name, Nullable } from './schemas.ts'
+import { Confirmation, Name, Nullable, removalWish } from './schemas.ts'
 
 const JoinedSchema = Type.Object({
   cluster_id: Type.String(),
@@ -31,11 +31,16 @@ const PeerSchema = Type.Object({
   rack: Type.String(),
   zone: Type.String(),
   disks: Type.Integer(),
+  groups: Type.Integer(),
+  only_copies: Type.Integer({ description: 'of groups no other copy of which is in sync' }),
   is_voter: Type.Boolean(),
   is_leader: Type.Boolean(),
   public_key: Type.String(),
   joined_at: Type.String(),
 })
+
+/** Nested as deep as there are levels; the schema does not repeat itself that often. */
+const TreeNode = Type.Object({}, { additionalProperties: true })
 
 const ByName = Type.Object({ name: Name })
 
@@ -76,6 +81,13 @@ export const clusterRoutes = {
     { summary: 'Show the topology map', reply: Type.Object({}, { additionalProperties: true }) },
     ({ services }) => services.map(),
   ),
+  'cluster.tree': define(
+    {
+      summary: 'Show zones, racks, peers and disks: weight, fill and share',
+      reply: Type.Array(TreeNode),
+    },
+    ({ services }) => services.placement.tree(),
+  ),
   'peer.list': define({ summary: 'List peers', reply: Type.Array(PeerSchema) }, ({ services }) =>
     services.peers.list(),
   ),
@@ -90,7 +102,6 @@ export const clusterRoutes = {
       query: Confirmation,
       reply: PeerSchema,
     },
-    ({ services, params, query }) =>
-      services.peers.remove(params.name, query.allow_degraded === true),
+    ({ services, params, query }) => services.peers.remove(params.name, removalWish(query)),
   ),
 }

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { define } from '../route.ts'
-import { ById, Confirmation, Name, Nullable } from './schemas.ts'
+import { ById, Confirmation, Name, Nullable, removalWish } from './schemas.ts'
 
 const DiskClass = Type.Enum(['nvme', 'ssd', 'hdd'])
 
@@ -12,7 +12,10 @@ const DiskSchema = Type.Object({
   used: Nullable(Type.Integer({ description: 'bytes; null on peers that do not hold the disk' })),
   class: Type.String(),
   weight: Type.Integer(),
+  labels: Type.Array(Type.String()),
   state: Type.String(),
+  groups: Type.Integer(),
+  only_copies: Type.Integer({ description: 'of groups no other copy of which is in sync' }),
   stats: Nullable(Type.Record(Type.String(), Type.Number())),
 })
 
@@ -62,7 +65,6 @@ export const diskRoutes = {
       query: Confirmation,
       reply: DiskSchema,
     },
-    ({ services, params, query }) =>
-      services.disks.remove(params.id, query.allow_degraded === true),
+    ({ services, params, query }) => services.disks.remove(params.id, removalWish(query)),
   ),
 }

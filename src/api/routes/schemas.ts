@@ -9,7 +9,26 @@ export function Nullable<T extends TSchema>(schema: T) {
 }
 
 export const Confirmation = Type.Object({
+  force: Type.Optional(Type.Boolean()),
   allow_degraded: Type.Optional(Type.Boolean()),
 })
 
 export const ById = Type.Object({ id: Type.Integer({ minimum: 1 }) })
+
+export const TaskSchema = Type.Object({
+  id: Type.String(),
+  kind: Type.String(),
+  state: Type.String(),
+  done: Type.Number(),
+  total: Type.Number(),
+  unit: Type.String(),
+  message: Nullable(Type.String()),
+  rate: Nullable(Type.Number({ description: 'units in a second; null before it was measured' })),
+  eta_seconds: Nullable(Type.Number()),
+  members_left: Nullable(Type.Integer()),
+})
+
+/** What `--force` and `--allow-degraded` say; nothing unless it is said. */
+export function removalWish(query: { force?: boolean; allow_degraded?: boolean }) {
+  return { force: query.force === true, allow_degraded: query.allow_degraded === true }
+}

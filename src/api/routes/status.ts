@@ -1,16 +1,6 @@
 import { Type } from 'typebox'
 import { define } from '../route.ts'
-import { Nullable } from './schemas.ts'
-
-const TaskSchema = Type.Object({
-  id: Type.String(),
-  kind: Type.String(),
-  state: Type.String(),
-  done: Type.Number(),
-  total: Type.Number(),
-  unit: Type.String(),
-  message: Nullable(Type.String()),
-})
+import { Nullable, TaskSchema } from './schemas.ts'
 
 const StatusSchema = Type.Object({
   health: Type.Enum(['ok', 'warn', 'error']),
@@ -61,10 +51,6 @@ const SlowSchema = Type.Object({
 export const statusRoutes = {
   'status.show': define({ summary: 'How the cluster is', reply: StatusSchema }, ({ services }) =>
     services.status(),
-  ),
-  'task.list': define(
-    { summary: 'Long work of this peer', reply: Type.Array(TaskSchema), isOpen: true },
-    async ({ services }) => services.tasks(),
   ),
   'event.list': define(
     {

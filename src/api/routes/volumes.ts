@@ -30,6 +30,31 @@ const VolumeSchema = Type.Object({
   created_at: Type.String(),
 })
 
+const LayoutSchema = Type.Object({
+  volume: Type.String(),
+  policy: Type.String(),
+  extent_bytes: Type.Integer(),
+  extents: Type.Integer(),
+  disks: Type.Array(
+    Type.Object({
+      disk: Type.Integer(),
+      peer: Type.String(),
+      rack: Type.String(),
+      zone: Type.String(),
+      extents: Type.Integer({ description: 'extents of which the disk has a copy' }),
+      first: Type.Integer({ description: 'of these, the ones that it is read from first' }),
+    }),
+  ),
+  groups: Type.Array(
+    Type.Object({
+      index: Type.Integer(),
+      extents: Type.Integer(),
+      disks: Type.Array(Type.Integer()),
+      in_sync: Type.Array(Type.Integer()),
+    }),
+  ),
+})
+
 const ByName = Type.Object({ name: Name })
 
 export const volumeRoutes = {
@@ -40,6 +65,14 @@ export const volumeRoutes = {
   'volume.show': define(
     { summary: 'Show a volume', params: ByName, reply: VolumeSchema },
     ({ services, params }) => services.volumes.show(params.name),
+  ),
+  'volume.layout': define(
+    {
+      summary: 'Show where the data of a volume lies',
+      params: ByName,
+      reply: LayoutSchema,
+    },
+    ({ services, params }) => services.volumes.layout(params.name),
   ),
   'volume.create': define(
     {

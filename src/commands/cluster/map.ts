@@ -1,5 +1,8 @@
+import { Flags } from '@oclif/core'
 import { ShoalCommand } from '../../cli/base-command.ts'
+import { treeText } from '../../cli/tree-text.ts'
 import { renderTable } from '../../common/table.ts'
+import type { TreeNode } from '../../placement/index.ts'
 
 interface MapView {
   epoch: number
@@ -16,10 +19,23 @@ interface MapGroup {
 
 export default class ClusterMap extends ShoalCommand {
   static override summary = 'Show the topology map: which disks hold which placement groups'
-  static override examples = ['<%= config.bin %> cluster map --json']
+  static override examples = [
+    '<%= config.bin %> cluster map --tree',
+    '<%= config.bin %> cluster map --json',
+  ]
+  static override flags = {
+    tree: Flags.boolean({
+      description: 'show zones, racks, peers and disks with weight, fill and share',
+    }),
+  }
 
   async run(): Promise<void> {
     const { flags } = await this.parse(ClusterMap)
+    if (flags.tree) {
+      const tree = (await this.client(flags).call('cluster.tree')) as unknown as TreeNode[]
+      this.show(flags.json, tree, () => treeText(tree))
+      return
+    }
     const map = (await this.client(flags).call('cluster.map')) as MapView
     this.show(flags.json, map, () => {
       const rows = map.policies.flatMap(policy => policy.pgs.map(pg => ({ policy, pg })))

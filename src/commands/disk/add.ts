@@ -1,7 +1,8 @@
 import { Args, Flags } from '@oclif/core'
 import type { ApiClient } from '../../api/client.ts'
 import type { Reply } from '../../api/contract.ts'
-import { confirmFlags, ShoalCommand } from '../../cli/base-command.ts'
+import { confirmFlags } from '../../cli/base-command.ts'
+import { type Change, ChangeCommand, changeFlags } from '../../cli/change-command.ts'
 import { diskText } from '../../cli/show.ts'
 import { sleep } from '../../common/clock.ts'
 import { ShoalError } from '../../common/errors.ts'
@@ -10,7 +11,7 @@ import { parseSize } from '../../common/units.ts'
 
 const progressEveryMs = 500
 
-export default class DiskAdd extends ShoalCommand {
+export default class DiskAdd extends ChangeCommand {
   static override summary = 'Add a disk of the peer: a whole device, a partition or a file'
   static override description =
     'A disk with a file system, a partition table or the store of another cluster is refused, ' +
@@ -24,6 +25,7 @@ export default class DiskAdd extends ShoalCommand {
     path: Args.string({ required: true, description: 'absolute path on the peer' }),
   }
   static override flags = {
+    ...changeFlags,
     ...confirmFlags,
     size: Flags.string({ description: 'make a file of this size' }),
     class: Flags.string({ description: 'class, if not as found', options: ['nvme', 'ssd', 'hdd'] }),
@@ -32,6 +34,7 @@ export default class DiskAdd extends ShoalCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(DiskAdd)
+    if (flags['dry-run']) return this.preview(await this.#wouldAdd(args.path, flags), flags)
     if (!flags.wipe && flags.confirm !== undefined)
       throw new ShoalError('usage', '--confirm goes with --wipe')
     if (flags.wipe)
@@ -48,6 +51,24 @@ export default class DiskAdd extends ShoalCommand {
     const disk = await withProgress(api, args.path, adding)
     this.show(flags.json, disk, () => diskText(disk))
   }
+
+  async #wouldAdd(path: string, flags: WishedDisk): Promise<Change> {
+    const found = (await this.client(flags).call('disk.scan')).find(one => one.path === path)
+    const size = flags.size === undefined ? found?.size : parseSize(flags.size)
+    if (size === undefined) {
+      throw new ShoalError('not_found', `there is no ${path} on this peer`, {
+        next: 'shoal disk scan shows what is there; for a file say how large: --size 10GiB',
+      })
+    }
+    const diskClass = (flags.class ?? found?.class ?? 'ssd') as 'nvme' | 'ssd' | 'hdd'
+    return { type: 'disk_add', peer: null, size, class: diskClass }
+  }
+}
+
+interface WishedDisk {
+  size?: string | undefined
+  class?: string | undefined
+  server?: string | undefined
 }
 
 /** A file is written in full before it is used; that takes as long as the disk needs. */

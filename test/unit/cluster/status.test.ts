@@ -17,7 +17,7 @@ function of(change: (state: ClusterState) => void, more: Partial<StatusInput> = 
     [99, 1],
   ])
   return clusterStatus({
-    ...{ state, usedBytes, tasks: [], data },
+    ...{ state, usedBytes, tasks: [], movement: [], data },
     presenceOf: () => undefined,
     ...more,
   })

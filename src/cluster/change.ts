@@ -1,0 +1,148 @@
+// Changes that move data, as people ask for them: what each makes of the cluster state, so that it
+// can be planned before it is made.
+import { ShoalError } from '../common/errors.ts'
+import {
+  type ClusterState,
+  type DiskClass,
+  type DiskRecord,
+  type FailureDomain,
+  type PeerRecord,
+  type PolicyRecord,
+  width,
+} from '../data/state.ts'
+import { findPeer } from './peers.ts'
+import { findPolicy } from './policies.ts'
+
+/** What is null stays as it is. */
+export interface PolicyChange {
+  name: string | null
+  copies: number | null
+  min_in_sync: number | null
+  failure_domain: FailureDomain | null
+  class: DiskClass | 'any' | null
+  reads: 'lease' | 'confirmed' | null
+  max_per: Partial<Record<FailureDomain, number>> | null
+  labels: string[] | null
+  /** `peer:NAME`, `zone:NAME` or `none`. */
+  localize: string | null
+}
+
+export type TopologyChange =
+  /** What is left to do as things are. */
+  | { type: 'none' }
+  /** Only to be planned: disks are added by their own peers. */
+  | { type: 'disk_add'; peer: string | null; size: number; class: DiskClass }
+  | { type: 'disk_state'; disk: number; state: 'in' | 'draining' | 'out' }
+  | { type: 'disk_set'; disk: number; weight: number | null; labels: string[] | null }
+  | { type: 'peer_state'; peer: string; state: 'in' | 'draining' | 'out' }
+  | { type: 'peer_domains'; peer: string; rack: string | null; zone: string | null }
+  | { type: 'policy_set'; policy: string; change: PolicyChange }
+
+const gibibyte = 2 ** 30
+
+/** As the cluster state will be; refuses what names nothing that is there. `self`: who is asked. */
+export function afterChange(
+  state: ClusterState,
+  change: TopologyChange,
+  self: string,
+): ClusterState {
+  switch (change.type) {
+    case 'none':
+      return state
+    case 'disk_add':
+      return {
+        ...state,
+        disks: [...state.disks, newDisk(state, { ...change, peer: change.peer ?? self })],
+      }
+    case 'disk_state':
+      return withDisk(state, change.disk, () => ({ state: change.state }))
+    case 'disk_set':
+      return withDisk(state, change.disk, disk => ({
+        weight: change.weight ?? disk.weight,
+        labels: change.labels ?? disk.labels,
+      }))
+    case 'peer_state':
+      return withPeer(state, change.peer, () => ({ state: change.state }))
+    case 'peer_domains':
+      return withPeer(state, change.peer, ({ domains }) => ({
+        domains: { rack: change.rack ?? domains.rack, zone: change.zone ?? domains.zone },
+      }))
+    case 'policy_set':
+      return withPolicy(state, change.policy, change.change)
+  }
+}
+
+export function findDisk(state: ClusterState, id: number): DiskRecord {
+  const disk = state.disks.find(one => one.id === id)
+  if (disk) return disk
+  throw new ShoalError('not_found', `there is no disk ${id}`, {
+    next: 'shoal disk list names them all',
+  })
+}
+
+function newDisk(
+  state: ClusterState,
+  wanted: { peer: string; size: number; class: DiskClass },
+): DiskRecord {
+  return {
+    id: Math.max(0, ...state.disks.map(disk => disk.id)) + 1,
+    peer: findPeer(state, wanted.peer).id,
+    store: '',
+    path: '',
+    size_bytes: wanted.size,
+    class: wanted.class,
+    // As the data process weighs a new disk.
+    weight: Math.max(1, Math.floor(wanted.size / gibibyte)),
+    state: 'in',
+    reserve_bytes: 0,
+    labels: [],
+  }
+}
+
+function withDisk(
+  state: ClusterState,
+  id: number,
+  change: (disk: DiskRecord) => Partial<DiskRecord>,
+): ClusterState {
+  const found = findDisk(state, id)
+  const changed = { ...found, ...change(found) }
+  return { ...state, disks: state.disks.map(disk => (disk === found ? changed : disk)) }
+}
+
+function withPeer(
+  state: ClusterState,
+  name: string,
+  change: (peer: PeerRecord) => Partial<PeerRecord>,
+): ClusterState {
+  const found = findPeer(state, name)
+  const changed = { ...found, ...change(found) }
+  return { ...state, peers: state.peers.map(peer => (peer === found ? changed : peer)) }
+}
+
+function withPolicy(state: ClusterState, name: string, change: PolicyChange): ClusterState {
+  const found = findPolicy(state, name)
+  const copies = change.copies ?? width(found)
+  const changed: PolicyRecord = {
+    ...found,
+    name: change.name ?? found.name,
+    redundancy: change.copies === null ? found.redundancy : { replicas: { copies } },
+    min_in_sync: change.min_in_sync ?? Math.min(found.min_in_sync, copies),
+    failure_domain: change.failure_domain ?? found.failure_domain,
+    class: change.class === null ? found.class : change.class === 'any' ? null : change.class,
+    reads: change.reads ?? found.reads,
+    max_per: change.max_per ?? found.max_per,
+    labels: change.labels ?? found.labels,
+    localize: change.localize === null ? found.localize : localizeOf(state, change.localize),
+  }
+  return { ...state, policies: state.policies.map(one => (one === found ? changed : one)) }
+}
+
+function localizeOf(state: ClusterState, text: string): PolicyRecord['localize'] {
+  if (text === 'none') return null
+  const [kind, name] = text.split(':', 2)
+  if (kind === 'peer' && name) return { peer: findPeer(state, name).id }
+  if (kind === 'zone' && name) return { zone: name }
+  throw new ShoalError('bad_request', `"${text}" names no place`, {
+    next: 'write peer:NAME, zone:NAME or none',
+  })
+}

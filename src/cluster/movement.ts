@@ -1,0 +1,125 @@
+// Data on its way: how much is left, how fast it goes, and the hand on the tap.
+import type { Clock } from '../common/clock.ts'
+import { ShoalError } from '../common/errors.ts'
+import type { ClusterPort } from '../data/cluster-port.ts'
+import type { ClusterState, MovementRecord } from '../data/state.ts'
+import { type Batch, nextBatch } from '../placement/index.ts'
+import { drainTasks } from './drain-tasks.ts'
+import type { UsedBytes } from './placement-service.ts'
+import { byTables, Planner } from './planner.ts'
+import { ProgressMeter } from './progress-meter.ts'
+import { policiesNow, topologyOf } from './table-plan.ts'
+import type { TaskView } from './task-view.ts'
+
+export const rebalanceId = 'rebalance'
+
+export interface Throttle {
+  per_disk: number | null
+  per_peer: number | null
+  total: number | null
+}
+
+export class Movement {
+  readonly #cluster: ClusterPort
+  readonly #usedBytes: UsedBytes
+  readonly #clock: Clock
+  readonly #planner = new Planner(byTables)
+  readonly #meter = new ProgressMeter()
+
+  constructor(cluster: ClusterPort, usedBytes: UsedBytes, clock: Clock) {
+    this.#cluster = cluster
+    this.#usedBytes = usedBytes
+    this.#clock = clock
+  }
+
+  /** What moves in the whole cluster, and the drains it is done for; nothing when all is in place. */
+  async tasks(): Promise<TaskView[]> {
+    const state = await this.#cluster.state()
+    const planned = await this.#planner.plan(state)
+    if ('fault' in planned) return [blockedTask(planned.fault.message)]
+    const batch = nextBatch(policiesNow(state, planned.plan), topologyOf(state), unbounded)
+    const moving = this.#rebalance(state, batch, await this.#usedBytes())
+    return [...moving, ...drainTasks(state, moving.length === 0)]
+  }
+
+  async pause(isPaused: boolean): Promise<void> {
+    await this.#set({ per_disk: null, per_peer: null, total: null }, isPaused)
+  }
+
+  async throttle(wanted: Throttle): Promise<MovementRecord> {
+    await this.#set(wanted, null)
+    return (await this.#cluster.state()).movement
+  }
+
+  async limits(): Promise<MovementRecord> {
+    return (await this.#cluster.state()).movement
+  }
+
+  async #set(wanted: Throttle, paused: boolean | null): Promise<void> {
+    await this.#cluster.propose({ type: 'set_movement', paused, ...wanted })
+  }
+
+  #rebalance(state: ClusterState, batch: Batch, used: ReadonlyMap<number, number>): TaskView[] {
+    // With nothing admitted beyond what runs, all the rest is waiting.
+    const members = batch.running + batch.waiting
+    const nowMs = this.#clock.monotonicMs()
+    const { done, total, perSecond } = this.#meter.look(nowMs, members)
+    if (members === 0) return []
+    const size = bytesPerMember(state, used)
+    const rate = perSecond === null ? null : Math.round(perSecond * size)
+    return [
+      {
+        id: rebalanceId,
+        kind: 'rebalance',
+        state: state.movement.paused ? 'paused' : 'running',
+        done: Math.round(done * size),
+        total: Math.round(total * size),
+        unit: 'bytes',
+        message: messageOf(state.movement, batch),
+        rate,
+        eta_seconds: perSecond ? Math.ceil(members / perSecond) : null,
+        members_left: members,
+      },
+    ]
+  }
+}
+
+/** Nothing is admitted: what is not begun is counted as waiting. */
+const unbounded = { perDisk: 0, perPeer: 0, total: 0 }
+
+/** Groups are equal in number; what lies in them is taken as equal too. */
+export function bytesPerMember(state: ClusterState, used: ReadonlyMap<number, number>): number {
+  let members = 0
+  for (const { pgs } of state.policies) for (const pg of pgs) members += pg.in_sync.length
+  const bytes = state.disks.reduce((sum, disk) => sum + (used.get(disk.id) ?? 0), 0)
+  return members === 0 ? 0 : bytes / members
+}
+
+function messageOf(movement: MovementRecord, batch: Batch): string {
+  const counts = `${batch.running} members fill up, ${batch.waiting} wait`
+  if (movement.paused) return `${counts}; paused: only groups that lack copies are helped`
+  return `${counts}; at most ${movement.per_disk} per disk, ${movement.per_peer} per peer`
+}
+
+function blockedTask(why: string): TaskView {
+  return {
+    id: rebalanceId,
+    kind: 'rebalance',
+    state: 'blocked',
+    done: 0,
+    total: 0,
+    unit: 'bytes',
+    message: why,
+    rate: null,
+    eta_seconds: null,
+    members_left: null,
+  }
+}
+
+export function refuseOther(id: string): void {
+  if (id === rebalanceId) return
+  throw new ShoalError('unsupported', `${id} cannot be paused or throttled by itself`, {
+    why: 'all movement of healthy data is one task, and what lacks copies is never held back',
+    next: `shoal task pause ${rebalanceId}`,
+  })
+}

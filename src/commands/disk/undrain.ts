@@ -1,0 +1,15 @@
+import { Args } from '@oclif/core'
+import { ChangeCommand, changeFlags } from '../../cli/change-command.ts'
+
+export default class DiskUndrain extends ChangeCommand {
+  static override summary = 'Take a drain back: what has not left yet stays, and new data comes'
+  static override examples = ['<%= config.bin %> disk undrain 3']
+  static override args = { id: Args.integer({ required: true, description: 'number of the disk' }) }
+  static override flags = changeFlags
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(DiskUndrain)
+    const change = { type: 'disk_state' as const, disk: args.id, state: 'in' as const }
+    await this.change(change, flags, `disk ${args.id} is in`)
+  }
+}

@@ -1,0 +1,92 @@
+import { Args, Flags } from '@oclif/core'
+import { confirmFlags } from '../../cli/base-command.ts'
+import { ChangeCommand, changeFlags, type PolicyChange } from '../../cli/change-command.ts'
+import { parseNames, parsePairs } from '../../cli/pairs.ts'
+import { ShoalError } from '../../common/errors.ts'
+
+const domains = ['disk', 'peer', 'rack', 'zone'] as const
+
+export default class PolicySet extends ChangeCommand {
+  static override summary = 'Change a policy: how many copies, and where they may lie'
+  static override description =
+    'Data moves as the new rules ask. Fewer copies have to be confirmed. A changed --min-in-sync ' +
+    'counts for a volume from its next attachment on.'
+  static override examples = [
+    '<%= config.bin %> policy set default --domain rack --dry-run',
+    '<%= config.bin %> policy set default --copies 3 --max-per rack=2',
+    '<%= config.bin %> policy set fast --class nvme --labels new',
+    '<%= config.bin %> policy set default --copies 2 --yes --confirm default',
+  ]
+  static override args = { name: Args.string({ required: true, description: 'its name' }) }
+  static override flags = {
+    ...changeFlags,
+    ...confirmFlags,
+    rename: Flags.string({ description: 'another name' }),
+    copies: Flags.integer({ description: 'copies of every block', min: 1, max: 7 }),
+    'min-in-sync': Flags.integer({
+      description: 'writes wait below so many copies in sync',
+      min: 1,
+      max: 7,
+    }),
+    domain: Flags.string({ description: 'what may hold only one copy', options: [...domains] }),
+    class: Flags.string({
+      description: 'only disks of this class',
+      options: ['nvme', 'ssd', 'hdd', 'any'],
+    }),
+    reads: Flags.string({
+      description: 'how reads stay exact after a take-over',
+      options: ['lease', 'confirmed'],
+    }),
+    'max-per': Flags.string({ description: 'upper bounds, as peer=1,rack=2; none: no bound' }),
+    labels: Flags.string({ description: 'only disks with all of these; empty: any' }),
+    localize: Flags.string({ description: 'one copy at peer:NAME or zone:NAME; none: anywhere' }),
+  }
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(PolicySet)
+    const change: PolicyChange = {
+      name: flags.rename ?? null,
+      copies: flags.copies ?? null,
+      min_in_sync: flags['min-in-sync'] ?? null,
+      failure_domain: (flags.domain ?? null) as PolicyChange['failure_domain'],
+      class: (flags.class ?? null) as PolicyChange['class'],
+      reads: (flags.reads ?? null) as PolicyChange['reads'],
+      max_per: flags['max-per'] === undefined ? null : boundsOf(flags['max-per']),
+      labels: flags.labels === undefined ? null : parseNames(flags.labels),
+      localize: flags.localize ?? null,
+    }
+    if (Object.values(change).every(value => value === null))
+      throw new ShoalError('usage', 'nothing to set', { next: 'add --help to see what can be set' })
+    if (!flags['dry-run']) await this.#confirmFewer(args.name, flags)
+    const whole = { type: 'policy_set' as const, policy: args.name, change }
+    await this.change(whole, flags, `policy ${flags.rename ?? args.name} is set`)
+  }
+
+  async #confirmFewer(
+    name: string,
+    flags: {
+      copies?: number | undefined
+      confirm?: string | undefined
+      server?: string | undefined
+    },
+  ): Promise<void> {
+    if (flags.copies === undefined) return
+    const policy = await this.client(flags).call('policy.show', { params: { name } })
+    if (flags.copies >= policy.copies) return
+    const what =
+      `keep ${flags.copies} instead of ${policy.copies} copies of ` +
+      `${policy.volumes} volumes of policy ${name}`
+    await this.confirmDestroying(what, name, flags)
+  }
+}
+
+function boundsOf(text: string): PolicyChange['max_per'] {
+  if (text === 'none') return {}
+  const bounds: Record<string, number> = {}
+  for (const [domain, count] of parsePairs(text, domains)) {
+    bounds[domain] = Number(count)
+    if (!/^\d{1,2}$/.test(count) || bounds[domain] === 0)
+      throw new ShoalError('usage', `"${count}" bounds nothing`, { next: 'write rack=2' })
+  }
+  return bounds
+}
