@@ -22,8 +22,10 @@ export class ProgressMeter {
 
   /** `left` may grow: then there is more to do than was known. */
   look(nowMs: number, left: number): Progress {
-    if (left === 0) this.#reset()
+    if (left === 0) return this.#rest()
     if (left < this.#lastLeft) this.#done += this.#lastLeft - left
+    // More to do than before: what was measured until now says nothing of it.
+    else if (left > this.#lastLeft) this.#samples = []
     this.#lastLeft = left
     this.#samples = this.#samples.filter(one => nowMs - one.atMs <= windowMs).slice(-samplesMax)
     const perSecond = this.#rate(nowMs, left)
@@ -31,10 +33,11 @@ export class ProgressMeter {
     return { done: this.#done, total: this.#done + left, perSecond }
   }
 
-  #reset(): void {
+  #rest(): Progress {
     this.#samples = []
     this.#done = 0
     this.#lastLeft = 0
+    return { done: 0, total: 0, perSecond: null }
   }
 
   #rate(nowMs: number, left: number): number | null {

@@ -8,6 +8,7 @@ import { encodeFrame, FrameDecoder } from '../../src/data/frame.ts'
 import type { DataEvent, MethodName } from '../../src/data/protocol.ts'
 import type { ClusterState } from '../../src/data/state.ts'
 import { addDisk, addPeer, emptyState, makePg, makePolicy, makeVolume } from './cluster-fixture.ts'
+import { applyTopology } from './pretend-topology.ts'
 
 type Params = Record<string, unknown>
 type Handler = (params: Params) => unknown
@@ -240,14 +241,8 @@ function applyCommand(state: ClusterState, command: Command): Outcome {
     case 'delete_volume':
       state.volumes = state.volumes.filter(one => one.id !== command.volume)
       return { applied: { type: 'done' } }
-    case 'set_disk':
-      state.disks.find(one => one.id === command.disk)!.state = command.state ?? 'in'
-      return { applied: { type: 'done' } }
-    case 'update_peer':
-      state.peers.find(one => one.id === command.peer)!.state = command.state ?? 'in'
-      return { applied: { type: 'done' } }
     default:
-      return { applied: { type: 'done' } }
+      return applyTopology(state, command) ?? { applied: { type: 'done' } }
   }
 }
 

@@ -1,0 +1,232 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Change } from '../../../src/cli/change-command.ts'
+import type { ClusterState } from '../../../src/data/state.ts'
+import type { TreeNode } from '../../../src/placement/index.ts'
+import { type ApiFixture, failure, startApi } from '../../helpers/api-fixture.ts'
+import { addDisk, addPeer, makePg, makeVolume, threePeers } from '../../helpers/cluster-fixture.ts'
+
+const api = suite<{ fixture: ApiFixture }>('api: placement and tasks')
+
+/** Three peers that hold everything, and a fourth that holds nothing yet. */
+function fourPeers(): ClusterState {
+  const state = threePeers()
+  addDisk(state, addPeer(state, 'p4'))
+  return state
+}
+
+api.before.each(async context => {
+  context.fixture = await startApi(data => {
+    data.state = fourPeers()
+    data.selfId = 1
+  })
+})
+api.after.each(context => context.fixture.close())
+
+function plan({ api: client }: ApiFixture, change: Change) {
+  return client.call('placement.plan', { body: { change, bytes_per_second: 1 } })
+}
+
+const unchangedPolicy = {
+  name: null,
+  copies: null,
+  min_in_sync: null,
+  failure_domain: null,
+  class: null,
+  reads: null,
+  max_per: null,
+  labels: null,
+  localize: null,
+}
+
+api('a plan changes nothing, names people know, and is what would be done', async ({ fixture }) => {
+  const change: Change = { type: 'disk_state', disk: 3, state: 'draining' }
+  const shown = await plan(fixture, change)
+  assert.is(shown.moved, 4)
+  assert.is(shown.policies[0]!.name, 'default')
+  assert.equal(shown.moves, [{ from: 'p3', to: 'p4', members: 4 }])
+  // 12 members share the 4096 bytes that are known to be used.
+  assert.is(shown.moved_bytes, Math.floor((4 * 4096) / 12))
+  assert.is(shown.seconds, Math.ceil((4 * 4096) / 12))
+  assert.equal(fixture.data.proposals, [])
+  const made = await fixture.api.call('placement.change', { body: { change } })
+  assert.equal(made.policies, shown.policies)
+  assert.is(fixture.data.state!.disks[2]!.state, 'draining')
+})
+
+api('every change can be planned: disks, peers, domains, policies', async ({ fixture }) => {
+  const moved = async (change: Change) => (await plan(fixture, change)).moved
+  assert.is(await moved({ type: 'none' }), 3)
+  assert.is(await moved({ type: 'disk_add', peer: null, size: 2 ** 31, class: 'ssd' }), 4)
+  assert.is(await moved({ type: 'disk_set', disk: 4, weight: 0, labels: null }), 0)
+  assert.is(await moved({ type: 'peer_state', peer: 'p2', state: 'out' }), 4)
+  const domains = { type: 'peer_domains', peer: 'p1', rack: 'r1', zone: null } as const
+  assert.is(await moved(domains), 3)
+  const copies = { ...unchangedPolicy, copies: 4 }
+  assert.is(await moved({ type: 'policy_set', policy: 'default', change: copies }), 4)
+  assert.equal(fixture.data.proposals, [])
+})
+
+api('changes are made: weight, labels, domains, policy', async ({ fixture }) => {
+  const make = (change: Change) => fixture.api.call('placement.change', { body: { change } })
+  await make({ type: 'disk_set', disk: 1, weight: 7, labels: ['new', 'fast', 'new'] })
+  await make({ type: 'peer_domains', peer: 'p1', rack: 'r1', zone: null })
+  const change = { ...unchangedPolicy, copies: 2, class: 'ssd' as const, localize: 'peer:p1' }
+  await make({ type: 'policy_set', policy: 'default', change: { ...change, name: 'two' } })
+  const state = fixture.data.state!
+  assert.is(state.disks[0]!.weight, 7)
+  assert.equal(state.disks[0]!.labels, ['fast', 'new'])
+  assert.is(state.peers[0]!.domains.rack, 'r1')
+  const policy = await fixture.api.call('policy.show', { params: { name: 'two' } })
+  assert.equal(
+    [policy.copies, policy.min_in_sync, policy.class, policy.localize],
+    [2, 2, 'ssd', 'peer:p1'],
+  )
+  assert.equal(
+    fixture.data.proposals.map(one => one.type),
+    ['set_disk', 'set_disk_labels', 'update_peer', 'set_policy', 'set_policy_placement'],
+  )
+})
+
+api(
+  'what cannot be placed, or names nothing, is refused and changes nothing',
+  async ({ fixture }) => {
+    const make = (change: Change) => fixture.api.call('placement.change', { body: { change } })
+    await fixture.mutate(state => {
+      state.peers[0]!.domains = { rack: 'r1', zone: 'a' }
+    })
+    const tree = { type: 'peer_domains', peer: 'p2', rack: 'r1', zone: 'b' } as const
+    assert.match((await failure(make(tree), 'bad_request')).why ?? '', 'not_a_tree')
+    await failure(make({ type: 'disk_state', disk: 9, state: 'draining' }), 'not_found')
+    await failure(make({ type: 'peer_state', peer: 'p9', state: 'draining' }), 'not_found')
+    const nowhere = { ...unchangedPolicy, localize: 'row:1' }
+    const localize = { type: 'policy_set', policy: 'default', change: nowhere } as const
+    await failure(make(localize), 'bad_request')
+    // Removal asks first what would be lost, and is another request.
+    await failure(make({ type: 'disk_state', disk: 1, state: 'out' }), 'bad_request')
+    await failure(make({ type: 'none' }), 'bad_request')
+    await fixture.mutate(state => {
+      state.disks[1]!.state = 'out'
+      state.disks[2]!.state = 'down'
+    })
+    await failure(make({ type: 'disk_state', disk: 2, state: 'in' }), 'conflict')
+    await failure(make({ type: 'disk_state', disk: 3, state: 'in' }), 'conflict')
+    assert.equal(fixture.data.proposals, [])
+  },
+)
+
+api('a disk with data is removed only by force, an empty one at once', async ({ fixture }) => {
+  const remove = (id: number, query = {}) =>
+    fixture.api.call('disk.remove', { params: { id }, query })
+  const refused = await failure(remove(3), 'busy')
+  assert.match(refused.next ?? '', /shoal disk drain 3.*--force/)
+  assert.is((await remove(3, { force: true })).state, 'out')
+  const empty = await remove(4)
+  assert.equal([empty.state, empty.groups, empty.only_copies], ['out', 0, 0])
+  await fixture.mutate(state => {
+    for (const pg of state.policies[0]!.pgs) pg.in_sync = [2]
+  })
+  const shown = await fixture.api.call('disk.show', { params: { id: 2 } })
+  assert.equal([shown.groups, shown.only_copies], [4, 4])
+  await failure(remove(2, { force: true, allow_degraded: true }), 'would_lose_data')
+  const peer = await fixture.api.call('peer.show', { params: { name: 'p2' } })
+  assert.equal([peer.groups, peer.only_copies], [4, 4])
+})
+
+api('what moves is a task: watched, paused, throttled, resumed', async ({ fixture }) => {
+  const tasks = () => fixture.api.call('task.list')
+  const params = { id: 'rebalance' }
+  const [moving] = await tasks()
+  assert.equal([moving!.id, moving!.state, moving!.members_left], ['rebalance', 'running', 3])
+  assert.is(moving!.rate, null)
+  assert.ok((await fixture.api.call('task.pause', { params })).paused)
+  assert.is((await fixture.api.call('task.show', { params })).state, 'paused')
+  const status = await fixture.api.call('status.show')
+  assert.is(status.tasks[0]!.state, 'paused')
+  const body = { per_disk: 1, per_peer: null, total: 5 }
+  await fixture.api.call('task.set', { params, body })
+  await fixture.api.call('task.resume', { params })
+  const limits = await fixture.api.call('task.limits', { params })
+  assert.equal(limits, { paused: false, per_disk: 1, per_peer: 8, total: 5 })
+  await fixture.mutate(state => {
+    const pg = state.policies[0]!.pgs[0]!
+    state.policies[0]!.pgs[0] = { ...makePg(0, [...pg.members.slice(1), 4]) }
+    state.policies[0]!.table_epoch++
+  })
+  const later = await fixture.api.call('task.show', { params })
+  assert.is(later.members_left, 2)
+  assert.ok(later.done > 0 && later.rate! > 0 && later.eta_seconds! > 0)
+  await failure(fixture.api.call('task.pause', { params: { id: 'x' } }), 'unsupported')
+  await failure(fixture.api.call('task.show', { params: { id: 'x' } }), 'not_found')
+})
+
+api('drains are tasks; one with no other place says so, and status warns', async ({ fixture }) => {
+  await fixture.mutate(state => {
+    state.disks[2]!.state = 'draining'
+    state.peers[3]!.state = 'draining'
+    state.topology_epoch++
+  })
+  const status = await fixture.api.call('status.show')
+  assert.equal(
+    status.tasks.map(task => [task.id, task.state, task.members_left]),
+    [
+      ['drain-disk-3', 'blocked', 4],
+      ['drain-peer-p4', 'done', 0],
+    ],
+  )
+  assert.is(status.health, 'warn')
+  assert.is(status.reasons[0]!.code, 'placement_blocked')
+  assert.match(status.reasons[0]!.next, 'add disks')
+})
+
+api('nothing can be placed: it is said, and what to do', async ({ fixture }) => {
+  await fixture.mutate(state => {
+    state.peers[0]!.domains = { rack: 'r1', zone: 'a' }
+    state.peers[1]!.domains = { rack: 'r1', zone: 'b' }
+    state.topology_epoch++
+  })
+  const status = await fixture.api.call('status.show')
+  assert.is(status.reasons[0]!.code, 'placement_blocked')
+  assert.match(status.reasons[0]!.message, 'two zones')
+})
+
+api('the tree has names, weights and shares', async ({ fixture }) => {
+  await fixture.mutate(state => {
+    for (const peer of state.peers.slice(0, 2)) peer.domains = { rack: 'r1', zone: 'west' }
+  })
+  const tree = (await fixture.api.call('cluster.tree')) as unknown as TreeNode[]
+  const west = tree.find(node => node.name === 'west')!
+  assert.is(west.children[0]!.name, 'r1')
+  assert.equal(
+    west.children[0]!.children.map(peer => peer.name),
+    ['p1', 'p2'],
+  )
+  assert.equal([west.members, west.weight], [8, 4])
+  assert.ok(tree.some(node => node.name === 'peer p3' && node.children[0]!.name === 'peer p3'))
+  const disk = west.children[0]!.children[0]!.children[0]!
+  assert.equal([disk.name, disk.state, disk.fill], [1, 'in', 4096 / 2 ** 31])
+})
+
+api('the layout of a volume adds up', async ({ fixture }) => {
+  await fixture.mutate(state => {
+    state.volumes.push(makeVolume(1, 'db'))
+    state.policies[0]!.pgs[1] = makePg(1, [4, 1, 2], [4, 1])
+  })
+  const layout = await fixture.api.call('volume.layout', { params: { name: 'db' } })
+  assert.is(layout.extents, 256)
+  const sum = (list: { extents: number }[]) => list.reduce((all, one) => all + one.extents, 0)
+  assert.is(sum(layout.groups), 256)
+  const [moved] = layout.groups.filter(group => group.index === 1)
+  assert.is(sum(layout.disks), 3 * 256 - moved!.extents)
+  assert.is(
+    layout.disks.reduce((all, disk) => all + disk.first, 0),
+    256,
+  )
+  assert.equal(
+    layout.disks.find(disk => disk.disk === 4),
+    { disk: 4, peer: 'p4', rack: '', zone: '', extents: moved!.extents, first: moved!.extents },
+  )
+  await failure(fixture.api.call('volume.layout', { params: { name: 'x' } }), 'not_found')
+})
+
+api.run()
