@@ -28,6 +28,7 @@ export interface StatusResult {
   health: 'ok' | 'warn' | 'error'
   reasons: { code: string; message: string; next: string }[]
   peers: { name: string; state: string }[]
+  disks: { total: number; in: number }
   volumes: { total: number; degraded: number; blocked: number }
 }
 
