@@ -62,9 +62,10 @@ export function nextBatch(
   const load = new FillLoad(topology, limits)
   const found: Found = { load, standing: standingOf(topology), changes: [], wanted: [], stuck: 0 }
   for (const policy of policies) {
-    const now = new Map(policy.pgs.map(pg => [pg.index, pg]))
-    for (let index = 0; index < policy.target.pgs; index++) {
-      look(policy, index, now.get(index), found)
+    const now: (PgNow | undefined)[] = new Array(policy.target.pgs).fill(undefined)
+    for (const pg of policy.pgs) if (pg.index < now.length) now[pg.index] = pg
+    for (let index = 0; index < now.length; index++) {
+      if (!isAtRest(policy.target, now[index])) look(policy, index, now[index], found)
     }
   }
   const { changes, wanted, stuck } = found
@@ -165,6 +166,18 @@ function leavingOf(width: number, now: PgNow, members: readonly Id[], found: Fou
   const kept = others.filter(isHome).slice(0, Math.max(0, width - members.length))
   found.stuck += kept.length
   return kept
+}
+
+/** Nearly every row, nearly always: all in sync, and just as the target has it. */
+function isAtRest(table: PgTable, now: PgNow | undefined): boolean {
+  if (now === undefined || now.in_sync.length !== now.members.length) return false
+  const first = now.index * table.width
+  for (let position = 0; position < table.width; position++) {
+    const disk = table.slots[first + position]
+    const wanted = disk === HOLE ? undefined : table.disks[disk]
+    if (now.members[position] !== wanted) return false
+  }
+  return now.members.length <= table.width
 }
 
 function targetRow(table: PgTable, index: number): Id[] {
