@@ -115,15 +115,15 @@ export function peerSettings(peer: DemoPeer): string {
   ].join('\n')
 }
 
-/** Five commands that make a newcomer see something. */
-export function nextCommands(demo: Demo, uri: string | null): string[] {
+/** Five commands that make a newcomer see something; `shoal` is what to type for the program. */
+export function nextCommands(demo: Demo, uri: string | null, shoal: string): string[] {
   const first = demo.peers[0]!
   const last = demo.peers.at(-1)!
   return [
     `export SHOAL_SERVER=${serverOf(first)}`,
-    'bin/shoal status',
-    'bin/shoal volume create db0 --size 512MiB',
-    uri ? `nbdinfo '${uri}'` : 'bin/shoal volume list',
-    `bin/shoal demo kill ${last.name} && bin/shoal status`,
+    `${shoal} status`,
+    `${shoal} volume create db0 --size 512MiB`,
+    uri ? `nbdinfo '${uri}'` : `${shoal} volume list`,
+    `${shoal} demo kill ${last.name} --dir ${demo.dir} && ${shoal} status`,
   ]
 }

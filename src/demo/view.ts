@@ -1,5 +1,6 @@
 // What the demo commands print.
 import type { Reply } from '../api/contract.ts'
+import { programWord } from '../common/program-word.ts'
 import { apiOf, findProcesses } from './peer-process.ts'
 import { type Demo, nextCommands, serverOf, volumeName } from './plan.ts'
 
@@ -81,6 +82,6 @@ export function demoText(view: DemoView): string {
 }
 
 export function nextText(demo: Demo, view: DemoView): string {
-  const commands = nextCommands(demo, view.volume?.uri ?? null)
+  const commands = nextCommands(demo, view.volume?.uri ?? null, programWord())
   return ['try next:', ...commands.map(command => `  ${command}`)].join('\n')
 }

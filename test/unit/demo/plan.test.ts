@@ -104,7 +104,7 @@ demo('ports are different and free', async () => {
 
 demo('says five commands to try next', () => {
   const planned = planDemo(request, undefined, ports())
-  assert.is(nextCommands(planned, 'nbd+unix:///demo?socket=/x').length, 5)
+  assert.is(nextCommands(planned, 'nbd+unix:///demo?socket=/x', 'shoal').length, 5)
 })
 
 demo.run()

@@ -104,3 +104,26 @@ pub fn lock_directory(dir: &std::path::Path) -> io::Result<Option<File>> {
     let error = io::Error::last_os_error();
     if error.raw_os_error() == Some(libc::EWOULDBLOCK) { Ok(None) } else { Err(error) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_manager_hears_the_state_word_for_word() {
+        let unique = format!("shoal-notify-{}", std::process::id());
+        let path = std::env::temp_dir().join(&unique);
+        let by_path = UnixDatagram::bind(&path).unwrap();
+        let abstract_name = SocketAddr::from_abstract_name(&unique).unwrap();
+        let by_name = UnixDatagram::bind_addr(&abstract_name).unwrap();
+        notify(path.to_str().unwrap(), "READY=1").unwrap();
+        notify(&format!("@{unique}"), "STOPPING=1\nSTATUS=done").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let mut bytes = [0; 64];
+        let heard = [by_path, by_name].map(|socket| {
+            let length = socket.recv(&mut bytes).unwrap();
+            String::from_utf8_lossy(&bytes[..length]).into_owned()
+        });
+        assert_eq!(heard, ["READY=1", "STOPPING=1\nSTATUS=done"]);
+    }
+}
