@@ -3,7 +3,7 @@ import { ShoalError } from '../common/errors.ts'
 import { checkName } from '../common/names.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import type { Address } from '../data/protocol.ts'
-import { peerName } from '../data/state.ts'
+import { peerName, type SettingsRecord } from '../data/state.ts'
 import { safety, votersView } from './voters.ts'
 
 export interface Self {
@@ -27,6 +27,8 @@ export interface ClusterView {
   disks: number
   /** What the loss of voters would mean, in one sentence. */
   safety: string
+  rebuild_after_ms: number
+  replace_voter_after_ms: number
 }
 
 export interface JoinedView {
@@ -92,7 +94,19 @@ export class Membership {
       peers: state.peers.length,
       disks: state.disks.length,
       safety: safety(state),
+      ...state.settings,
     }
+  }
+
+  /** Null: as it is. */
+  async set(wanted: { [K in keyof SettingsRecord]: number | null }): Promise<SettingsRecord> {
+    const { settings } = await this.#cluster.state()
+    const next = {
+      rebuild_after_ms: wanted.rebuild_after_ms ?? settings.rebuild_after_ms,
+      replace_voter_after_ms: wanted.replace_voter_after_ms ?? settings.replace_voter_after_ms,
+    }
+    await this.#cluster.propose({ type: 'set_settings', settings: next })
+    return next
   }
 
   #joined(joined: { cluster_id: string; peer_id: number }): JoinedView {

@@ -3,6 +3,7 @@ import { ShoalError } from '../common/errors.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import { holdings } from '../data/holdings.ts'
 import type { ClusterState, PeerRecord } from '../data/state.ts'
+import { okToStop, type StopCheck } from './stop-check.ts'
 import { type PeerView, type PresenceOf, peerView } from './views.ts'
 import { canVote } from './voters.ts'
 
@@ -23,11 +24,18 @@ export class Peers {
   readonly #cluster: ClusterPort
   readonly #whatRemovalLoses: RemovalQuestion
   readonly #presenceOf: PresenceOf
+  readonly #nowMs: () => number
 
-  constructor(cluster: ClusterPort, whatRemovalLoses: RemovalQuestion, presenceOf: PresenceOf) {
+  constructor(
+    cluster: ClusterPort,
+    whatRemovalLoses: RemovalQuestion,
+    presenceOf: PresenceOf,
+    nowMs: () => number,
+  ) {
     this.#cluster = cluster
     this.#whatRemovalLoses = whatRemovalLoses
     this.#presenceOf = presenceOf
+    this.#nowMs = nowMs
   }
 
   async list(): Promise<PeerView[]> {
@@ -71,6 +79,28 @@ export class Peers {
       maintenance_until_ms: null,
     })
     return this.#view(state, { ...peer, state: 'out' })
+  }
+
+  /** Until then nothing is made anew because of it. 0: not any more. */
+  async maintenance(name: string, forMs: number): Promise<PeerView> {
+    const state = await this.#cluster.state()
+    const peer = findPeer(state, name)
+    const maintenance_until_ms = forMs === 0 ? 0 : this.#nowMs() + forMs
+    await this.#cluster.propose({
+      type: 'update_peer',
+      peer: peer.id,
+      name: null,
+      addresses: null,
+      domains: null,
+      state: null,
+      maintenance_until_ms,
+    })
+    return this.#view(state, { ...peer, maintenance_until_ms })
+  }
+
+  async okToStop(name: string): Promise<StopCheck> {
+    const state = await this.#cluster.state()
+    return okToStop(state, findPeer(state, name))
   }
 
   #view(state: ClusterState, peer: PeerRecord): PeerView {

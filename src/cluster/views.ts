@@ -31,6 +31,8 @@ export interface PeerView {
   is_leader: boolean
   public_key: string
   joined_at: string
+  /** Planned to be away until then. */
+  maintenance_until: string | null
 }
 
 export interface PolicyView {
@@ -88,6 +90,8 @@ export function peerView(
     is_leader: state.leader === peer.id,
     public_key: peer.public_key,
     joined_at: new Date(peer.joined_ms).toISOString(),
+    maintenance_until:
+      peer.maintenance_until_ms === 0 ? null : new Date(peer.maintenance_until_ms).toISOString(),
   }
 }
 

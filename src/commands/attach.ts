@@ -14,6 +14,10 @@ export default class Attach extends ShoalCommand {
       options: ['auto', 'ublk', 'nbd'],
       default: 'auto',
     }),
+    takeover: Flags.boolean({
+      description: 'fence the attachment of the peer that has the volume: its clients get errors',
+      default: false,
+    }),
     'read-only': Flags.boolean({ description: 'refuse writes', default: false }),
     queues: Flags.integer({
       description: 'queues of the device; 0: as fits',
@@ -31,6 +35,7 @@ export default class Attach extends ShoalCommand {
         via: flags.via as 'auto' | 'ublk' | 'nbd',
         read_only: flags['read-only'],
         queues: flags.queues,
+        takeover: flags.takeover,
       },
     })
     this.show(flags.json, device, () => device.device)

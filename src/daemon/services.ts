@@ -42,7 +42,12 @@ export function buildServices(init: ServicesInit): Services {
   const status = () => readStatus(cluster, peer, movement)
   return {
     membership: new Membership(cluster, self, id => peer.joined(id)),
-    peers: new Peers(cluster, whatRemovalLoses, id => peer.presences.get(id)),
+    peers: new Peers(
+      cluster,
+      whatRemovalLoses,
+      id => peer.presences.get(id),
+      () => clock.nowMs(),
+    ),
     disks: new Disks(cluster, () => peer.digestedUse()),
     policies: new Policies(cluster),
     volumes: new Volumes(cluster),

@@ -5,6 +5,7 @@ import type {
   Domains,
   FailureDomain,
   PolicyRecord,
+  SettingsRecord,
   Severity,
   Standing,
 } from './state.ts'
@@ -44,6 +45,11 @@ export type Command =
       maintenance_until_ms: number | null
     }
   | { type: 'remove_peer'; peer: number }
+  | { type: 'set_settings'; settings: SettingsRecord }
+  | { type: 'give_up_disks'; disks: number[] }
+  | { type: 'take_back_disks'; disks: number[] }
+  | { type: 'pg_promote'; pg: PgRef; disk: number; expected: number }
+  | { type: 'pg_cancel_join'; pg: PgRef; disk: number; expected: number }
   | {
       type: 'set_disk'
       disk: number

@@ -127,12 +127,18 @@ export interface DataMethods {
   'disk.list': Method<Nothing, LocalDisk[]>
   'disk.remove': Method<{ disk_id: number }, unknown>
   'volume.attach': Method<
-    { volume: string; via: 'ublk' | 'nbd'; read_only: boolean; queues: number },
+    {
+      volume: string
+      via: 'ublk' | 'nbd'
+      read_only: boolean
+      queues: number
+      takeover: boolean
+    },
     { device: string; generation: number }
   >
   'volume.detach': Method<{ volume: string; force: boolean }, unknown>
   'export.create': Method<
-    { volume: string; kind: 'nbd'; socket: string },
+    { volume: string; kind: 'nbd'; socket: string; takeover: boolean },
     { export_id: number; socket: string }
   >
   'export.delete': Method<{ export_id: number; force: boolean }, unknown>

@@ -9,6 +9,7 @@ import type { DiskProbe, LocalDisk } from '../data/protocol.ts'
 import { type ClusterState, type DiskClass, type DiskRecord, peerName } from '../data/state.ts'
 import { type BlockDevice, listBlockDevices } from './lsblk.ts'
 import { whatRemovalLoses } from './removal.ts'
+import { type RemoveCheck, safeToRemove } from './safe-to-remove.ts'
 
 export interface NewDisk {
   path: string
@@ -89,6 +90,11 @@ export class Disks {
     })
     this.#cluster.invalidate()
     return this.show(added.disk_id)
+  }
+
+  async safeToRemove(id: number): Promise<RemoveCheck> {
+    const state = await this.#cluster.state()
+    return safeToRemove(state, findDisk(state, id))
   }
 
   /** Takes the disk out; its data is made anew elsewhere, and then the disk is forgotten. */

@@ -1,6 +1,7 @@
 // Devices: how this peer shows volumes to its kernel.
 import { ShoalError } from '../common/errors.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
+import { heldElsewhere, isHeldElsewhere } from '../data/held-elsewhere.ts'
 import type { ServedDevice } from '../data/protocol.ts'
 import { type ClusterState, isActive, peerName, type VolumeRecord } from '../data/state.ts'
 import type { DeviceLinks } from './links.ts'
@@ -11,6 +12,8 @@ export interface AttachRequest {
   read_only: boolean
   /** 0: as many as the peer likes. */
   queues: number
+  /** Fence the attachment of whichever peer has the volume. */
+  takeover: boolean
 }
 
 export interface DeviceView {
@@ -43,12 +46,13 @@ export class Devices {
   /** The same again when it is attached here already. */
   async attach(request: AttachRequest): Promise<DeviceView> {
     const state = await this.#cluster.state()
-    const volume = findAttachable(state, request.volume)
-    refuseOther(state, volume, this.#selfId())
+    findAttachable(state, request.volume)
     const present = await this.#served(request.volume)
     if (present) return this.#view(present)
     await this.#refuseForeignLink(request.volume)
-    const { device, generation } = await this.#attachBy(request)
+    const { device, generation } = await this.#attachBy(request).catch(thrown =>
+      this.#explain(thrown, request.volume),
+    )
     this.#cluster.invalidate()
     const served = await this.#served(request.volume)
     await this.#setLink(request.volume, device)
@@ -63,6 +67,13 @@ export class Devices {
         clients: 0,
       },
     )
+  }
+
+  async #explain(thrown: unknown, name: string): Promise<never> {
+    if (!isHeldElsewhere(thrown)) throw thrown
+    this.#cluster.invalidate()
+    const state = await this.#cluster.state()
+    throw heldElsewhere(state, findAttachable(state, name), `shoal attach ${name}`) ?? thrown
   }
 
   async detach(name: string, force: boolean): Promise<void> {

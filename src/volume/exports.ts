@@ -1,7 +1,8 @@
 // Exports: a volume shown to NBD clients on a unix socket of this peer.
 import { ShoalError } from '../common/errors.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
-import { type ClusterState, peerName, type VolumeRecord } from '../data/state.ts'
+import { heldElsewhere, isHeldElsewhere } from '../data/held-elsewhere.ts'
+import { peerName } from '../data/state.ts'
 import { type ExportView, exportView } from './volume-view.ts'
 import { findVolume } from './volumes.ts'
 
@@ -26,19 +27,17 @@ export class Exports {
     return state.exports.map(one => exportView(state, one))
   }
 
-  /** The same again when this peer exports the volume already. */
-  async create(volumeName: string): Promise<ExportView> {
+  /**
+   * The same again when this peer exports the volume already. One that another peer has is refused
+   * while that peer's lease is good, unless its attachment is to be fenced.
+   */
+  async create(volumeName: string, takeover = false): Promise<ExportView> {
     const state = await this.#cluster.state()
     const volume = findVolume(state, volumeName)
     const self = this.#init.selfId()
     const here = state.exports.find(one => one.volume === volume.id && one.peer === self)
     if (here) return exportView(state, here)
-    refuseElsewhere(state, volume, self)
-    const created = await this.#cluster.data.request('export.create', {
-      volume: volumeName,
-      kind: 'nbd',
-      socket: this.#init.socketPath,
-    })
+    const created = await this.#request(volumeName, takeover)
     this.#cluster.invalidate()
     return {
       id: created.export_id,
@@ -46,6 +45,21 @@ export class Exports {
       peer: peerName(state, self),
       kind: 'nbd',
       uri: `nbd+unix:///${volumeName}?socket=${created.socket}`,
+    }
+  }
+
+  async #request(volume: string, takeover: boolean) {
+    const socket = this.#init.socketPath
+    try {
+      const request = { volume, kind: 'nbd', socket, takeover } as const
+      return await this.#cluster.data.request('export.create', request)
+    } catch (thrown) {
+      if (!isHeldElsewhere(thrown)) throw thrown
+      this.#cluster.invalidate()
+      const state = await this.#cluster.state()
+      throw (
+        heldElsewhere(state, findVolume(state, volume), `shoal export create ${volume}`) ?? thrown
+      )
     }
   }
 
@@ -67,30 +81,4 @@ export class Exports {
     await this.#cluster.data.request('export.delete', { export_id: id, force })
     this.#cluster.invalidate()
   }
-}
-
-/** One peer at a time has a volume: names the one that has it, and what to run there. */
-export function refuseElsewhere(
-  state: ClusterState,
-  volume: VolumeRecord,
-  self: number | null,
-): void {
-  const { attachment } = volume
-  if (!attachment || attachment.peer === self) return
-  const holder = peerName(state, attachment.peer)
-  const exported = state.exports.find(
-    one => one.volume === volume.id && one.peer === attachment.peer,
-  )
-  const isExported = attachment.via === 'export' && exported !== undefined
-  throw new ShoalError(
-    'busy',
-    `${volume.name} is ${isExported ? 'exported' : 'attached'} on ${holder}`,
-    {
-      why: 'one peer at a time has a volume',
-      next: isExported
-        ? `on ${holder}: shoal export delete ${exported.id}`
-        : `on ${holder}: shoal detach ${volume.name}`,
-      data: { holder, generation: attachment.generation },
-    },
-  )
 }

@@ -1,11 +1,11 @@
 // The API over a pretend data process: services, server and client, without a daemon around them.
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ApiClient } from '../../src/api/client.ts'
 import { createServer } from '../../src/api/server.ts'
 import type { Services } from '../../src/api/services.ts'
-import { systemClock } from '../../src/common/clock.ts'
 import { loadConfig } from '../../src/common/config.ts'
 import { type ErrorCode, ShoalError } from '../../src/common/errors.ts'
 import { peerPaths } from '../../src/common/paths.ts'

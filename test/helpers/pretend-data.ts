@@ -130,7 +130,7 @@ export class PretendData {
           stats: { used_bytes: 4096 },
         })),
     'disk.remove': () => null,
-    'volume.attach': params => this.#attach(params.volume as string, 'ublk'),
+    'volume.attach': params => this.#attachDevice(params),
     'volume.detach': params => {
       this.#volume(params.volume as string).attachment = null
       this.changed()
@@ -173,6 +173,17 @@ export class PretendData {
     return volume
   }
 
+  #attachDevice(params: Params) {
+    this.#refuseElsewhere(params)
+    return this.#attach(params.volume as string, 'ublk')
+  }
+
+  #refuseElsewhere(params: Params) {
+    const { attachment } = this.#volume(params.volume as string)
+    if (!attachment || attachment.peer === this.selfId || params.takeover === true) return
+    throw new PretendError('conflict', 'attached', { code: 'attached', ...attachment })
+  }
+
   #attach(name: string, via: 'ublk' | 'export') {
     if (via === 'ublk' && !this.hasKernel)
       throw new PretendError('unsupported', 'this kernel has neither ublk nor nbd')
@@ -185,8 +196,9 @@ export class PretendData {
   }
 
   #export(params: Params) {
+    this.#refuseElsewhere(params)
     const name = params.volume as string
-    if (!this.#volume(name).attachment) this.#attach(name, 'export')
+    if (this.#volume(name).attachment?.peer !== this.selfId) this.#attach(name, 'export')
     const state = this.#known()
     const id = Math.max(0, ...state.exports.map(one => one.id)) + 1
     const path = params.socket as string

@@ -21,6 +21,8 @@ const ClusterSchema = Type.Object({
   peers: Type.Integer(),
   disks: Type.Integer(),
   safety: Type.String(),
+  rebuild_after_ms: Type.Integer(),
+  replace_voter_after_ms: Type.Integer(),
 })
 
 const PeerSchema = Type.Object({
@@ -37,10 +39,19 @@ const PeerSchema = Type.Object({
   is_leader: Type.Boolean(),
   public_key: Type.String(),
   joined_at: Type.String(),
+  maintenance_until: Nullable(Type.String()),
 })
 
 /** Nested as deep as there are levels; the schema does not repeat itself that often. */
 const TreeNode = Type.Object({}, { additionalProperties: true })
+
+const SettingsSchema = Type.Object({
+  rebuild_after_ms: Type.Integer(),
+  replace_voter_after_ms: Type.Integer(),
+})
+
+/** At most a year; at least what tells a loss from a restart. */
+const Patience = Nullable(Type.Integer({ minimum: 1_000, maximum: 31_536_000_000 }))
 
 const ByName = Type.Object({ name: Name })
 
@@ -77,6 +88,14 @@ export const clusterRoutes = {
   'cluster.show': define({ summary: 'Show the cluster', reply: ClusterSchema }, ({ services }) =>
     services.membership.show(),
   ),
+  'cluster.set': define(
+    {
+      summary: 'Change settings of the whole cluster; null: as it is',
+      body: Type.Object({ rebuild_after_ms: Patience, replace_voter_after_ms: Patience }),
+      reply: SettingsSchema,
+    },
+    ({ services, body }) => services.membership.set(body),
+  ),
   'cluster.map': define(
     { summary: 'Show the topology map', reply: Type.Object({}, { additionalProperties: true }) },
     ({ services }) => services.map(),
@@ -94,6 +113,23 @@ export const clusterRoutes = {
   'peer.show': define(
     { summary: 'Show a peer', params: ByName, reply: PeerSchema },
     ({ services, params }) => services.peers.show(params.name),
+  ),
+  'peer.maintenance': define(
+    {
+      summary: 'Announce that a peer will be away for a while; 0: not any more',
+      params: ByName,
+      body: Type.Object({ for_ms: Type.Integer({ minimum: 0, maximum: 2_592_000_000 }) }),
+      reply: PeerSchema,
+    },
+    ({ services, params, body }) => services.peers.maintenance(params.name, body.for_ms),
+  ),
+  'peer.ok_to_stop': define(
+    {
+      summary: 'Whether a peer may stop for a while, and what would suffer',
+      params: ByName,
+      reply: Type.Object({ ok: Type.Boolean(), reasons: Type.Array(Type.String()) }),
+    },
+    ({ services, params }) => services.peers.okToStop(params.name),
   ),
   'peer.remove': define(
     {

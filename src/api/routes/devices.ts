@@ -28,10 +28,11 @@ export const deviceRoutes = {
         via: Type.Enum(['auto', 'ublk', 'nbd']),
         read_only: Type.Boolean(),
         queues: Type.Integer({ minimum: 0, maximum: 64 }),
+        takeover: Type.Optional(Type.Boolean()),
       }),
       reply: DeviceSchema,
     },
-    ({ services, body }) => services.devices.attach(body),
+    ({ services, body }) => services.devices.attach({ ...body, takeover: body.takeover === true }),
   ),
   'device.detach': define(
     {
@@ -51,10 +52,14 @@ export const deviceRoutes = {
   'export.create': define(
     {
       summary: 'Export a volume through NBD on a unix socket of this peer',
-      body: Type.Object({ volume: Name, kind: Type.Literal('nbd') }),
+      body: Type.Object({
+        volume: Name,
+        kind: Type.Literal('nbd'),
+        takeover: Type.Optional(Type.Boolean()),
+      }),
       reply: ExportSchema,
     },
-    ({ services, body }) => services.exports.create(body.volume),
+    ({ services, body }) => services.exports.create(body.volume, body.takeover === true),
   ),
   'export.delete': define(
     { summary: 'End an export', params: ById, query: Force },

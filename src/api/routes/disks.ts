@@ -58,6 +58,14 @@ export const diskRoutes = {
     },
     ({ services, body }) => services.disks.add(body),
   ),
+  'disk.safe_to_remove': define(
+    {
+      summary: 'Whether a disk may be taken away, and what would be lost',
+      params: ById,
+      reply: Type.Object({ safe: Type.Boolean(), reasons: Type.Array(Type.String()) }),
+    },
+    ({ services, params }) => services.disks.safeToRemove(params.id),
+  ),
   'disk.remove': define(
     {
       summary: 'Take a disk out: its data is made anew elsewhere, then it is forgotten',

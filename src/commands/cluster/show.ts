@@ -1,5 +1,6 @@
 import { ShoalCommand } from '../../cli/base-command.ts'
 import { renderFields } from '../../cli/output.ts'
+import { formatDuration } from '../../common/duration.ts'
 
 export default class ClusterShow extends ShoalCommand {
   static override summary = 'Show the cluster: who votes, who leads, what may fail'
@@ -20,6 +21,8 @@ export default class ClusterShow extends ShoalCommand {
         ['map epoch', String(cluster.map_epoch)],
         ['incarnation', String(cluster.incarnation)],
         ['level', String(cluster.level)],
+        ['rebuild after', formatDuration(cluster.rebuild_after_ms)],
+        ['replace voter after', formatDuration(cluster.replace_voter_after_ms)],
         ['safety', cluster.safety],
       ]),
     )

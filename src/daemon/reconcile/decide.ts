@@ -3,7 +3,8 @@
 import type { Command } from '../../data/command.ts'
 import type { ClusterState } from '../../data/state.ts'
 import type { Plan } from '../../placement/index.ts'
-import { type JoinLimits, planJoins } from './joins.ts'
+import { planAbsences } from './absences.ts'
+import { type JoinLimits, planCancels, planJoins } from './joins.ts'
 import { planEvictions, planRemovals } from './removals.ts'
 import { planStanding, type SessionView } from './standing.ts'
 import { afterTables, planTableChanges, type TableLimits } from './tables.ts'
@@ -13,20 +14,25 @@ export interface Knowledge {
   sessions: readonly SessionView[]
   /** Null: nothing can be planned, which is no reason to leave the rest undone. */
   plan: Plan | null
+  /** Wall clock of this peer. */
+  nowMs: number
 }
 
 export type Limits = JoinLimits & TableLimits
 
 export function decide(knowledge: Knowledge, limits: Limits): Command[] {
-  const { state, sessions, plan } = knowledge
+  const { state, sessions, plan, nowMs } = knowledge
   if (!state.is_leader) return []
   const present = presentDisks(state, sessions)
   const standing = planStanding(state, sessions)
   // A change of standing changes the topology: what follows from it is planned at the next look.
   if (standing.length > 0) return standing
+  const absences = planAbsences(state, nowMs)
+  if (absences.length > 0) return absences
   const tables = plan === null ? [] : planTableChanges(state, plan, limits)
   return [
     ...planEvictions(state, present),
+    ...planCancels(state, present),
     ...tables,
     ...planJoins(afterTables(state, tables), present, limits),
     ...planRemovals(state, present),

@@ -34,6 +34,17 @@ export function planJoins(
   return [{ type: 'pg_join', items }]
 }
 
+/** A joiner that went away holds back others, and whatever heads write to its group. */
+export function planCancels(state: ClusterState, presentDisks: ReadonlySet<number>): Command[] {
+  return state.policies.flatMap(policy =>
+    policy.pgs.flatMap(({ index, epoch, joining }): Command[] => {
+      if (joining === null || presentDisks.has(joining.disk)) return []
+      const pg = { policy: policy.id, index }
+      return [{ type: 'pg_cancel_join', pg, disk: joining.disk, expected: epoch }]
+    }),
+  )
+}
+
 /** One member joins at a time; whoever has an in-sync source to copy from. */
 function candidate(policy: number, pg: PgRecord, presentDisks: ReadonlySet<number>): Candidate[] {
   if (pg.joining !== null || !pg.in_sync.some(disk => presentDisks.has(disk))) return []

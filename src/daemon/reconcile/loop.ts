@@ -8,6 +8,7 @@ import type { ClusterPort } from '../../data/cluster-port.ts'
 import type { DataStatus } from '../../data/protocol.ts'
 import type { ClusterState } from '../../data/state.ts'
 import type { Plan } from '../../placement/index.ts'
+import { lateAbsences } from './absences.ts'
 import { decide, type Limits } from './decide.ts'
 import { Sessions } from './sessions.ts'
 import type { SessionView } from './standing.ts'
@@ -90,10 +91,12 @@ export class ReconcileLoop {
     }
     const status = await this.#cluster.data.request('status.get', {})
     const sessions = this.#sessions.look(sessionsOf(status))
-    const seen = `${state.index} ${sessions.map(one => `${one.peer}:${one.isLive}`).join(' ')}`
+    const nowMs = this.#init.clock.nowMs()
+    const live = sessions.map(one => `${one.peer}:${one.isLive}`)
+    const seen = [state.index, ...live, lateAbsences(state, nowMs)].join(' ')
     if (seen === this.#settled) return true
     const plan = await this.#plan(state)
-    const commands = decide({ state, sessions, plan }, this.#init.limits)
+    const commands = decide({ state, sessions, plan, nowMs }, this.#init.limits)
     this.#settled = commands.length === 0 ? seen : ''
     for (const command of commands) {
       try {

@@ -15,7 +15,9 @@ export function planStanding(state: ClusterState, sessions: readonly SessionView
     const isLive = live.get(peer.id)
     if (isLive === undefined) continue
     if (peer.state === 'in' && !isLive) commands.push(...mark(peer.id, peer.name, 'down'))
-    if (peer.state === 'down' && isLive) commands.push(...mark(peer.id, peer.name, 'in'))
+    // One that stopped in order says by itself when it is back: its session may outlive its end.
+    if (peer.state === 'down' && isLive && !state.left.includes(peer.id))
+      commands.push(...mark(peer.id, peer.name, 'in'))
   }
   return commands
 }

@@ -91,6 +91,8 @@ api('a volume that another peer has is refused, naming it and the command', asyn
     generation: 1,
   })
   await failure(fixture.api.call('device.detach', { params: { volume: 'db' } }), 'busy')
+  const taken = { body: { volume: 'db', kind: 'nbd' as const, takeover: true } }
+  assert.is((await fixture.api.call('export.create', taken)).peer, 'p1')
 })
 
 api('attaching makes the link, detaching takes it away', async ({ fixture }) => {

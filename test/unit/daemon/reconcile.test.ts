@@ -15,8 +15,12 @@ const limits: Limits = { joinsMax: 2, rowsMax: 100 }
 const allLive = [1, 2, 3].map(peer => ({ peer, isLive: true }))
 
 /** Planned anew at every look, from where the data is. */
-function decide(known: { state: ClusterState; sessions: SessionView[] }, bounds: Limits) {
-  return decideFrom({ ...known, plan: plan(planInput(known.state)) }, bounds)
+function decide(
+  known: { state: ClusterState; sessions: SessionView[]; nowMs?: number },
+  bounds: Limits,
+) {
+  const nowMs = known.nowMs ?? known.state.time_ms
+  return decideFrom({ ...known, nowMs, plan: plan(planInput(known.state)) }, bounds)
 }
 
 /** A table that placement is content with, so that only the matter of the test is left to do. */
@@ -315,7 +319,7 @@ reconcile('without a plan the rest goes on', () => {
     const pg = one.policies[0]!.pgs[0]!
     pg.in_sync = pg.members.slice(0, 2)
   })
-  const commands = decideFrom({ state, sessions: allLive, plan: null }, limits)
+  const commands = decideFrom({ state, sessions: allLive, plan: null, nowMs: 0 }, limits)
   assert.equal(
     commands.map(one => one.type),
     ['pg_join'],

@@ -132,6 +132,7 @@ impl<S: LogStore> MetaService<S> {
             return self.refuse(from, id, ProposeRefused::Judged);
         }
         proposal.time_ms = self.now.wall_ms;
+        self.free_if_over(&mut proposal.command);
         self.propose_as_leader(from, proposal)
     }
 
@@ -246,6 +247,18 @@ impl<S: LogStore> MetaService<S> {
         let peer = from;
         let command = Command::TakeHead { volume, peer, process, generation, expected, basis };
         self.propose_as_leader(from, Proposal { id, time_ms: self.now.wall_ms, command })
+    }
+
+    /// An attachment whose peer has no lease any more is no obstacle: it is fenced as if that had
+    /// been asked for. Only the leader knows; the generation is compared where it is applied.
+    fn free_if_over(&self, command: &mut Command) {
+        let Command::Attach { volume, peer, takeover: takeover @ None, .. } = command else {
+            return;
+        };
+        let held = self.state().and_then(|s| s.volumes().get(volume)).and_then(|v| v.attachment);
+        let held = held.filter(|a| a.peer != *peer && self.is_leader());
+        *takeover =
+            held.filter(|a| self.sessions.is_over(a.peer, self.now.boot_ms)).map(|a| a.generation);
     }
 
     fn judge_head(&self, from: PeerId, volume: VolumeId) -> Result<TakeBasis, Rejection> {

@@ -31,7 +31,7 @@ const TICK_MS: u64 = 100;
 /// Bytes of a start's last messages are given this long to leave.
 const FAREWELL: Duration = Duration::from_millis(100);
 /// Longest time that somebody else may take to lead instead.
-const HAND_OVER_MS: u64 = 1_000;
+const HAND_OVER_MS: u64 = 400;
 
 pub struct MetaThread {
     start: MetaStart,

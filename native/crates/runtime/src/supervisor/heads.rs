@@ -51,6 +51,13 @@ pub struct HeadEntry {
     pub metrics: Arc<VolumeMetrics>,
 }
 
+impl HeadEntry {
+    /// It was refused: somebody else may still own the head.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, HeadState::Refused { .. })
+    }
+}
+
 impl HeadState {
     /// Why it is not served yet, if that is known.
     pub fn reason(&self) -> Option<&str> {
@@ -124,7 +131,7 @@ impl Supervisor {
         })
     }
 
-    fn take(&mut self, volume: VolumeId) {
+    pub(super) fn take(&mut self, volume: VolumeId) {
         let Some(entry) = self.heads.get_mut(&volume) else { return };
         entry.state = HeadState::Taking;
         let (key, generation) = (entry.key, entry.generation);

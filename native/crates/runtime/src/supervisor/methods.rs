@@ -163,7 +163,8 @@ impl Supervisor {
             Err(error) => return responder.answer(Err(error)),
         };
         let (read_only, queues) = (attach.read_only, attach.queues.unwrap_or(0));
-        let command = Command::Attach { volume, peer, via, read_only, queues, takeover: None };
+        let takeover = self.generation_to_fence(volume, attach.takeover);
+        let command = Command::Attach { volume, peer, via, read_only, queues, takeover };
         self.propose(command, move |supervisor, result| {
             let attached = settled(result);
             supervisor.sync();
@@ -215,8 +216,15 @@ impl Supervisor {
             Ok(volume) => volume,
             Err(error) => return responder.answer(Err(error)),
         };
-        let kind = create.kind;
-        let command = Command::CreateExport { volume, peer, kind, path: own.clone() };
+        let command = Command::CreateExport { volume, peer, kind: create.kind, path: own.clone() };
+        let export = move |supervisor: &mut Self, claimed| match claimed {
+            Ok(()) => supervisor.propose_export(command, own, responder),
+            Err(error) => responder.answer(Err(error)),
+        };
+        self.claim(volume, create.takeover, Box::new(export));
+    }
+
+    fn propose_export(&mut self, command: Command, own: String, responder: Responder) {
         self.propose(command, move |supervisor, result| {
             let created = settled(result);
             supervisor.sync();

@@ -5,6 +5,7 @@
 mod context;
 mod disks;
 mod heads;
+mod leave;
 mod membership;
 mod methods;
 mod notices;
@@ -15,6 +16,7 @@ mod report;
 mod shutdown;
 mod stores;
 mod sync;
+mod takeover;
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -29,6 +31,7 @@ pub use peer_files::{ClusterFile, Contact, PeerFiles};
 pub use reception::{Reception, StoreDirectory};
 use stores::StoreEntry;
 
+use crate::clock;
 use crate::control::Call;
 use crate::io_thread::HeadNotice;
 use crate::store_thread::StoreNotice;
@@ -82,6 +85,8 @@ pub struct Supervisor {
     /// Set once the process is to end, with its exit code.
     exit: Option<i32>,
     closing: Option<shutdown::Closing>,
+    /// The cluster is being told that this peer is back.
+    returning: bool,
 }
 
 impl Supervisor {
@@ -95,6 +100,7 @@ impl Supervisor {
             lease_until_us: 0,
             exit: None,
             closing: None,
+            returning: false,
         }
     }
 
@@ -102,11 +108,20 @@ impl Supervisor {
     pub fn run(mut self, events: &Receiver<Event>) -> i32 {
         self.open_known_disks();
         self.sync();
+        let mut ticked_ms = 0;
         loop {
             match events.recv_timeout(TICK) {
                 Ok(event) => self.on_event(event),
-                Err(RecvTimeoutError::Timeout) => self.tick(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return 1,
+            }
+            // Also when events never cease.
+            if clock::now_ms() >= ticked_ms + TICK.as_millis() as u64 {
+                ticked_ms = clock::now_ms();
+                self.tick();
+            }
+            if self.closing.is_some() {
+                self.tick_closing();
             }
             if let Some(code) = self.exit {
                 return code;
@@ -128,7 +143,7 @@ impl Supervisor {
     fn tick(&mut self) {
         self.retry_heads();
         self.retry_stores();
-        self.tick_closing();
+        self.tick_return();
     }
 
     fn broadcast(&self, name: &str, data: serde_json::Value) {

@@ -85,6 +85,8 @@ pub struct CreateExport {
     pub volume: String,
     pub kind: shoal_meta::state::ExportKind,
     pub socket: Option<String>,
+    /// Fence the attachment of whichever peer has the volume.
+    pub takeover: bool,
 }
 
 #[derive(Deserialize)]
@@ -107,6 +109,8 @@ pub struct Attach {
     pub via: String,
     pub read_only: bool,
     pub queues: Option<u16>,
+    /// Fence the attachment of whichever peer has the volume.
+    pub takeover: bool,
 }
 
 #[derive(Deserialize)]

@@ -1,10 +1,11 @@
-//! The orderly end: heads first (their I/O drains, their epochs are given back), then the lease,
-//! then the stores.
+//! The orderly end: heads first (their I/O drains, their epochs are given back), then the place in
+//! the groups, leadership and the lease, then the stores.
 
 use serde_json::json;
 use shoal_types::VolumeId;
 
 use super::Supervisor;
+use super::leave::Leaving;
 use crate::clock;
 use crate::control::Responder;
 use crate::io_thread::IoMessage;
@@ -16,6 +17,7 @@ const STORES_MS: u64 = 1_000;
 pub struct Closing {
     responder: Option<Responder>,
     deadline_ms: u64,
+    leaving: Leaving,
 }
 
 impl Supervisor {
@@ -24,7 +26,8 @@ impl Supervisor {
             return responder.answer(Ok(json!({})));
         }
         let deadline_ms = clock::now_ms() + deadline_ms;
-        self.closing = Some(Closing { responder: Some(responder), deadline_ms });
+        let leaving = Leaving::NotYet;
+        self.closing = Some(Closing { responder: Some(responder), deadline_ms, leaving });
         let left_ms = deadline_ms.saturating_sub(clock::now_ms() + STORES_MS);
         let volumes: Vec<VolumeId> = self.heads.keys().copied().collect();
         for volume in volumes {
@@ -37,7 +40,14 @@ impl Supervisor {
     pub(super) fn tick_closing(&mut self) {
         let Some(closing) = &self.closing else { return };
         let is_late = clock::now_ms() + STORES_MS >= closing.deadline_ms;
-        if !(self.heads.is_empty() || is_late) {
+        if !is_late && !self.heads.is_empty() {
+            return;
+        }
+        if !is_late && closing.leaving == Leaving::NotYet {
+            let leaving = self.ask_to_leave();
+            return self.set_leaving(leaving);
+        }
+        if !is_late && !closing.leaving.is_over(clock::now_ms()) {
             return;
         }
         let responder = self.closing.as_mut().and_then(|closing| closing.responder.take());
@@ -53,6 +63,12 @@ impl Supervisor {
         self.close_stores();
         responder.answer(Ok(json!({})));
         self.exit = Some(0);
+    }
+
+    pub(super) fn set_leaving(&mut self, leaving: Leaving) {
+        if let Some(closing) = &mut self.closing {
+            closing.leaving = leaving;
+        }
     }
 
     pub(super) fn on_lease(&mut self, valid_until_us: u64) {

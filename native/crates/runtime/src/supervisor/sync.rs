@@ -98,8 +98,13 @@ impl Supervisor {
             .copied()
             .collect();
         for volume in unwanted {
-            self.close_head(volume, CLOSE_MS, Box::new(|_| {}));
+            if self.is_taken_over(volume) {
+                self.on_taken_over(volume);
+            } else {
+                self.close_head(volume, CLOSE_MS, Box::new(|_| {}));
+            }
         }
+        self.take_free_heads();
         self.sync_exports(&wanted.exports);
     }
 

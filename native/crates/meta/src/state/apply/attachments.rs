@@ -33,13 +33,16 @@ impl ClusterState {
         Ok(Applied::Attached { generation })
     }
 
-    /// The old attachment loses its exports and is remembered as fenced until its peer detaches it.
+    /// The old attachment loses its exports; a device is remembered as fenced until its peer
+    /// detaches it.
     fn fence(&mut self, id: VolumeId, held: Attachment) -> u64 {
         self.exports.retain(|_, export| export.volume != id);
         let message = format!("attachment of peer {} was taken over", held.peer.0);
         self.note(Severity::Warn, "attachment_fenced", message, format!("volume {}", id.0));
         let volume = self.change_volume(id);
-        volume.fenced.push(Fenced { peer: held.peer, generation: held.generation });
+        if held.via != Via::Export {
+            volume.fenced.push(Fenced { peer: held.peer, generation: held.generation });
+        }
         volume.generation + 1
     }
 

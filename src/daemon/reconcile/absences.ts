@@ -1,0 +1,52 @@
+// Who has been away for too long: their disks are given up, and their data is made anew elsewhere.
+// Disks that come back are taken back, whether or not something took their place meanwhile.
+import type { Command } from '../../data/command.ts'
+import type { ClusterState } from '../../data/state.ts'
+import { whatRemovalLoses } from '../../disk/removal.ts'
+
+export function planAbsences(state: ClusterState, nowMs: number): Command[] {
+  const back = disksBack(state)
+  if (back.length > 0) return [{ type: 'take_back_disks', disks: back }]
+  const gone = disksGone(state, nowMs).filter(disk => !state.given_up.includes(disk))
+  // Where nothing else could hold the data, giving up a copy would help nobody.
+  if (gone.length === 0 || whatRemovalLoses(state, new Set(gone)).isStuck) return []
+  return [{ type: 'give_up_disks', disks: gone }]
+}
+
+/** Grows when an absence gets too long: time alone is no event. */
+export function lateAbsences(state: ClusterState, nowMs: number): number {
+  return disksGone(state, nowMs).length
+}
+
+function disksGone(state: ClusterState, nowMs: number): number[] {
+  const limitMs = state.settings.rebuild_after_ms
+  const peers = new Set(
+    state.peers_down
+      .filter(one => nowMs - one.since_ms >= limitMs && !isPlanned(state, one.peer, nowMs))
+      .map(one => one.peer),
+  )
+  const alone = new Set(
+    state.disks_down.filter(one => nowMs - one.since_ms >= limitMs).map(one => one.disk),
+  )
+  return state.disks
+    .filter(disk => disk.state === 'in' || disk.state === 'down')
+    .filter(disk => peers.has(disk.peer) || (alone.has(disk.id) && isIn(state, disk.peer)))
+    .map(disk => disk.id)
+}
+
+function disksBack(state: ClusterState): number[] {
+  const stillDown = new Set(state.disks_down.map(one => one.disk))
+  return state.disks
+    .filter(disk => state.given_up.includes(disk.id) && !stillDown.has(disk.id))
+    .filter(disk => isIn(state, disk.peer))
+    .map(disk => disk.id)
+}
+
+function isPlanned(state: ClusterState, peerId: number, nowMs: number): boolean {
+  const peer = state.peers.find(one => one.id === peerId)
+  return peer !== undefined && peer.maintenance_until_ms > nowMs
+}
+
+function isIn(state: ClusterState, peerId: number): boolean {
+  return state.peers.find(one => one.id === peerId)?.state === 'in'
+}
