@@ -91,6 +91,7 @@ export function diskText(disk: Disk): string {
     ['class', disk.class],
     ['weight', String(disk.weight)],
     ['labels', disk.labels.join(', ')],
+    ['fill factor', disk.fill_factor.toFixed(2)],
     ['state', disk.state],
     ['groups', String(disk.groups)],
     ['only copies', String(disk.only_copies)],

@@ -12,6 +12,7 @@ import {
 } from '../data/state.ts'
 import { findPeer } from './peers.ts'
 import { findPolicy } from './policies.ts'
+import { fillFactorOne } from './table-plan.ts'
 
 /** What is null stays as it is. */
 export interface PolicyChange {
@@ -96,6 +97,7 @@ function newDisk(
     state: 'in',
     reserve_bytes: 0,
     labels: [],
+    fill_factor: fillFactorOne,
   }
 }
 

@@ -15,6 +15,9 @@ import {
 /** Version of the placement function; committed with every table that it made. */
 export const algorithmVersion = 1
 
+/** A share as the weight says; the cluster state counts factors in parts of it. */
+export const fillFactorOne = 1024
+
 /** `usedBytes`: as far as the peers told; it shows fill, and changes no plan. */
 export function topologyOf(
   state: ClusterState,
@@ -33,6 +36,7 @@ export function topologyOf(
         weight: disk.weight,
         // In the unit of the weight: the part of the disk that is kept free.
         reserve: (disk.weight * disk.reserve_bytes) / disk.size_bytes,
+        factor: disk.fill_factor / fillFactorOne,
         class: disk.class,
         labels: disk.labels,
         state: standing(disk.state, peer?.state ?? 'in'),

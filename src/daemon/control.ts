@@ -24,7 +24,7 @@ import { PeerState } from './peer-state.ts'
 import { ReconcileLoop } from './reconcile/loop.ts'
 import { tableLimits } from './reconcile/tables.ts'
 import { selfOf } from './self.ts'
-import { buildServices } from './services.ts'
+import { buildServices, readUsedBytes } from './services.ts'
 
 export interface ControlInit {
   config: Config
@@ -110,6 +110,7 @@ export class Control {
       log,
       limits: { ...tableLimits, joinsMax: config['reconcile.joins_max'] },
       intervalMs: config['reconcile.interval'],
+      usedBytes: () => readUsedBytes(cluster, this.peer),
       local: () => upkeep.run(),
     })
   }

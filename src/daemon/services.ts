@@ -84,7 +84,10 @@ async function readStatus(cluster: ClusterPort, peer: PeerState, movement: Movem
 }
 
 /** Of every disk whose peer told; of the own ones by asking. */
-async function readUsedBytes(cluster: ClusterPort, peer: PeerState): Promise<Map<number, number>> {
+export async function readUsedBytes(
+  cluster: ClusterPort,
+  peer: PeerState,
+): Promise<Map<number, number>> {
   const used = new Map(peer.digestedUse())
   for (const disk of await cluster.data.request('disk.list', {}))
     used.set(disk.disk_id, disk.stats.used_bytes ?? 0)

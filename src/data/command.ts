@@ -80,6 +80,7 @@ export type Command =
       rules: Pick<PolicyRecord, 'max_per' | 'labels' | 'localize'> | null
     }
   | { type: 'set_disk_labels'; disk: number; labels: string[] }
+  | { type: 'set_fill_factors'; factors: [disk: number, factor: number][] }
   | {
       type: 'set_movement'
       paused: boolean | null

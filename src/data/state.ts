@@ -34,6 +34,8 @@ export interface DiskRecord {
   state: Standing
   reserve_bytes: number
   labels: string[]
+  /** Correction of its share by measured fill, in 1/1024. */
+  fill_factor: number
 }
 
 export interface PolicyRecord {

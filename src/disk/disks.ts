@@ -29,6 +29,8 @@ export interface DiskView {
   class: string
   weight: number
   labels: string[]
+  /** Correction of its share by how full it got; 1: none. */
+  fill_factor: number
   state: string
   /** Placement groups that have a copy on it. */
   groups: number
@@ -177,6 +179,7 @@ function diskView({ state, local, used, held }: Known, disk: DiskRecord): DiskVi
     class: disk.class,
     weight: disk.weight,
     labels: disk.labels,
+    fill_factor: disk.fill_factor / 1024,
     state: disk.state === 'in' && here && here.state !== 'open' ? here.state : disk.state,
     groups,
     only_copies: onlyCopies,

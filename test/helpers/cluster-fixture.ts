@@ -61,6 +61,7 @@ export function addDisk(state: ClusterState, peer: number): number {
     state: 'in',
     reserve_bytes: 0,
     labels: [],
+    fill_factor: 1024,
   })
   return id
 }

@@ -26,9 +26,6 @@ interface Task {
 const lookMs = 300
 
 export class MovingCluster extends DemoCluster {
-  /** Fewest copies in sync that any group was seen with since the last `settle` began. */
-  #fewest = Number.POSITIVE_INFINITY
-
   map(peer = 'p1'): Promise<MapView> {
     return this.json<MapView>(peer, 'cluster', 'map')
   }
@@ -42,16 +39,18 @@ export class MovingCluster extends DemoCluster {
     return (await this.map()).disks.find(disk => disk.peer === peer)!.id
   }
 
-  /** Until nothing moves or waits to; no group may have fewer copies in sync than `copies`. */
-  async settle(limitMs: number, copies = 3, peer = 'p1'): Promise<MapView> {
+  /**
+   * Until nothing moves or waits to and every group has `width` members; none may be seen with
+   * fewer copies in sync than `copies`.
+   */
+  async settle(limitMs: number, copies = 3, peer = 'p1', width = 3): Promise<MapView> {
     const end = Date.now() + limitMs
-    this.#fewest = Number.POSITIVE_INFINITY
     let left: Task[] = []
     while (Date.now() < end) {
       const map = await this.map(peer)
       this.#look(map, copies)
       left = (await this.tasks(peer)).filter(task => task.kind === 'rebalance' || isOpen(task))
-      const isWhole = map.policies.every(policy => policy.pgs.every(pg => isSettled(pg)))
+      const isWhole = map.policies.every(policy => policy.pgs.every(pg => isSettled(pg, width)))
       if (left.length === 0 && isWhole) return map
       await sleep(lookMs)
     }
@@ -61,7 +60,6 @@ export class MovingCluster extends DemoCluster {
   #look(map: MapView, copies: number): void {
     for (const policy of map.policies) {
       for (const { index, in_sync } of policy.pgs) {
-        this.#fewest = Math.min(this.#fewest, in_sync.length)
         assert.ok(in_sync.length >= copies, `group ${index} was left with disks ${in_sync}`)
       }
     }
@@ -72,8 +70,8 @@ function isOpen(task: Task): boolean {
   return task.id.startsWith('drain-') && task.state !== 'done'
 }
 
-function isSettled(pg: Group): boolean {
-  return pg.joining === null && pg.members.length === pg.in_sync.length && pg.members.length === 3
+function isSettled({ joining, members, in_sync }: Group, width: number): boolean {
+  return joining === null && members.length === width && in_sync.length === width
 }
 
 /** Members by disk of all policies. */

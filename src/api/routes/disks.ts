@@ -13,6 +13,7 @@ const DiskSchema = Type.Object({
   class: Type.String(),
   weight: Type.Integer(),
   labels: Type.Array(Type.String()),
+  fill_factor: Type.Number({ description: 'correction of the share by measured fill' }),
   state: Type.String(),
   groups: Type.Integer(),
   only_copies: Type.Integer({ description: 'of groups no other copy of which is in sync' }),

@@ -4,6 +4,7 @@ import type { Command } from '../../data/command.ts'
 import type { ClusterState } from '../../data/state.ts'
 import type { Plan } from '../../placement/index.ts'
 import { planAbsences } from './absences.ts'
+import { planFillFactors } from './fills.ts'
 import { type JoinLimits, planCancels, planJoins } from './joins.ts'
 import { planEvictions, planRemovals } from './removals.ts'
 import { planStanding, type SessionView } from './standing.ts'
@@ -16,12 +17,14 @@ export interface Knowledge {
   plan: Plan | null
   /** Wall clock of this peer. */
   nowMs: number
+  /** Used bytes by disk, when it is time to look at how full the disks are; null in between. */
+  usedBytes: ReadonlyMap<number, number> | null
 }
 
 export type Limits = JoinLimits & TableLimits
 
 export function decide(knowledge: Knowledge, limits: Limits): Command[] {
-  const { state, sessions, plan, nowMs } = knowledge
+  const { state, sessions, plan, nowMs, usedBytes } = knowledge
   if (!state.is_leader) return []
   const present = presentDisks(state, sessions)
   const standing = planStanding(state, sessions)
@@ -30,13 +33,15 @@ export function decide(knowledge: Knowledge, limits: Limits): Command[] {
   const absences = planAbsences(state, nowMs)
   if (absences.length > 0) return absences
   const tables = plan === null ? [] : planTableChanges(state, plan, limits)
-  return [
+  const commands = [
     ...planEvictions(state, present),
     ...planCancels(state, present),
     ...tables,
     ...planJoins(afterTables(state, tables), present, limits),
     ...planRemovals(state, present),
   ]
+  if (commands.length > 0 || usedBytes === null) return commands
+  return planFillFactors(state, usedBytes)
 }
 
 /** Disks of peers that are there, as far as the leader knows. */

@@ -10,6 +10,7 @@ import type { ClusterState } from '../../data/state.ts'
 import type { Plan } from '../../placement/index.ts'
 import { lateAbsences } from './absences.ts'
 import { decide, type Limits } from './decide.ts'
+import { fillIntervalMs } from './fills.ts'
 import { Sessions } from './sessions.ts'
 import type { SessionView } from './standing.ts'
 
@@ -23,6 +24,8 @@ export interface ReconcileInit {
   log: Log
   limits: Limits
   intervalMs: number
+  /** By disk, as far as the peers told. */
+  usedBytes: () => Promise<ReadonlyMap<number, number>>
   /** What this peer puts right about itself after a change: links, disks that were removed. */
   local: () => Promise<void>
 }
@@ -39,6 +42,8 @@ export class ReconcileLoop {
   /** What was looked at last, when nothing followed from it: the same again is not planned anew. */
   #settled = ''
   #isChanged = true
+  /** When it was looked last at how full the disks are; not before this peer leads. */
+  #fillsMs: number | undefined
 
   constructor(cluster: ClusterPort, init: ReconcileInit) {
     this.#cluster = cluster
@@ -87,6 +92,7 @@ export class ReconcileLoop {
     const state = await this.#cluster.state(stateAgeMsMax)
     if (!state.is_leader) {
       this.#planner.forget()
+      this.#fillsMs = undefined
       return false
     }
     const status = await this.#cluster.data.request('status.get', {})
@@ -94,9 +100,11 @@ export class ReconcileLoop {
     const nowMs = this.#init.clock.nowMs()
     const live = sessions.map(one => `${one.peer}:${one.isLive}`)
     const seen = [state.index, ...live, lateAbsences(state, nowMs)].join(' ')
-    if (seen === this.#settled) return true
+    const isTimeForFills = this.#isTimeForFills()
+    if (seen === this.#settled && !isTimeForFills) return true
     const plan = await this.#plan(state)
-    const commands = decide({ state, sessions, plan, nowMs }, this.#init.limits)
+    const usedBytes = isTimeForFills ? await this.#init.usedBytes() : null
+    const commands = decide({ state, sessions, plan, nowMs, usedBytes }, this.#init.limits)
     this.#settled = commands.length === 0 ? seen : ''
     for (const command of commands) {
       try {
@@ -108,6 +116,14 @@ export class ReconcileLoop {
         this.#init.log.info({ command: command.type, why: thrown.message }, 'was not accepted')
       }
     }
+    return true
+  }
+
+  #isTimeForFills(): boolean {
+    const nowMs = this.#init.clock.monotonicMs()
+    this.#fillsMs ??= nowMs
+    if (nowMs - this.#fillsMs < fillIntervalMs) return false
+    this.#fillsMs = nowMs
     return true
   }
 

@@ -20,7 +20,10 @@ function decide(
   bounds: Limits,
 ) {
   const nowMs = known.nowMs ?? known.state.time_ms
-  return decideFrom({ ...known, nowMs, plan: plan(planInput(known.state)) }, bounds)
+  return decideFrom(
+    { ...known, nowMs, plan: plan(planInput(known.state)), usedBytes: null },
+    bounds,
+  )
 }
 
 /** A table that placement is content with, so that only the matter of the test is left to do. */
@@ -319,7 +322,10 @@ reconcile('without a plan the rest goes on', () => {
     const pg = one.policies[0]!.pgs[0]!
     pg.in_sync = pg.members.slice(0, 2)
   })
-  const commands = decideFrom({ state, sessions: allLive, plan: null, nowMs: 0 }, limits)
+  const commands = decideFrom(
+    { state, sessions: allLive, plan: null, nowMs: 0, usedBytes: null },
+    limits,
+  )
   assert.equal(
     commands.map(one => one.type),
     ['pg_join'],

@@ -18,7 +18,7 @@ use crate::service::{ProposeRefused, ReportKind, ServiceMessage};
 use crate::state::fixture::{self, Cluster};
 use crate::state::*;
 
-const LAST_COMMAND: u16 = 43;
+const LAST_COMMAND: u16 = 44;
 
 fn check(name: &str, bytes: &[u8]) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../test/golden");
@@ -106,6 +106,7 @@ fn every_command() -> Vec<Command> {
         Command::GiveUpDisks { disks: vec![disk] },
         Command::TakeBackDisks { disks: vec![disk] },
         Command::PgPromote { pg, disk, expected: epoch },
+        Command::SetFillFactors { factors: vec![(disk, 1100)] },
     ]
 }
 
@@ -150,6 +151,7 @@ fn busy() -> Cluster {
         per_peer: None,
         total: None,
     });
+    cluster.ok(Command::SetFillFactors { factors: vec![(DiskId(1), 1100)] });
     cluster.refused(Command::RemovePeer { peer });
     cluster
 }
@@ -173,7 +175,7 @@ fn state_and_map() {
 #[test]
 fn older_states_are_read() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../test/golden");
-    for version in [1, 2] {
+    for version in [1, 2, 3] {
         let bytes = std::fs::read(folder.join(format!("meta-state-{version}.bin"))).unwrap();
         assert_eq!(bytes[4], version);
         let state = ClusterState::decode(&bytes).unwrap();
@@ -182,7 +184,10 @@ fn older_states_are_read() {
             assert_eq!(state.rules(fixture::POLICY), Rules::default());
         }
         let voted = state.voters().voters.clone();
-        assert_eq!(*state.upkeep(), Upkeep { voted, ..Upkeep::default() });
+        if version < 3 {
+            assert_eq!(*state.upkeep(), Upkeep { voted, ..Upkeep::default() });
+        }
+        assert_eq!(state.fill_factor(DiskId(1)), FACTOR_ONE);
         assert_eq!(ClusterState::decode(&state.encode()).unwrap().encode(), state.encode());
     }
 }

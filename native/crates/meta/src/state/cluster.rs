@@ -10,6 +10,7 @@ use super::counters::Counters;
 use super::dedupe::Answers;
 use super::disk::Disk;
 use super::event::Event;
+use super::fill::FillFactors;
 use super::limits::LEVEL_NEWEST;
 use super::outcome::Rejection;
 use super::peer::{NewPeer, Peer};
@@ -64,6 +65,7 @@ pub struct ClusterState {
     pub(super) answers: Answers,
     pub(super) placing: Placing,
     pub(super) upkeep: Upkeep,
+    pub(super) fill: FillFactors,
     pub(super) derived: Derived,
 }
 
@@ -107,6 +109,7 @@ impl ClusterState {
             answers: Answers::default(),
             placing: Placing::default(),
             upkeep: Upkeep { voted: [first].into(), ..Upkeep::default() },
+            fill: FillFactors::default(),
             derived: Derived { changes: ChangeLog::starting_at(MapEpoch(1)), ..Derived::default() },
         })
     }
@@ -258,8 +261,8 @@ impl ClusterState {
 }
 
 /// Snapshots grow with placement groups and volumes; far above any cluster the limits allow.
-/// Version 2 added `placing`, version 3 `upkeep`.
-const SNAPSHOT: Envelope = Envelope { magic: *b"SHST", version: 3, body_max: 1 << 30 };
+/// Version 2 added `placing`, version 3 `upkeep`, version 4 `fill`.
+const SNAPSHOT: Envelope = Envelope { magic: *b"SHST", version: 4, body_max: 1 << 30 };
 
 /// Derived: no bytes of its own.
 impl Codec for Derived {
@@ -293,5 +296,6 @@ codec_struct!(ClusterState {
     answers,
     placing,
     upkeep,
+    fill,
     derived,
 });

@@ -246,6 +246,10 @@ pub enum Command {
         disk: DiskId,
         expected: PgEpoch,
     },
+    /// Corrections of shares by measured fill, in 1/1024; disks that are not named keep theirs.
+    SetFillFactors {
+        factors: Vec<(DiskId, u16)>,
+    },
 }
 
 /// What is taken out of its placement groups.
@@ -430,6 +434,7 @@ codec_enum!(Command: u16 {
     41 => GiveUpDisks { disks },
     42 => TakeBackDisks { disks },
     43 => PgPromote { pg, disk, expected },
+    44 => SetFillFactors { factors },
 });
 codec_enum!(Target: u8 { 1 => Disk(disk), 2 => Peer(peer) });
 codec_enum!(RemovalReason: u8 {

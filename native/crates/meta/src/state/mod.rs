@@ -8,6 +8,7 @@ mod counters;
 mod dedupe;
 mod disk;
 mod event;
+mod fill;
 pub mod limits;
 mod name;
 mod outcome;
@@ -30,6 +31,7 @@ pub use command::{
 pub use counters::Counters;
 pub use disk::{Disk, DiskClass, NewDisk};
 pub use event::{Event, Severity};
+pub use fill::{FACTOR_ONE, FillFactors};
 pub use outcome::{
     Applied, Fault, Kind, Outcome, PgOutcome, PgRefused, PgResult, Rejection, outcome_json,
 };

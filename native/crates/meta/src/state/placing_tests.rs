@@ -166,3 +166,28 @@ fn rules_and_labels_go_with_what_they_are_about() {
     empty.ok(Command::DeletePolicy { policy: POLICY });
     assert_eq!(empty.state.rules(POLICY), Rules::default());
 }
+
+#[test]
+fn shares_are_corrected_within_bounds_and_forgotten_with_the_disk() {
+    let mut cluster = Cluster::new(3);
+    let set = |disk, factor| Command::SetFillFactors { factors: vec![(DiskId(disk), factor)] };
+    let before = cluster.state.topology_epoch();
+    cluster.ok(set(1, FACTOR_ONE));
+    assert_eq!(cluster.state.topology_epoch(), before, "nothing changed");
+    cluster.ok(set(1, 2048));
+    assert!(cluster.state.topology_epoch() > before);
+    assert_eq!(cluster.state.fill_factor(DiskId(1)), 2048);
+    assert_eq!(fault(cluster.refused(set(2, 2049))), Fault::Weight);
+    assert_eq!(fault(cluster.refused(set(2, 511))), Fault::Weight);
+    let unknown = cluster.refused(set(9, 1000));
+    assert!(matches!(unknown, Rejection::NotFound { what: Kind::Disk, .. }));
+    let state = ClusterState::decode(&cluster.state.encode()).unwrap();
+    assert_eq!(state.fill_factor(DiskId(1)), 2048);
+    cluster.ok(set(1, FACTOR_ONE));
+    assert_eq!(cluster.state.fill_factor(DiskId(1)), FACTOR_ONE);
+    let disk = super::fixture::new_disk(1, 9);
+    let Applied::Disk { disk } = cluster.ok(Command::AddDisk { disk }) else { panic!() };
+    cluster.ok(set(disk.0, 600));
+    cluster.ok(Command::RemoveDisk { disk });
+    assert_eq!(cluster.state.fill_factor(disk), FACTOR_ONE);
+}

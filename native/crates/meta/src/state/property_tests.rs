@@ -24,6 +24,7 @@ fn random_command(random: &mut Seeded, state: &ClusterState) -> Command {
     let he = state.volumes().get(&volume).map_or(HeadEpoch(0), |v| v.head.epoch);
     let process = Hex([random.below(2) as u8; 16]);
     match random.below(30) {
+        27 if random.chance(30) => Command::SetFillFactors { factors: vec![(disk, 500 + random.below(700) as u16)] },
         27 => random_placement(random),
         28 => Command::SetDiskLabels { disk, labels: random_labels(random) },
         29 => Command::SetMovement { paused: Some(random.chance(50)), per_disk: Some(random.below(1 << 17) as u32), per_peer: None, total: None },

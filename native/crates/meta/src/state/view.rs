@@ -27,6 +27,7 @@ struct DiskJson<'a> {
     #[serde(flatten)]
     disk: &'a Disk,
     labels: BTreeSet<String>,
+    fill_factor: u16,
 }
 
 /// Ids and epochs are numbers, random ids and keys lower-case hex, lists in ascending order of id.
@@ -42,7 +43,11 @@ pub fn state_json(state: &ClusterState) -> Value {
             .map(PgJson::from)
             .collect(),
     });
-    let disks = state.disks().values().map(|disk| DiskJson { disk, labels: state.labels(disk.id) });
+    let disks = state.disks().values().map(|disk| DiskJson {
+        disk,
+        labels: state.labels(disk.id),
+        fill_factor: state.fill_factor(disk.id),
+    });
     json!({
         "cluster_id": state.cluster_id(),
         "name": state.name(),

@@ -119,6 +119,7 @@ impl ClusterState {
         }
         self.disks.remove(&id);
         self.placing.labels.remove(&id);
+        self.fill.0.remove(&id);
         self.upkeep.forget_disk(id);
         self.forget_purges_of(id);
         self.touch(Touched::Disk(id));

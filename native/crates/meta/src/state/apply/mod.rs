@@ -132,6 +132,7 @@ impl ClusterState {
             C::GiveUpDisks { disks } => self.give_up_disks(disks),
             C::TakeBackDisks { disks } => self.take_back_disks(disks),
             C::PgPromote { pg, disk, expected } => self.pg_promote(*pg, *disk, *expected),
+            C::SetFillFactors { factors } => self.set_fill_factors(factors),
         }
     }
 

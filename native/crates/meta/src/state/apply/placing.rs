@@ -1,6 +1,6 @@
 //! Where data may lie, and how much of it moves at once. Placement itself follows from it later.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_types::{DiskId, PolicyId};
 
@@ -8,6 +8,7 @@ use super::super::change_log::Touched;
 use super::super::cluster::ClusterState;
 use super::super::command::Command;
 use super::super::disk::Disk;
+use super::super::fill::{FACTOR_MAX, FACTOR_MIN};
 use super::super::outcome::{Applied, Fault, Kind, Outcome, Rejection};
 use super::super::placing::{ClassRule, Movement, Rules, check_labels};
 use super::super::policy::{FailureDomain, Policy, check_min_in_sync};
@@ -94,6 +95,28 @@ impl ClusterState {
         Ok(Applied::Done)
     }
 
+    /// All or nothing.
+    pub(super) fn set_fill_factors(&mut self, factors: &[(DiskId, u16)]) -> Outcome {
+        for (disk, factor) in factors {
+            self.disk(*disk)?;
+            if !(FACTOR_MIN..=FACTOR_MAX).contains(factor) {
+                return Err(Rejection::Invalid { what: Kind::Disk, fault: Fault::Weight });
+            }
+        }
+        for (disk, factor) in factors {
+            if self.fill.of(*disk) != *factor {
+                self.fill.set(*disk, *factor);
+                self.touch(Touched::Disk(*disk));
+            }
+        }
+        Ok(Applied::Done)
+    }
+
+    /// In 1/1024 of the share that the weight gives.
+    pub fn fill_factor(&self, disk: DiskId) -> u16 {
+        self.fill.of(disk)
+    }
+
     pub fn movement(&self) -> Movement {
         self.placing.movement
     }
@@ -115,7 +138,7 @@ impl ClusterState {
     /// Whether more of them share a place than may.
     pub(super) fn breaks_bound(&self, policy: &Policy, rules: &Rules, disks: &[&Disk]) -> bool {
         let own = [(policy.failure_domain, 1)];
-        let mut bounds: std::collections::BTreeMap<FailureDomain, u8> = own.into();
+        let mut bounds: BTreeMap<FailureDomain, u8> = own.into();
         bounds.extend(&rules.max_per);
         bounds.iter().any(|(domain, most)| {
             let mut places: Vec<_> = disks.iter().map(|disk| self.domain(disk, *domain)).collect();
