@@ -165,6 +165,8 @@ impl Image {
                 self.layers.insert(*layer, *volume);
                 Ok(StoreReply::Done)
             }
+            // Nothing rots here.
+            StoreOp::Repair { .. } => Ok(StoreReply::Done),
             StoreOp::DropPg { pg } => {
                 let gone: Vec<_> = self.blocks.keys().filter(|k| k.0 == *pg).copied().collect();
                 gone.into_iter().for_each(|key| self.put(key, None));

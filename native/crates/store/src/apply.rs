@@ -57,6 +57,12 @@ impl Store {
             return Err(StoreError::NoLayer);
         };
         let pg = self.pg_number(assign.pg, draft);
+        if let Some(cell) = assign.still_at {
+            let block = assign.runs[0].block;
+            if !self.lies_in(BlockAt { pg, layer: layer_number, block }, cell) {
+                return Ok(());
+            }
+        }
         let target = Target { lsn, volume: assign.volume, layer: assign.layer, layer_number, pg };
         for run in assign.runs {
             self.apply_run(target, run, assign.forced, draft);

@@ -37,6 +37,8 @@ pub(crate) struct Background {
     /// Last batch with a deletion: purge when it is durable, for one in flight may be lost.
     purge_after: u64,
     want_checkpoint: bool,
+    /// One more after the one that is wanted: both places of the root are written anew.
+    checkpoint_again: bool,
     /// Time of the newest change; a fold after it is due at `+ IDLE_FOLD_MS`.
     changed_at: Option<u64>,
     /// Something changed since the last tick: the idle time starts at the next one.
@@ -93,6 +95,11 @@ impl Store {
     /// Starts a checkpoint once the running job is over.
     pub fn checkpoint(&mut self) {
         self.background.want_checkpoint = true;
+    }
+
+    pub(crate) fn checkpoint_twice(&mut self) {
+        self.background.want_checkpoint = true;
+        self.background.checkpoint_again = true;
     }
 
     pub(crate) fn ask_for_fold(&mut self) {
@@ -218,6 +225,7 @@ impl Store {
         background.want_checkpoint |= self.meta_log.used() * 2 > self.meta_log.cells()
             || overlay > OVERLAY_SHARE * self.budget.crc_cache_bytes.max(OVERLAY_LEAST_BYTES);
         if std::mem::take(&mut background.want_checkpoint) {
+            background.want_checkpoint = std::mem::take(&mut background.checkpoint_again);
             let checkpoint = self.begin_checkpoint();
             self.background.job = Some(Job::Checkpoint(checkpoint));
         } else if background.want_purge && self.data_log.head.lsn > background.purge_after {

@@ -35,6 +35,7 @@ pub(crate) struct Checkpoint {
     /// (page, cell, crc) of new images.
     new_pages: Vec<(u32, u64, u32)>,
     new_crc_pages: Vec<(u64, u64, u32)>,
+    root_len: u64,
     /// Freed with this root; what is retired later waits for the next.
     retired: Vec<u64>,
 }
@@ -50,6 +51,7 @@ impl Store {
             crc_reads: 0,
             new_pages: Vec::new(),
             new_crc_pages: Vec::new(),
+            root_len: 0,
             retired: std::mem::take(&mut self.state.retired),
         }
     }
@@ -59,7 +61,7 @@ impl Store {
         let stepped = match job.phase {
             Phase::Pages => self.step_pages(&mut job),
             Phase::Syncing if self.background.is_drained() => {
-                self.write_root(&job);
+                self.write_root(&mut job);
                 job.phase = Phase::Root;
                 true
             }
@@ -141,9 +143,10 @@ impl Store {
         cell
     }
 
-    fn write_root(&mut self, job: &Checkpoint) {
+    fn write_root(&mut self, job: &mut Checkpoint) {
         let root = self.root_of(job);
         let bytes = root.encode(self.seal);
+        job.root_len = bytes.len() as u64;
         assert!(bytes.len() as u64 <= self.layout.root_bytes(), "admission bounds the root");
         for copy in 0..2 {
             let region = self.layout.root_copy(root.generation, copy);
@@ -180,6 +183,7 @@ impl Store {
 
     fn end_checkpoint(&mut self, job: Checkpoint) {
         self.root_generation += 1;
+        self.root_len = job.root_len;
         let state = &mut self.state;
         let mut old = job.retired;
         for (id, cell, crc) in job.new_pages {

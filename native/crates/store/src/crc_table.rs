@@ -9,7 +9,7 @@ use crate::layout::{CRC_PAGE_CELLS, SLOT_CELLS};
 
 const SLOT: usize = SLOT_CELLS as usize;
 /// What a checksum reads as that was never recorded or was lost with its page.
-const UNKNOWN: u32 = 0;
+pub const UNKNOWN: u32 = 0;
 
 /// Memory of one checksum in the overlay: key, value, the tree's slack.
 const OVERLAY_BYTES: u64 = 18;

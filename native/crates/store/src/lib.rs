@@ -15,6 +15,7 @@
 //!     on_io(IoId, Result<Option<Bytes>, IoError>)
 //!     tick(now_ms: u64)  next_deadline() -> Option<u64>  only for folding when idle
 //!     fold()                                             start a fold now (checks, shutdown)
+//!     check_metadata(token: u64)                         Done when it is over; see `Scrub`
 //!     stats() -> Stats   is_fenced() -> bool   is_idle() -> bool
 //!     head_epoch(VolumeId) -> HeadEpoch   pg_epoch(PgId) -> PgEpoch
 //!     watermark(VolumeId, PgId) -> Version   newest_version(VolumeId, PgId) -> Version
@@ -28,6 +29,7 @@ mod admission;
 mod apply;
 mod background;
 mod batch;
+mod check;
 mod checkpoint;
 mod codec;
 mod commit;
@@ -51,8 +53,10 @@ mod probe;
 mod purge;
 mod read;
 mod recovery;
+mod repair;
 mod ring;
 mod root;
+mod scrub;
 mod space;
 mod state;
 pub mod stats;
@@ -70,6 +74,7 @@ pub use io::{DiskIo, IoError, IoId, IoKind, Output};
 pub use params::{Budget, FormatParams, Identity, Params};
 pub use probe::{PROBE_BYTES, Probe, probe};
 pub use recovery::Recovery;
+pub use scrub::{BadBlock, Scrub, ScrubFigures, ScrubStep};
 pub use stats::{Figures, Memory, Stats};
 pub use store::Store;
 pub use superblock::Superblock;

@@ -46,6 +46,8 @@ pub struct Assign {
     pub raise: Option<WriteRaise>,
     /// A copy replaces whatever is stored.
     pub forced: bool,
+    /// A repair: only if the block still lies in this cell.
+    pub still_at: Option<u64>,
     pub runs: Vec<PendingRun>,
 }
 
@@ -133,11 +135,13 @@ pub fn prepare(op: StoreOp) -> Option<Result<Change, StoreError>> {
                 Some(WriteRaise { head_epoch: version.head_epoch, pg_epoch: stamp, watermark });
             let stamp = Stamp { version, epoch: stamp };
             write_run(layer, block, stamp, body).map(|run| {
-                Change::Assign(Assign { volume, pg, layer, raise, forced: false, runs: vec![run] })
+                let (forced, still_at, runs) = (false, None, vec![run]);
+                Change::Assign(Assign { volume, pg, layer, raise, forced, still_at, runs })
             })
         }
         StoreOp::Copy { volume, pg, layer, items } => copy_runs(layer, items).map(|runs| {
-            Change::Assign(Assign { volume, pg, layer, raise: None, forced: true, runs })
+            let (raise, forced, still_at) = (None, true, None);
+            Change::Assign(Assign { volume, pg, layer, raise, forced, still_at, runs })
         }),
         StoreOp::Raise { volumes, pgs, watermarks } => {
             Ok(Change::Raise(Raise { volumes, pgs, watermarks }))
@@ -148,6 +152,7 @@ pub fn prepare(op: StoreOp) -> Option<Result<Change, StoreError>> {
         StoreOp::DropPg { pg } => Ok(Change::DropPg { pg }),
         StoreOp::Read { .. }
         | StoreOp::ReadVersioned { .. }
+        | StoreOp::Repair { .. }
         | StoreOp::Unsettled { .. }
         | StoreOp::Changed { .. } => return None,
     })

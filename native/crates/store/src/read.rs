@@ -17,6 +17,7 @@ use crate::index::{Place, Stamp};
 use crate::io::IoKind;
 use crate::layout::{CELL_BYTES, SLOT_CELLS};
 use crate::op::check_range;
+use crate::repair::FoundBad;
 use crate::state::{BlockAt, Newest};
 use crate::store::{IoUse, Store};
 
@@ -31,6 +32,8 @@ struct Request {
     block: u64,
     blocks: u64,
     versioned: bool,
+    /// To put `Reads::repairs` of this token in its place, if it is bad.
+    repair: bool,
     restarts: u32,
 }
 
@@ -75,6 +78,8 @@ pub(crate) struct Reads {
     waiting: Vec<(u64, Waiting)>,
     /// Checksum pages on their way: the image that was asked for, and the reads that wait.
     pages: BTreeMap<u64, ((u64, u32), Vec<u64>)>,
+    /// Bytes and checksums of repairs whose read is out, by token.
+    pub(crate) repairs: BTreeMap<u64, (Bytes, u32)>,
 }
 
 impl Reads {
@@ -83,6 +88,7 @@ impl Reads {
     }
 
     pub fn drain_tokens(&mut self) -> Vec<u64> {
+        self.repairs.clear();
         let waiting = std::mem::take(&mut self.waiting).into_iter().map(|(_, w)| match w {
             Waiting::Read(request) => request.token,
             Waiting::List(token, _) => token,
@@ -106,7 +112,8 @@ impl Store {
         if let Err(error) = check_range(block, blocks) {
             return self.done(token, Err(error));
         }
-        let request = Request { token, pg, layer, block, blocks, versioned, restarts: 0 };
+        let (repair, restarts) = (self.reads.repairs.contains_key(&token), 0);
+        let request = Request { token, pg, layer, block, blocks, versioned, repair, restarts };
         self.start_or_wait(request);
     }
 
@@ -139,6 +146,7 @@ impl Store {
         let read = self.reads.running.get_mut(&number).expect("still running");
         if data.is_none() && blocks == 1 {
             read.bad.get_or_insert(read.request.block + first as u64);
+            self.figures.read_errors += 1;
         }
         read.parts[part].data = data;
         read.left -= 1;
@@ -186,6 +194,7 @@ impl Store {
     fn start_read(&mut self, request: Request) {
         let tables = &self.state.tables;
         let Some(layer) = tables.live_layer(request.layer) else {
+            self.reads.repairs.remove(&request.token);
             return self.done(request.token, Err(StoreError::NoLayer));
         };
         let pg = tables.pg_number(request.pg);
@@ -302,12 +311,18 @@ impl Store {
         let mut read = self.reads.running.remove(&number).expect("just seen");
         let bad = verify(&mut read).or(read.bad);
         let Some(block) = bad else {
+            if read.request.repair {
+                return self.repair_is_needless(read.request.token);
+            }
             let reply = answer(read);
             return self.done(reply.0, Ok(reply.1));
         };
         if read.request.restarts < RESTARTS_MAX && self.has_moved(&read, block) {
             read.request.restarts += 1;
             return self.start_or_wait(read.request);
+        }
+        if read.request.repair {
+            return self.repair_found(read.request.token, found_bad(&read));
         }
         self.figures.bad_blocks += 1;
         self.done(read.request.token, Err(StoreError::BadBlock { block }));
@@ -327,6 +342,14 @@ impl Store {
             Got::State(_) => true,
         }
     }
+}
+
+/// Of the one block of a repair's read.
+fn found_bad(read: &Read) -> FoundBad {
+    let Got::Cell { cell, crc } = read.got[0] else { unreachable!("a bad block has a cell") };
+    let stored = read.parts.iter().find_map(|part| part.data.clone());
+    let Request { pg, layer, block, .. } = read.request;
+    FoundBad { pg, layer, block, stamp: read.stamps[0], cell, crc, stored }
 }
 
 /// Puts bytes in place of cells; the first block that fails its checksum, if any does.

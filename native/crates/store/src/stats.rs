@@ -25,6 +25,12 @@ pub struct Stats {
     pub checkpoint_bytes: u64,
     pub direct_bytes: u64,
     pub bad_blocks: u64,
+    /// Reads that the disk failed.
+    pub read_errors: u64,
+    /// Blocks that got their bytes back from another copy.
+    pub repaired_blocks: u64,
+    /// Index, checksum and root images and superblocks that a check found bad.
+    pub bad_metadata: u64,
     pub refused_no_space: u64,
     pub fenced: bool,
     pub memory: Memory,

@@ -8,6 +8,7 @@ use shoal_types::{
 };
 
 use crate::background::Background;
+use crate::check::{Checked, MetadataCheck};
 use crate::codec::Seal;
 use crate::commit::Commits;
 use crate::io::{DiskIo, IoError, IoId, IoKind, Output};
@@ -33,6 +34,8 @@ pub(crate) enum IoUse {
     Job,
     /// A checksum page that the checkpoint merges.
     JobCrcPage(u64),
+    /// A part of the check of what the store keeps for itself.
+    Check(Checked),
     /// Cells for a read: its number, the part's number.
     Data { read: u64, part: usize },
     /// A checksum page for reads.
@@ -49,9 +52,12 @@ pub struct Store {
     pub(crate) data_log: Ring,
     pub(crate) meta_log: Ring,
     pub(crate) root_generation: u64,
+    /// Bytes of the newest root, header included.
+    pub(crate) root_len: u64,
     pub(crate) commits: Commits,
     pub(crate) reads: Reads,
     pub(crate) background: Background,
+    pub(crate) check: Option<MetadataCheck>,
     pub(crate) figures: Stats,
     fenced: bool,
     out: VecDeque<Output>,
@@ -70,6 +76,7 @@ pub(crate) struct Recovered {
     pub data_log: Ring,
     pub meta_log: Ring,
     pub root_generation: u64,
+    pub root_len: u64,
     pub next_io: u64,
 }
 
@@ -85,9 +92,11 @@ impl Store {
             data_log: found.data_log,
             meta_log: found.meta_log,
             root_generation: found.root_generation,
+            root_len: found.root_len,
             commits: Commits::default(),
             reads: Reads::default(),
             background: Background::default(),
+            check: None,
             figures: Stats::default(),
             fenced: false,
             out: VecDeque::new(),
@@ -110,6 +119,9 @@ impl Store {
             }
             StoreOp::ReadVersioned { pg, layer, block, blocks } => {
                 return self.submit_read(token, pg, layer, block, blocks, true);
+            }
+            StoreOp::Repair { pg, layer, block, data, crc } => {
+                return self.submit_repair(token, (pg, layer, block), data, crc);
             }
             list @ (StoreOp::Unsettled { .. } | StoreOp::Changed { .. }) => {
                 return self.submit_list(token, list);
@@ -138,6 +150,7 @@ impl Store {
         }
         match (usage, result) {
             (IoUse::Data { read, part }, result) => self.on_data(read, part, result.ok().flatten()),
+            (IoUse::Check(part), result) => self.on_check_io(part, result),
             (IoUse::CrcPage(number), result) => self.on_crc_page(number, result.ok().flatten()),
             (IoUse::JobCrcPage(number), result) => {
                 self.on_job_crc_page(number, result.ok().flatten());
@@ -171,6 +184,8 @@ impl Store {
     pub fn fence(&mut self) {
         self.fenced = true;
         self.out.retain(|o| matches!(o, Output::Done { .. }));
+        let check = self.check.take().map(|check| check.token);
+        self.out.extend(check.map(|token| Output::Done { token, result: Err(StoreError::Fenced) }));
         for token in self.commits.drain_tokens().into_iter().chain(self.reads.drain_tokens()) {
             self.done(token, Err(StoreError::Fenced));
         }
@@ -182,6 +197,7 @@ impl Store {
             && self.ios.is_empty()
             && self.commits.is_empty()
             && self.reads.is_empty()
+            && self.check.is_none()
             && !self.background.is_running()
     }
 

@@ -1,6 +1,8 @@
 //! What a member (crate `engine`) asks of its store (crate `store`). The store executes; it
 //! refuses nothing by epoch: that is the member's decision, made before the op is submitted.
 
+use bytes::Bytes;
+
 use crate::message::{BlockState, Body, CopyEntry, EntryInfo};
 use crate::{HeadEpoch, LayerId, PgEpoch, PgId, Version, VolumeId};
 
@@ -77,6 +79,17 @@ pub enum StoreOp {
     },
     ForgetLayer {
         layer: LayerId,
+    },
+    /// Puts bytes of another copy in place of ones that this store cannot read any more; durable.
+    /// `BadBlock` unless `crc` is the checksum that this store recorded for the block: then they are
+    /// exactly what it should hold, and it keeps version and stamp. What was written over it
+    /// meanwhile stays.
+    Repair {
+        pg: PgId,
+        layer: LayerId,
+        block: u64,
+        data: Bytes,
+        crc: u32,
     },
     /// Drop every block and watermark of a PG, keep epochs (rule 21, `full`; or the PG moved away).
     DropPg {

@@ -68,6 +68,13 @@ pub enum MemberEvent {
     ForgetLayer {
         layer: LayerId,
     },
+    /// A block of this store cannot be read: fetch its bytes from another in-sync member. Reads that
+    /// fail do so by themselves.
+    Repair {
+        pg: PgId,
+        layer: LayerId,
+        block: u64,
+    },
     /// The store reported that it cannot go on (or was found unfit): refuse everything.
     StoreFenced,
 }
@@ -86,10 +93,22 @@ pub enum MemberOutput {
     /// This session cannot end well: ask the cluster for a new joining epoch (rule 25). Said once;
     /// the caller asks, with growing pauses, until a newer view of the PG comes.
     JoinFailed { pg: PgId, join_at: PgEpoch, reason: JoinFailure },
+    /// What came of a bad block.
+    RepairEnded { pg: PgId, layer: LayerId, block: u64, outcome: RepairOutcome },
     /// The layer is gone durably.
     LayerDeleted { layer: LayerId },
     /// The store is out for good; every request is refused from here on.
     StoreLost { error: StoreError },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RepairOutcome {
+    /// Durable; or the block was written or deleted meanwhile.
+    Repaired,
+    /// Every in-sync member was asked, and every copy is bad.
+    Lost,
+    /// Someone could not be asked, or holds other bytes just now: to be tried again later.
+    Postponed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,9 @@ use shoal_types::{
 };
 
 use super::install::Round;
+use super::repair::BlockAt;
 use super::session::JoinStep;
-use super::{Member, MemberOutput, ReplyTo};
+use super::{Member, MemberOutput, RepairOutcome, ReplyTo};
 use crate::common::Key;
 
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(super) enum Job {
     },
     Read {
         to: ReplyTo,
+        pg: PgId,
+        layer: LayerId,
     },
     Install {
         to: ReplyTo,
@@ -40,6 +43,7 @@ pub(super) enum Job {
     },
     Entry {
         to: ReplyTo,
+        pg: PgId,
         entry: EntryInfo,
     },
     JoinOpen {
@@ -51,7 +55,10 @@ pub(super) enum Job {
     },
     CopyRead {
         to: ReplyTo,
+        pg: PgId,
+        layer: LayerId,
     },
+    Repair(BlockAt),
     OpenLayer {
         to: ReplyTo,
         layer: LayerId,
@@ -73,15 +80,15 @@ impl Job {
         match self {
             Self::Write { to, .. }
             | Self::Answer { to, .. }
-            | Self::Read { to }
+            | Self::Read { to, .. }
             | Self::Install { to, .. }
             | Self::List { to, .. }
             | Self::Entry { to, .. }
             | Self::JoinOpen { to, .. }
             | Self::CopyList { to }
-            | Self::CopyRead { to }
+            | Self::CopyRead { to, .. }
             | Self::OpenLayer { to, .. } => Some(*to),
-            Self::DeleteLayer { .. } | Self::Join { .. } | Self::Silent => None,
+            Self::DeleteLayer { .. } | Self::Join { .. } | Self::Repair(_) | Self::Silent => None,
         }
     }
 }
@@ -102,21 +109,22 @@ impl Member {
                 self.reply(to, Reply::Written { version, pg_epoch: stamp, free_blocks });
             }
             (Job::Answer { to, reply }, StoreReply::Done) => self.reply(to, reply),
-            (Job::Read { to }, StoreReply::Blocks(blocks)) => {
+            (Job::Read { to, .. }, StoreReply::Blocks(blocks)) => {
                 self.reply(to, Reply::Blocks { blocks });
             }
             (Job::Install { to, round }, StoreReply::Done) => self.installed(to, round),
             (Job::List { to, volume, pg, head_epoch }, StoreReply::Unsettled { entries, more }) => {
                 self.listed(to, (volume, pg, head_epoch), entries, more)
             }
-            (Job::Entry { to, entry }, StoreReply::Versioned(blocks)) => {
+            (Job::Entry { to, entry, .. }, StoreReply::Versioned(blocks)) => {
                 self.entry_read(to, entry, blocks);
             }
             (Job::JoinOpen { to, pg }, StoreReply::Done) => self.join_opened_here(to, pg),
             (Job::CopyList { to }, StoreReply::Changed { entries, more }) => {
                 self.reply(to, Reply::CopyList { entries, more });
             }
-            (Job::CopyRead { to }, StoreReply::Versioned(blocks)) => self.copy_read(to, blocks),
+            (Job::Repair(at), StoreReply::Done) => self.repair_ended(at, RepairOutcome::Repaired),
+            (Job::CopyRead { to, .. }, StoreReply::Versioned(blocks)) => self.copy_read(to, blocks),
             (Job::OpenLayer { to, .. }, StoreReply::Done) => self.reply(to, Reply::LayerOpened),
             (Job::DeleteLayer { layer }, StoreReply::Done) => {
                 self.out.push(MemberOutput::LayerDeleted { layer });
@@ -132,7 +140,11 @@ impl Member {
             self.fenced = true;
             self.out.push(MemberOutput::StoreLost { error });
         }
+        if let StoreError::BadBlock { block } = error {
+            self.repair_of(&job, block);
+        }
         match job {
+            Job::Repair(at) => self.repair_refused(at, error),
             Job::Join { pg, join_at, step } => self.join_step_failed(pg, join_at, step, error),
             Job::Write { to, volume, pg, version, stamp } => {
                 // It was marked as written live, and is not: the session's memory is wrong.

@@ -40,6 +40,9 @@ impl Member {
             return;
         }
         let asked = self.asks.remove(key).expect("just seen");
+        if let AskedWhat::Repair(at) = asked.what {
+            return self.take_repair(at, reply);
+        }
         if !self.is_current(asked.pg, asked.join_at) {
             return;
         }

@@ -16,6 +16,7 @@ mod job;
 mod join;
 mod layers;
 mod read;
+mod repair;
 mod session;
 mod source;
 mod views;
@@ -28,12 +29,13 @@ use shoal_types::{
 
 pub use api::{
     JoinFailure, JoinPhase, JoinProgress, MemberConfig, MemberEvent, MemberOutput, Recovered,
-    ReplyTo,
+    RepairOutcome, ReplyTo,
 };
 
 use crate::common::{FastMap, FastSet, Slab};
 use crate::planted::{Bug, is_planted};
 use job::Job;
+use repair::{BlockAt, Repair};
 use session::{Asked, Session};
 
 /// Guards one store. See the module's text.
@@ -50,6 +52,7 @@ pub struct Member {
     layers: FastMap<LayerId, VolumeId>,
     deleted: FastSet<LayerId>,
     sessions: FastMap<PgId, Session>,
+    repairs: FastMap<BlockAt, Repair>,
     jobs: Slab<Job>,
     asks: Slab<Asked>,
     disconnected: FastSet<DiskId>,
@@ -89,6 +92,7 @@ impl Member {
             layers: recovered.layers.into_iter().map(|(volume, layer)| (layer, volume)).collect(),
             deleted: recovered.deleted_layers.into_iter().collect(),
             sessions: FastMap::default(),
+            repairs: FastMap::default(),
             jobs: Slab::default(),
             asks: Slab::default(),
             disconnected: FastSet::default(),
@@ -111,6 +115,7 @@ impl Member {
             MemberEvent::Connected { disk } => self.on_connected(disk),
             MemberEvent::DeleteLayer { layer } => self.on_delete_layer(layer),
             MemberEvent::ForgetLayer { layer } => self.on_forget_layer(layer),
+            MemberEvent::Repair { pg, layer, block } => self.repair(BlockAt { pg, layer, block }),
             MemberEvent::StoreFenced => self.fenced = true,
         }
         outputs.append(&mut self.out);

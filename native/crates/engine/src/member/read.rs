@@ -45,7 +45,7 @@ impl Member {
             return self.refuse(to, refusal);
         }
         let Run { pg, layer, block, blocks } = run;
-        self.submit(Job::Read { to }, StoreOp::Read { pg, layer, block, blocks });
+        self.submit(Job::Read { to, pg, layer }, StoreOp::Read { pg, layer, block, blocks });
     }
 
     /// Exactly the head's epoch, neither older nor newer.
@@ -92,7 +92,7 @@ impl Member {
         }
         let (layer, block) = (entry.layer, entry.block);
         let op = StoreOp::ReadVersioned { pg, layer, block, blocks: 1 };
-        self.submit(Job::Entry { to, entry }, op);
+        self.submit(Job::Entry { to, pg, entry }, op);
     }
 
     pub(super) fn entry_read(

@@ -9,6 +9,7 @@ use shoal_types::{
 
 use super::ReplyTo;
 use super::api::{JoinPhase, JoinProgress};
+use super::repair::BlockAt;
 use crate::common::FastMap;
 
 /// Blocks in one unit of a copy: as many as a copy list's mask has bits.
@@ -43,6 +44,8 @@ pub(super) enum AskedWhat {
     Open,
     List,
     Read(CopyRun),
+    /// For a bad block here; no part of a session.
+    Repair(BlockAt),
 }
 
 /// What a store operation of a session was for.

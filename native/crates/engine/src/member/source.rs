@@ -83,7 +83,8 @@ impl Member {
             return self.refuse(to, refusal);
         }
         let Run { pg, layer, block, blocks } = run;
-        self.submit(Job::CopyRead { to }, StoreOp::ReadVersioned { pg, layer, block, blocks });
+        let op = StoreOp::ReadVersioned { pg, layer, block, blocks };
+        self.submit(Job::CopyRead { to, pg, layer }, op);
     }
 
     /// Copies are served only under an epoch that was installed here (rule 23).

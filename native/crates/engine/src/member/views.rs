@@ -74,6 +74,7 @@ impl Member {
 
     pub(super) fn on_disconnected(&mut self, disk: DiskId) {
         self.disconnected.insert(disk);
+        self.repairs_lost_with(disk);
         let mut hit: Vec<PgId> =
             self.sessions.values().filter(|s| s.source == disk).map(|s| s.pg).collect();
         hit.sort_unstable();

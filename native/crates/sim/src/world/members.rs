@@ -141,7 +141,7 @@ impl World {
                 let message = ToCluster::JoinFailed { disk: id, life, pg, join_at, reason };
                 self.tell_join(id, pg, message);
             }
-            MemberOutput::LayerDeleted { .. } => {}
+            MemberOutput::LayerDeleted { .. } | MemberOutput::RepairEnded { .. } => {}
             MemberOutput::StoreLost { error } => self.fail(format!("{id}: {error:?}")),
         }
     }

@@ -1,6 +1,7 @@
 //! Per PG, the pages that tile the hash range; and all pages, by number.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::entry::{ChunkKey, Entry, Found};
 use super::page::{Marks, Page};
@@ -104,6 +105,25 @@ impl Index {
     pub fn pages_of(&self, pg: u32) -> impl Iterator<Item = &Page> + '_ {
         let ids = self.pgs.get(&pg);
         ids.into_iter().flatten().map(|(_, id)| &self.page_ref(*id).page)
+    }
+
+    /// The first page of a live PG behind `after` = (PG, start of its range), in that order.
+    pub fn page_behind(&self, after: Option<(u32, u64)>) -> Option<&Page> {
+        let same = after.and_then(|(pg, start)| {
+            let behind = (Bound::Excluded(start), Bound::Unbounded);
+            self.pgs.get(&pg)?.range(behind).next().map(|(_, id)| id)
+        });
+        let id = same.or_else(|| {
+            let behind = after.map_or(Bound::Unbounded, |(pg, _)| Bound::Excluded(pg));
+            let mut later = self.pgs.range((behind, Bound::Unbounded));
+            later.find_map(|(_, pages)| pages.values().next())
+        });
+        id.map(|id| &self.page_ref(*id).page)
+    }
+
+    /// The stored image of this page is worth nothing: the next checkpoint writes another one.
+    pub fn write_anew(&mut self, id: u32) {
+        self.mark_dirty(id);
     }
 
     /// Every page with its number, in number order.

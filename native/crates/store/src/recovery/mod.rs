@@ -82,6 +82,7 @@ async fn recover(disk: Disk, params: Params) -> Outcome {
         data_log,
         meta_log,
         root_generation: root.generation,
+        root_len: root.encode(seal).len() as u64,
         next_io: disk.next_id(),
     });
     Ok((Box::new(store), figures))

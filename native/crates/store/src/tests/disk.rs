@@ -134,6 +134,22 @@ impl Disk {
         Some((id, bytes))
     }
 
+    /// Bits flip where nobody looks, and in the cache alike.
+    pub fn rot(&mut self, offset: u64, bits: u8) {
+        self.flush(u64::MAX);
+        self.stable.flip(offset, bits);
+    }
+
+    /// A cell gets another one's bytes: a write that went astray, or zeros: one that was lost.
+    pub fn misplace(&mut self, cell: u64, from: Option<u64>) {
+        self.flush(u64::MAX);
+        let bytes = match from {
+            Some(from) => self.stable.read(from * CELL as u64, CELL as u64),
+            None => Bytes::from(vec![0; CELL]),
+        };
+        self.stable.write(cell * CELL as u64, &bytes);
+    }
+
     fn complete(&mut self, write: Write, durable: bool) {
         if !durable {
             return self.cache(write);

@@ -12,5 +12,6 @@ mod pages;
 mod random;
 mod rig;
 mod rng;
+mod scrub;
 mod snapshot;
 mod workload;
