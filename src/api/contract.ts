@@ -7,6 +7,7 @@ import { deviceRoutes } from './routes/devices.ts'
 import { diskRoutes } from './routes/disks.ts'
 import { placementRoutes } from './routes/placement.ts'
 import { policyRoutes } from './routes/policies.ts'
+import { scrubRoutes } from './routes/scrubs.ts'
 import { statusRoutes } from './routes/status.ts'
 import { taskRoutes } from './routes/tasks.ts'
 import { volumeRoutes } from './routes/volumes.ts'
@@ -16,6 +17,7 @@ export const routes = {
   ...diskRoutes,
   ...policyRoutes,
   ...placementRoutes,
+  ...scrubRoutes,
   ...volumeRoutes,
   ...deviceRoutes,
   ...statusRoutes,

@@ -12,6 +12,7 @@ import type { EventRecord } from '../data/state.ts'
 import type { Disks } from '../disk/disks.ts'
 import type { Devices } from '../ublk/devices.ts'
 import type { Exports } from '../volume/exports.ts'
+import type { Scrubs } from '../volume/scrubs.ts'
 import type { Volumes } from '../volume/volumes.ts'
 
 export interface EventQuery {
@@ -26,6 +27,7 @@ export interface Services {
   disks: Disks
   policies: Policies
   volumes: Volumes
+  scrubs: Scrubs
   devices: Devices
   exports: Exports
   status: () => Promise<StatusView>

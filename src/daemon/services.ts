@@ -18,6 +18,7 @@ import { whatRemovalLoses } from '../disk/removal.ts'
 import { Devices } from '../ublk/devices.ts'
 import { DeviceLinks } from '../ublk/links.ts'
 import { Exports } from '../volume/exports.ts'
+import { Scrubs } from '../volume/scrubs.ts'
 import { Volumes } from '../volume/volumes.ts'
 import { controlMetrics } from './metrics.ts'
 import type { PeerState } from './peer-state.ts'
@@ -51,6 +52,7 @@ export function buildServices(init: ServicesInit): Services {
     disks: new Disks(cluster, () => peer.digestedUse()),
     policies: new Policies(cluster),
     volumes: new Volumes(cluster),
+    scrubs: new Scrubs(cluster),
     devices,
     exports: new Exports(cluster, { socketPath: paths.nbdSocket, selfId }),
     status,

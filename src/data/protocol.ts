@@ -45,6 +45,14 @@ export interface LocalDisk {
   path: string
   state: string
   stats: Record<string, number>
+  /** A scrub that runs: bytes, and seconds left. */
+  scrub: {
+    order: number
+    done: number
+    total: number
+    bad_blocks: number
+    eta_s: number | null
+  } | null
 }
 
 export interface AddedDisk {
@@ -125,6 +133,7 @@ export interface DataMethods {
     AddedDisk
   >
   'disk.list': Method<Nothing, LocalDisk[]>
+  'disk.check': Method<{ disk_id: number }, { scrub: number }>
   'disk.remove': Method<{ disk_id: number }, unknown>
   'volume.attach': Method<
     {
@@ -142,6 +151,7 @@ export interface DataMethods {
     { export_id: number; socket: string }
   >
   'export.delete': Method<{ export_id: number; force: boolean }, unknown>
+  'volume.scrub': Method<{ volume: string }, { scrub: number }>
   'volume.usage': Method<{ volume: string }, { written_bytes: Record<string, number> }>
   'device.list': Method<Nothing, ServedDevice[]>
   'status.get': Method<Nothing, DataStatus>

@@ -128,7 +128,9 @@ export class PretendData {
           path: disk.path,
           state: 'open',
           stats: { used_bytes: 4096 },
+          scrub: null,
         })),
+    'disk.check': () => ({ scrub: 2 ** 48 + 1 }),
     'disk.remove': () => null,
     'volume.attach': params => this.#attachDevice(params),
     'volume.detach': params => {
@@ -143,6 +145,7 @@ export class PretendData {
       this.changed()
       return null
     },
+    'volume.scrub': params => ({ scrub: this.#askScrub(params.volume as string) }),
     'volume.usage': () => ({ written_bytes: { '1': 8192 } }),
     'device.list': () =>
       (this.state?.volumes ?? [])
@@ -182,6 +185,16 @@ export class PretendData {
     const { attachment } = this.#volume(params.volume as string)
     if (!attachment || attachment.peer === this.selfId || params.takeover === true) return
     throw new PretendError('conflict', 'attached', { code: 'attached', ...attachment })
+  }
+
+  #askScrub(name: string): number {
+    const state = this.#known()
+    const id = (state.events.at(-1)?.id ?? 0) + 1
+    const subject = `volume:${this.#volume(name).id}`
+    const message = `every copy of volume ${name} is to be read and verified`
+    state.events.push({ id, time_ms: id, severity: 'info', code: 'scrub_asked', message, subject })
+    this.changed()
+    return id
   }
 
   #attach(name: string, via: 'ublk' | 'export') {

@@ -29,6 +29,11 @@ pub(crate) struct FoundBad {
 }
 
 impl Store {
+    /// Reads that the disk failed, and blocks that failed their checksum.
+    pub fn read_failures(&self) -> (u64, u64) {
+        (self.figures.read_errors, self.figures.bad_blocks)
+    }
+
     pub(crate) fn submit_repair(
         &mut self,
         token: u64,

@@ -105,6 +105,16 @@ impl Scrub {
         }
     }
 
+    /// Goes on where an earlier one of the same kind was (see `cursor`), metadata aside.
+    pub fn resume(&mut self, cursor: (u32, u64)) {
+        self.cursor = Some(cursor);
+    }
+
+    /// Page of the index that it is at, for `resume`.
+    pub fn cursor(&self) -> Option<(u32, u64)> {
+        self.cursor
+    }
+
     pub fn figures(&self) -> ScrubFigures {
         self.figures
     }
@@ -151,10 +161,9 @@ impl Scrub {
 
     fn read(&mut self, now_us: u64) -> ScrubStep {
         let run = self.queue.pop_front().expect("just seen");
-        if self.rate > 0 {
-            let bytes = u64::from(run.blocks) * shoal_types::BLOCK_BYTES as u64;
-            self.next_at_us = self.next_at_us.max(now_us) + bytes * 1_000_000 / self.rate;
-        }
+        let bytes = u64::from(run.blocks) * shoal_types::BLOCK_BYTES as u64;
+        let pause_us = (bytes * 1_000_000).checked_div(self.rate).unwrap_or(0);
+        self.next_at_us = self.next_at_us.max(now_us) + pause_us;
         let token = self.token();
         self.reads.insert(token, run);
         let Run { pg, layer, block, blocks } = run;

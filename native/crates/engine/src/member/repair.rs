@@ -39,6 +39,11 @@ impl Member {
         self.repairs.len() < REPAIRS_MAX
     }
 
+    /// Some are under way.
+    pub fn is_repairing(&self) -> bool {
+        !self.repairs.is_empty()
+    }
+
     /// A read failed: its block is repaired, whoever asked.
     pub(super) fn repair_of(&mut self, job: &Job, block: u64) {
         match job {

@@ -3,9 +3,10 @@
 use std::sync::mpsc::SyncSender;
 
 use shoal_engine::member::{JoinFailure, JoinProgress};
-use shoal_store::Stats;
+use shoal_store::{BadBlock, Stats};
 use shoal_types::{DiskId, LayerId, PgEpoch, PgId, PgView, Request, StoreError};
 
+use super::scrubs::{ScrubOrder, ScrubProgress, ScrubResult};
 use crate::peer::{Established, LinkMessage, ReplyPort};
 
 pub enum StoreMessage {
@@ -20,6 +21,7 @@ pub enum StoreMessage {
     Accepted(Box<Established>),
     /// New views of PGs that this disk is, was or becomes a member of.
     Views(Vec<PgView>),
+    Scrub(ScrubOrder),
     DeleteLayer(LayerId),
     ForgetLayer(LayerId),
     Link(LinkMessage),
@@ -42,6 +44,7 @@ pub struct StoreReport {
     /// Blocks stored of each layer that was asked for.
     pub usage: Vec<(LayerId, u64)>,
     pub joins: Vec<JoinProgress>,
+    pub scrub: Option<ScrubProgress>,
     pub connections: usize,
 }
 
@@ -57,6 +60,20 @@ pub enum StoreNotice {
         pg: PgId,
         join_at: PgEpoch,
         reason: JoinFailure,
+    },
+    /// Bad blocks that reads met, and what came of them.
+    Repairs {
+        repaired: u64,
+        postponed: u64,
+        lost: Vec<BadBlock>,
+    },
+    ScrubDone(ScrubResult),
+    /// How far the scrub of everything is, to be kept for the next start; `None`: it is over.
+    ScrubAt(Option<(u32, u64)>),
+    /// The disk fails more than a disk should.
+    Failing {
+        read_errors: u64,
+        bad_blocks: u64,
     },
     LayerDeleted {
         layer: LayerId,

@@ -4,18 +4,21 @@
 mod message;
 mod open;
 mod routes;
+mod scrubs;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use shoal_engine::member::{Member, MemberEvent, MemberOutput, ReplyTo};
-use shoal_store::{DiskIo, Output, Store};
+use shoal_store::{BadBlock, DiskIo, Output, Store};
 use shoal_types::{DiskId, Reply};
 
 pub use message::{StoreMessage, StoreNotice, StoreReport};
 pub use open::{RING_ENTRIES, format, recover};
 use routes::{Route, Routes};
+use scrubs::Scrubs;
+pub use scrubs::{SCRUB_EVERY_MS, ScrubOrder, ScrubProgress, ScrubResult};
 
 use crate::clock;
 use crate::disk::{DiskFile, port};
@@ -38,6 +41,7 @@ pub struct StoreThread {
     routes: Routes,
     notices: NoticeSink,
     fence_told: bool,
+    scrubs: Scrubs,
     stopping: Option<std::sync::mpsc::SyncSender<()>>,
     conn_events: Vec<ConnEvent>,
     link_events: Vec<LinkEvent>,
@@ -71,6 +75,7 @@ impl StoreThread {
             routes: Routes::default(),
             notices: parts.notices,
             fence_told: false,
+            scrubs: Scrubs::default(),
             stopping: None,
             conn_events: Vec::new(),
             link_events: Vec::new(),
@@ -117,7 +122,8 @@ impl StoreThread {
     fn timeout(&self) -> Option<Duration> {
         let now_us = clock::now_us();
         let store_us = self.store.next_deadline().map(|ms| ms * 1_000);
-        let due_us = store_us.into_iter().chain(self.links.next_deadline_us()).min()?;
+        let others = self.links.next_deadline_us().into_iter().chain(self.scrubs.wake_us());
+        let due_us = store_us.into_iter().chain(others).min()?;
         Some(Duration::from_micros(due_us.saturating_sub(now_us).max(1)))
     }
 
@@ -160,6 +166,7 @@ impl StoreThread {
             StoreMessage::Views(views) => {
                 self.member_events.extend(views.into_iter().map(MemberEvent::View));
             }
+            StoreMessage::Scrub(order) => self.scrubs.add(order),
             StoreMessage::DeleteLayer(layer) => {
                 self.member_events.push(MemberEvent::DeleteLayer { layer });
             }
@@ -252,6 +259,9 @@ impl StoreThread {
             MemberOutput::JoinFailed { pg, join_at, reason } => {
                 self.tell(StoreNotice::JoinFailed { pg, join_at, reason });
             }
+            MemberOutput::RepairEnded { pg, layer, block, outcome } => {
+                self.scrubs.repair_ended(BadBlock { pg, layer, block }, outcome);
+            }
             MemberOutput::LayerDeleted { layer } => self.tell(StoreNotice::LayerDeleted { layer }),
             MemberOutput::StoreLost { error } => self.tell(StoreNotice::Lost { error }),
         }
@@ -272,11 +282,14 @@ impl StoreThread {
 
     /// Whether the store had anything to say.
     fn run_store(&mut self) -> bool {
-        let mut moved = false;
+        let mut moved = self.run_scrubs();
         while let Some(output) = self.store.poll() {
             moved = true;
             match output {
                 Output::Io(io) => self.start_io(io),
+                Output::Done { token, result } if scrubs::is_scrub(token) => {
+                    self.on_scrub_done(token, &result);
+                }
                 Output::Done { token, result } => {
                     self.member_events.push(MemberEvent::Store { token, result });
                 }
@@ -309,6 +322,7 @@ impl StoreThread {
             free_blocks: self.store.free_blocks_soft(),
             usage: layers.iter().map(|l| (*l, self.store.layer_usage(*l))).collect(),
             joins: self.member.progress(),
+            scrub: self.scrubs.progress(clock::now_us()),
             connections: self.conns.len(),
         }
     }

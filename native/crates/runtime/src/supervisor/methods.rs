@@ -53,6 +53,13 @@ impl Supervisor {
             "disk.remove" => {
                 with!(disk: params::DiskRef => self.remove_disk(DiskId(disk.disk_id), responder));
             }
+            "disk.check" => with!(disk: params::DiskRef => {
+                let asked = self.check_disk(DiskId(disk.disk_id));
+                responder.answer(asked);
+            }),
+            "volume.scrub" => {
+                with!(volume: params::VolumeRef => self.scrub_volume(&volume.volume, responder));
+            }
             "volume.attach" => with!(attach: params::Attach => self.attach(&attach, responder)),
             "volume.detach" => with!(detach: params::Detach => self.detach(&detach, responder)),
             "volume.usage" => {

@@ -13,6 +13,7 @@ mod params;
 mod peer_files;
 mod reception;
 mod report;
+mod scrubs;
 mod shutdown;
 mod stores;
 mod sync;
@@ -27,7 +28,7 @@ use shoal_types::{DiskId, MapEpoch, VolumeId};
 pub use context::Context;
 use heads::HeadEntry;
 pub use membership::become_member;
-pub use peer_files::{ClusterFile, Contact, PeerFiles};
+pub use peer_files::{ClusterFile, Contact, PeerFiles, ScrubLine};
 pub use reception::{Reception, StoreDirectory};
 use stores::StoreEntry;
 
@@ -82,6 +83,7 @@ pub struct Supervisor {
     /// Map epoch whose views the threads were told.
     told_epoch: Option<MapEpoch>,
     lease_until_us: u64,
+    scrubs: scrubs::Scrubs,
     /// Set once the process is to end, with its exit code.
     exit: Option<i32>,
     closing: Option<shutdown::Closing>,
@@ -98,6 +100,7 @@ impl Supervisor {
             next_head_key: 1,
             told_epoch: None,
             lease_until_us: 0,
+            scrubs: scrubs::Scrubs::default(),
             exit: None,
             closing: None,
             returning: false,
@@ -144,6 +147,7 @@ impl Supervisor {
         self.retry_heads();
         self.retry_stores();
         self.tick_return();
+        self.schedule_scrubs();
     }
 
     fn broadcast(&self, name: &str, data: serde_json::Value) {

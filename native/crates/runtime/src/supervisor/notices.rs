@@ -81,6 +81,14 @@ impl Supervisor {
                 self.restart_join(disk, pg, join_at);
             }
             StoreNotice::LayerDeleted { layer } => self.on_layer_deleted(disk, layer),
+            StoreNotice::Repairs { repaired, postponed, lost } => {
+                self.on_repairs(disk, repaired, postponed, &lost);
+            }
+            StoreNotice::ScrubDone(result) => self.on_scrub_done(disk, &result),
+            StoreNotice::ScrubAt(at) => self.keep_scrub_place(disk, at),
+            StoreNotice::Failing { read_errors, bad_blocks } => {
+                self.on_disk_failing(disk, read_errors, bad_blocks);
+            }
             StoreNotice::Fenced => self.on_store_out(disk, "a log write or sync failed"),
             StoreNotice::Lost { error } => {
                 self.on_store_out(disk, &format!("the store cannot go on: {error:?}"));

@@ -48,7 +48,23 @@ struct DiskFileBody {
     disks: Vec<DiskLine>,
 }
 
-/// Version of both files.
+/// Where the scrub of a disk is that runs by itself, and when the next one begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScrubLine {
+    pub disk_id: u64,
+    pub next_at_ms: u64,
+    pub at: Option<(u32, u64)>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScrubFileBody {
+    version: u32,
+    disks: Vec<ScrubLine>,
+}
+
+/// Version of all files.
 const VERSION: u32 = 1;
 
 #[derive(Clone, Debug)]
@@ -106,7 +122,7 @@ impl PeerFiles {
 
     /// Forget the cluster: after this peer was removed from it.
     pub fn forget_cluster(&self) -> io::Result<()> {
-        for name in ["cluster.json", "disks.json", "authority.key"] {
+        for name in ["cluster.json", "disks.json", "scrubs.json", "authority.key"] {
             ignore_missing(fs::remove_file(self.dir.join(name)))?;
         }
         ignore_missing(fs::remove_dir_all(self.meta_dir()))
@@ -133,6 +149,15 @@ impl PeerFiles {
     fn set_disks(&self, disks: Vec<DiskLine>) -> Result<(), String> {
         let body = DiskFileBody { version: VERSION, disks };
         self.replace("disks.json", &body).map_err(|error| format!("disks.json: {error}"))
+    }
+
+    pub fn scrubs(&self) -> Result<Vec<ScrubLine>, String> {
+        let body: Option<ScrubFileBody> = self.load("scrubs.json")?;
+        Ok(body.unwrap_or_default().disks)
+    }
+
+    pub fn set_scrubs(&self, disks: Vec<ScrubLine>) -> io::Result<()> {
+        self.replace("scrubs.json", &ScrubFileBody { version: VERSION, disks })
     }
 
     fn load<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String> {
@@ -185,6 +210,9 @@ mod tests {
         files.remove_disk(DiskId(3)).unwrap();
         let left = vec![DiskLine { disk_id: 4, path: "/dev/y".into() }];
         assert_eq!(files.disks().unwrap(), left);
+        let line = ScrubLine { disk_id: 4, next_at_ms: 5, at: Some((6, 7)) };
+        files.set_scrubs(vec![line]).unwrap();
+        assert_eq!(files.scrubs().unwrap(), [line]);
         let key = files.identity().unwrap();
         assert_eq!(files.identity().unwrap().public(), key.public(), "made once");
         fs::write(dir.join("disks.json"), b"{").unwrap();

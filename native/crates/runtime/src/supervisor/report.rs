@@ -55,6 +55,13 @@ impl Supervisor {
                     _ => None,
                 },
                 "stats": report.as_ref().map_or_else(|| json!({}), stats_json),
+                "scrub": report.as_ref().and_then(|r| r.scrub).map(|scrub| json!({
+                    "order": scrub.order,
+                    "done": scrub.bytes_done(),
+                    "total": scrub.bytes_total(),
+                    "bad_blocks": scrub.figures.bad_blocks,
+                    "eta_s": scrub.eta_s,
+                })),
                 "recovery": entry.figures.map(figures_json),
             })
         };
@@ -185,6 +192,9 @@ fn stats_json(report: &StoreReport) -> Value {
         "checkpoint_bytes": stats.checkpoint_bytes,
         "direct_bytes": stats.direct_bytes,
         "bad_blocks": stats.bad_blocks,
+        "bad_metadata": stats.bad_metadata,
+        "read_errors": stats.read_errors,
+        "repaired_blocks": stats.repaired_blocks,
         "refused_no_space": stats.refused_no_space,
         "memory_index": memory.index,
         "memory_dirty": memory.dirty,
@@ -224,6 +234,9 @@ fn store_metrics(out: &mut String, disk: DiskId, report: &StoreReport) {
         ("shoal_store_checkpoint_bytes_total", stats.checkpoint_bytes),
         ("shoal_store_direct_bytes_total", stats.direct_bytes),
         ("shoal_store_bad_blocks_total", stats.bad_blocks),
+        ("shoal_store_bad_metadata_total", stats.bad_metadata),
+        ("shoal_store_read_errors_total", stats.read_errors),
+        ("shoal_store_repaired_blocks_total", stats.repaired_blocks),
         ("shoal_store_refused_no_space_total", stats.refused_no_space),
         ("shoal_store_fenced", u64::from(stats.fenced)),
         ("shoal_store_resyncs", report.joins.len() as u64),

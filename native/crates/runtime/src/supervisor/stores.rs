@@ -181,6 +181,7 @@ impl Supervisor {
         entry.pgs.clear();
         entry.deleting.clear();
         self.context.stores.insert(disk, sender.clone());
+        self.forget_scrubs_of(disk);
         self.tell_local(disk, Some(&sender));
         self.forget_purged(&sender, deleted);
         let views = self.context.meta.read(|state| {
@@ -189,6 +190,7 @@ impl Supervisor {
         });
         self.tell_store_views(disk, &views.unwrap_or_default());
         self.sync_deletions();
+        self.sync_scrubs();
         self.broadcast("store.changed", json!({ "disk_id": disk.0, "state": "open" }));
         let added = self.stores.get_mut(&disk).and_then(|entry| entry.added.take());
         if let Some((responder, answer)) = added {

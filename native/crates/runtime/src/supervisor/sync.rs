@@ -33,6 +33,7 @@ impl Supervisor {
         self.sync_views();
         self.sync_volumes();
         self.sync_deletions();
+        self.sync_scrubs();
         self.told_epoch = Some(map_epoch);
         let data = json!({ "index": index, "map_epoch": map_epoch.0 });
         self.broadcast("state.changed", data);

@@ -247,3 +247,41 @@ fn a_repair_never_goes_over_a_newer_write() {
         assert_eq!(super::model::seed_of(data), 777_777, "seed {seed}");
     }
 }
+
+/// A lost checksum page makes every block under it bad; equal copies elsewhere vouch for all of them.
+#[test]
+fn a_lost_checksum_page_is_rebuilt_from_other_copies() {
+    let mut rng = Rng::new(77);
+    let mut rig = worked(0, &mut rng);
+    let model = rig.model_at(rig.ops.len());
+    let (number, (cell, _)) = rig.store.state.crcs.pages().next().expect("a page is stored");
+    rig.disk.rot(cell * 4096 + 100, 8);
+    // A start: nothing is left of it in memory.
+    let image = std::mem::replace(&mut rig.disk, Disk::new(Image::blank(0))).settle();
+    let (disk, outcome) = recover(Disk::new(image), &mut rng, |_, _| {});
+    let mut rig = Rig::new(disk, outcome.expect("data can still be served").0, model.clone());
+    let (bad, figures) = scrub(&mut rig, &mut rng);
+    assert_eq!(figures.bad_metadata, 1);
+    let under = |b: &BadBlock| matches!(held_by(&rig, *b), Some(c) if c / 1024 == number);
+    assert!(bad.len() > 10 && bad.iter().all(under), "{} blocks lost their checksums", bad.len());
+    for block in &bad {
+        let wrong = rig.read(repair_op(*block, Bytes::from(fill(1 << 60))), &mut rng);
+        assert_eq!(wrong, Err(StoreError::BadBlock { block: block.block }), "other bytes");
+        let op = repair_op(*block, truth(&model, *block));
+        assert!(rig.read(op, &mut rng).is_ok(), "{block:?}");
+    }
+    rig.store.checkpoint();
+    rig.settle(&mut rng);
+    assert!(scrub(&mut rig, &mut rng).0.is_empty());
+    holds_all(rig, &model, &mut rng);
+}
+
+/// The cell that the index gives a block.
+fn held_by(rig: &Rig, at: BadBlock) -> Option<u64> {
+    let state = &rig.store.state;
+    let (pg, layer) = state.tables.pg_number(at.pg).zip(state.tables.live_layer(at.layer))?;
+    match state.index.find(pg, layer, at.block)?.place {
+        Place::Cell(cell) => Some(cell),
+        _ => None,
+    }
+}

@@ -1,0 +1,32 @@
+import { Args, Flags } from '@oclif/core'
+import type { Reply } from '../../api/contract.ts'
+import { ShoalCommand } from '../../cli/base-command.ts'
+import { scrubText } from '../../cli/scrub-text.ts'
+import { sleep } from '../../common/clock.ts'
+
+const pollMs = 300
+
+export default class VolumeScrub extends ShoalCommand {
+  static override summary = 'Read and verify every copy of a volume; repair what is bad'
+  static override description =
+    'Each disk that holds a part of the volume reads its copy, compares it with the checksums, and ' +
+    'fetches what is bad from another copy. The scrub goes on when the command ends.'
+  static override examples = ['<%= config.bin %> volume scrub db0 --wait']
+  static override args = { name: Args.string({ required: true, description: 'its name' }) }
+  static override flags = {
+    wait: Flags.boolean({ char: 'w', description: 'until every disk is done', default: false }),
+  }
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(VolumeScrub)
+    const api = this.client(flags)
+    const params = { name: args.name }
+    let scrub: Reply<'volume.scrub'> = await api.call('volume.scrub', { params })
+    while (flags.wait && !scrub.is_done) {
+      await sleep(pollMs)
+      const now = await api.call('volume.scrubbed', { params, query: { id: scrub.id } })
+      scrub = now ?? scrub
+    }
+    this.show(flags.json, scrub, () => scrubText(scrub))
+  }
+}
