@@ -1,7 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { DemoCluster, fio } from '../helpers/demo-cluster.ts'
-import { flipBits } from '../helpers/disk-damage.ts'
+import { flipBits, spoilRoots } from '../helpers/disk-damage.ts'
 
 interface Scrub {
   is_done: boolean
@@ -64,6 +64,28 @@ scrub('what flipped while the peer was down is repaired, too', async () => {
   await folded()
   const again = await checked('p3')
   assert.equal([again.bad, again.metadata], [0, 0])
+  await readBack()
+})
+
+scrub('a store whose metadata is damaged is filled anew from the others', async () => {
+  const { path } = await diskOf('p3')
+  await demo.act('kill', 'p3')
+  spoilRoots(path)
+  await demo.act('start', 'p3')
+  await demo.waitFor('a warning', status => status.health === 'warn', 30_000)
+  await demo.waitHealthy(90_000)
+  const events = await demo.json<{ code: string }[]>('p1', 'event', 'list')
+  assert.ok(events.some(event => event.code === 'store_rebuilt'))
+  const check = await checked('p3')
+  assert.ok(check.blocks >= 24 * 256, `${check.blocks} blocks came back`)
+  assert.equal([check.bad, check.metadata], [0, 0])
+  // It is the same store from now on: the next start fills nothing anew.
+  await demo.act('kill', 'p3')
+  await demo.act('start', 'p3')
+  await demo.waitHealthy(90_000)
+  const later = await demo.json<{ code: string }[]>('p1', 'event', 'list')
+  const marks = (list: { code: string }[]) => list.filter(one => one.code === 'store_unfit').length
+  assert.is(marks(later), marks(events))
   await readBack()
 })
 

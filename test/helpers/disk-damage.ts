@@ -2,8 +2,8 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
 
 const cellBytes = 4096
-/** Cells for data and pages begin behind the logs; a sixth of a small disk is far behind. */
-const firstShare = 6
+/** Cells for data and pages begin behind the logs, at a thirteenth of a small disk. */
+const firstShare = 12
 
 /** Flips one bit in each of `count` cells that hold something; gives where. The seed decides. */
 export function flipBits(path: string, count: number, seed: number): number[] {
@@ -19,6 +19,20 @@ export function flipBits(path: string, count: number, seed: number): number[] {
       flip(file, cell * cellBytes + (next() % cellBytes), 1 << (next() % 8))
     fsyncSync(file)
     return [...chosen].sort((a, b) => a - b)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Damages every copy of the root: a start finds nothing that it could trust. */
+export function spoilRoots(path: string): void {
+  const file = openSync(path, 'r+')
+  try {
+    const cells = Math.floor(fstatSync(file).size / cellBytes)
+    // Behind the superblock; four copies of an 8,192th of the disk, 16 cells at least.
+    const roots = Math.max(16, Math.floor(cells / 8192)) * 4
+    for (let cell = 1; cell <= roots; cell++) flip(file, cell * cellBytes + 40, 1)
+    fsyncSync(file)
   } finally {
     closeSync(file)
   }

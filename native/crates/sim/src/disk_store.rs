@@ -87,7 +87,7 @@ impl DiskStore {
             store_uuid: [self.formats; 16],
             incarnation: 1,
         };
-        let params = FormatParams { identity, device_bytes: DEVICE_BYTES };
+        let params = FormatParams { identity, device_bytes: DEVICE_BYTES, log_beyond: 0 };
         let mut format = Format::new(params).expect("the disk is large enough");
         loop {
             while let Some(io) = format.poll() {

@@ -47,7 +47,7 @@ fn identity() -> Identity {
 }
 
 fn format(disk: &mut MemoryDisk) {
-    let params = FormatParams { identity: identity(), device_bytes: DISK_BYTES };
+    let params = FormatParams { identity: identity(), device_bytes: DISK_BYTES, log_beyond: 0 };
     let mut format = Format::new(params).expect("large enough");
     while let Some(io) = format.poll() {
         let answer = disk.answer(io.kind);

@@ -3,7 +3,6 @@
 
 use bytes::Bytes;
 
-use crate::batch::LogPoint;
 use crate::codec::Seal;
 use crate::error::FormatError;
 use crate::io::{DiskIo, IoError, IoId};
@@ -25,7 +24,7 @@ impl Format {
         let layout = Layout::choose(params.device_bytes)?;
         let superblock = Superblock::new(params.identity, layout);
         Ok(Self(DiskTask::new(|disk| async move {
-            write_all(&disk, &superblock).await.map_err(FormatError::Io)
+            write_all(&disk, &superblock, params.log_beyond).await.map_err(FormatError::Io)
         })))
     }
 
@@ -44,7 +43,7 @@ impl Format {
 
 /// ORDER: no superblock while anything else is missing, so that a format that was cut short is
 /// no store at all.
-async fn write_all(disk: &Disk, superblock: &Superblock) -> Result<(), IoError> {
+async fn write_all(disk: &Disk, superblock: &Superblock, log_beyond: u64) -> Result<(), IoError> {
     let layout = &superblock.layout;
     let blank = Bytes::from(vec![0; CELL_BYTES as usize]);
     for offset in [0, layout.last_superblock_offset()] {
@@ -58,8 +57,8 @@ async fn write_all(disk: &Disk, superblock: &Superblock) -> Result<(), IoError> 
     let seal = Seal::new(&superblock.identity.store_uuid);
     let root = Root {
         generation: 1,
-        meta: first(layout.meta_log),
-        data: first(layout.data_log),
+        meta: Ring::first_point(layout.meta_log, 0),
+        data: Ring::first_point(layout.data_log, log_beyond),
         ..Root::default()
     };
     let root = root.encode(seal);
@@ -72,10 +71,6 @@ async fn write_all(disk: &Disk, superblock: &Superblock) -> Result<(), IoError> 
     disk.sync().await?;
     disk.write(layout.last_superblock_offset(), vec![superblock], false).await?;
     disk.sync().await
-}
-
-fn first(region: Region) -> LogPoint {
-    Ring::first_point(region)
 }
 
 async fn zero(disk: &Disk, region: Region) -> Result<(), IoError> {

@@ -19,6 +19,9 @@ pub struct FormatParams {
     pub identity: Identity,
     /// Size of the disk; the part beyond a multiple of 4096 bytes is not used.
     pub device_bytes: u64,
+    /// The data log begins beyond this position (`Store::log_position`): a store that is made anew
+    /// under the name of a damaged one must not look like an older image of it. 0 for a new one.
+    pub log_beyond: u64,
 }
 
 /// Everything that `Recovery` needs; the budgets hold for the store's whole run.

@@ -19,9 +19,10 @@ impl Ring {
         Self { region, tail, head }
     }
 
-    /// Where a fresh log begins: no valid batch has lsn 0.
-    pub fn first_point(region: Region) -> LogPoint {
-        LogPoint { lsn: region.cells, chain: 0 }
+    /// Where a fresh log begins: no valid batch has lsn 0, none is at or below `beyond`.
+    pub fn first_point(region: Region, beyond: u64) -> LogPoint {
+        let lsn = (beyond + 1).next_multiple_of(region.cells);
+        LogPoint { lsn, chain: 0 }
     }
 
     pub fn cells(&self) -> u64 {

@@ -90,7 +90,7 @@ impl Supervisor {
         let identity = Identity { cluster_id: cluster.0, disk, store_uuid, incarnation };
         let inlet = self.context.inlet.clone();
         thread::spawn(move || {
-            let formatted = format(&path, identity);
+            let formatted = format(&path, identity, 0);
             inlet.go_on(move |supervisor| match formatted {
                 Ok(()) => supervisor.enlist(disk, &path, store_uuid, size_bytes, responder),
                 Err(error) => supervisor.unregister(disk, error, responder),
@@ -259,10 +259,10 @@ fn erase(path: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).open(path)?.sync_all()
 }
 
-fn format(path: &Path, identity: Identity) -> Result<(), ControlError> {
+pub(super) fn format(path: &Path, identity: Identity, log_beyond: u64) -> Result<(), ControlError> {
     let io = |error: io::Error| ControlError::io(&path.display().to_string(), &error);
     let disk = DiskFile::open(path).map_err(io)?;
-    let params = FormatParams { identity, device_bytes: disk.size };
+    let params = FormatParams { identity, device_bytes: disk.size, log_beyond };
     store_thread::format(&disk, params)
         .map_err(io)?
         .map_err(|error| ControlError::new("io", format!("{}: {error:?}", path.display())))

@@ -11,6 +11,7 @@ mod methods;
 mod notices;
 mod params;
 mod peer_files;
+mod rebuild;
 mod reception;
 mod report;
 mod scrubs;

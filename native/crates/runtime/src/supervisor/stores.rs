@@ -10,13 +10,15 @@ use serde_json::{Value, json};
 use shoal_engine::member::{Member, MemberConfig, Recovered};
 use shoal_meta::hex::Hex;
 use shoal_meta::state::{Command, Rejection};
-use shoal_store::{Budget, Figures, LayerState, Params, Store};
+use shoal_store::{
+    Budget, Figures, LayerState, PROBE_BYTES, Params, Probe, RecoveryError, Store, probe,
+};
 use shoal_types::{DiskId, LayerId, PgId, PgView};
 
-use super::{Event, Supervisor};
+use super::{Event, Supervisor, rebuild};
 use crate::clock;
 use crate::control::{ControlError, Responder};
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, read_edges};
 use crate::io_thread::IoMessage;
 use crate::peer::{LinkMessage, Links, ReplyPort};
 use crate::ring::{Reactor, Sender, mailbox};
@@ -112,7 +114,7 @@ impl Supervisor {
         self.start_store(disk);
     }
 
-    fn start_store(&mut self, disk: DiskId) {
+    pub(super) fn start_store(&mut self, disk: DiskId) {
         let Some(cluster) = self.context.meta.read(|state| state.cluster_id()) else { return };
         let Some(entry) = self.stores.get_mut(&disk) else { return };
         entry.state = StoreState::Opening;
@@ -281,7 +283,10 @@ fn store_main(
     };
     let opened = match open(disk, path, cluster_id, budget, inbox.wake_fd()) {
         Ok(opened) => opened,
-        Err((reason, again)) => return fail(&inlet, disk, reason, again),
+        Err(NotOpened::Failed { reason, again }) => return fail(&inlet, disk, reason, again),
+        Err(NotOpened::Damaged { reason }) => {
+            return rebuild::make_anew(disk, path, reason, &inlet);
+        }
     };
     let announced = announce(disk, &opened.store, &inlet);
     let Ok(is_fit) = announced.recv() else { return };
@@ -322,22 +327,33 @@ fn store_main(
     thread.run();
 }
 
-fn fail(inlet: &super::Inlet, disk: DiskId, reason: String, again: bool) {
+/// Why a store is not open.
+enum NotOpened {
+    /// `again`: another try makes sense.
+    Failed { reason: String, again: bool },
+    /// Its metadata is: nothing on it can be trusted.
+    Damaged { reason: String },
+}
+
+pub(super) fn fail(inlet: &super::Inlet, disk: DiskId, reason: String, again: bool) {
     inlet.go_on(move |supervisor| supervisor.on_store_failed(disk, reason, again));
 }
 
-/// Open the disk and recover its store. The error says whether another try makes sense.
+/// Open the disk and recover its store.
 fn open(
     disk: DiskId,
     path: &Path,
     cluster_id: [u8; 16],
     budget: Budget,
     wake_fd: std::os::fd::RawFd,
-) -> Result<Opened, (String, bool)> {
-    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let file = DiskFile::open(path).map_err(|error| (named(&error), true))?;
-    let mut reactor = Reactor::new(store_thread::RING_ENTRIES, wake_fd)
-        .map_err(|error| (format!("io_uring: {error}"), true))?;
+) -> Result<Opened, NotOpened> {
+    let again = |error: &dyn std::fmt::Display| NotOpened::Failed {
+        reason: format!("{}: {error}", path.display()),
+        again: true,
+    };
+    let file = DiskFile::open(path).map_err(|error| again(&error))?;
+    let mut reactor =
+        Reactor::new(store_thread::RING_ENTRIES, wake_fd).map_err(|error| again(&error))?;
     let params = Params {
         cluster_id,
         disk: Some(disk),
@@ -345,11 +361,22 @@ fn open(
         start_id: crate::random::number(),
         budget,
     };
-    let recovered = store_thread::recover(&file, params, &mut reactor)
-        .map_err(|error| (named(&error), true))?;
-    let (store, figures) =
-        recovered.map_err(|error| (format!("{}: {error:?}", path.display()), false))?;
+    let recovered =
+        store_thread::recover(&file, params, &mut reactor).map_err(|error| again(&error))?;
+    let (store, figures) = recovered.map_err(|error| {
+        let reason = format!("{}: {error:?}", path.display());
+        match error {
+            RecoveryError::Damaged { .. } => NotOpened::Damaged { reason },
+            // Wiped, or a format that was cut short. What holds anything else is not ours to take.
+            RecoveryError::NoStore if is_blank(&file) => NotOpened::Damaged { reason },
+            _ => NotOpened::Failed { reason, again: false },
+        }
+    })?;
     Ok(Opened { file, store, figures, reactor })
+}
+
+fn is_blank(file: &DiskFile) -> bool {
+    read_edges(file, PROBE_BYTES).is_ok_and(|(first, last)| probe(&first, &last) == Probe::Empty)
 }
 
 /// BEFORE A STORE SERVES, the cluster hears which store this is and how far its log has come: one
@@ -367,7 +394,7 @@ fn announce(
     };
     inlet.go_on(move |supervisor| {
         supervisor.propose(command, move |supervisor, result| match result {
-            Ok(Ok(_)) => drop(answer.send(Ok(true))),
+            Ok(Ok(_)) => drop(answer.send(Ok(supervisor.is_filled(disk)))),
             Ok(Err(Rejection::Stale { .. } | Rejection::Invalid { .. })) => {
                 let command = Command::MarkStoreUnfit { disk };
                 supervisor.propose(command, move |_, _| drop(answer.send(Ok(false))));

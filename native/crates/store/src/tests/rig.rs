@@ -37,7 +37,7 @@ pub fn params(image_bytes: u64, start_id: u64) -> Params {
 }
 
 pub fn formatted(bytes: u64) -> Image {
-    let params = FormatParams { identity: identity(), device_bytes: bytes };
+    let params = FormatParams { identity: identity(), device_bytes: bytes, log_beyond: 0 };
     let mut format = Format::new(params).expect("large enough");
     let mut disk = Disk::new(Image::blank(bytes));
     let mut rng = Rng::new(1);
