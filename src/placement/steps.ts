@@ -1,12 +1,13 @@
 import { PlacementError } from './errors.ts'
+import { chooseLeaving } from './leaving.ts'
 import { HOLE } from './limits.ts'
 import { mix32 } from './mix.ts'
-import type { DiskState, Id, PgTable, Topology } from './types.ts'
+import type { Id, PgTable, Topology, TopologyDisk } from './types.ts'
 
 /** A PG as the cluster state has it. */
 export interface PgNow {
   readonly index: number
-  /** Those that shall hold it, then those that leave once the others are in sync. */
+  /** Those that shall hold it, then those that leave as the others get in sync. */
   readonly members: readonly Id[]
   readonly in_sync: readonly Id[]
 }
@@ -46,7 +47,7 @@ export interface Batch {
 
 /**
  * The next small part of the way from where the PGs are to their targets: bounded per disk and
- * per peer, most endangered PGs first. A member leaves only after all its successors are in sync;
+ * per peer, most endangered PGs first. A member leaves only after its successor is in sync;
  * who is in sync and shall stay is never touched. Where the topology has too few places for a whole
  * row, members on disks that are not out stay beyond their time: a drain never costs a copy.
  * Nothing is filled on a disk that is down.
@@ -60,7 +61,8 @@ export function nextBatch(
   limits: StepLimits,
 ): Batch {
   const load = new FillLoad(topology, limits)
-  const found: Found = { load, standing: standingOf(topology), changes: [], wanted: [], stuck: 0 }
+  const places = new Map(topology.disks.map(disk => [disk.id, disk]))
+  const found: Found = { load, places, changes: [], wanted: [], stuck: 0 }
   for (const policy of policies) {
     const now: (PgNow | undefined)[] = new Array(policy.target.pgs).fill(undefined)
     for (const pg of policy.pgs) if (pg.index < now.length) now[pg.index] = pg
@@ -81,14 +83,10 @@ export function nextBatch(
 
 interface Found {
   readonly load: FillLoad
-  readonly standing: ReadonlyMap<Id, DiskState>
+  readonly places: ReadonlyMap<Id, TopologyDisk>
   readonly changes: RowChange[]
   readonly wanted: Wanted[]
   stuck: number
-}
-
-function standingOf(topology: Topology): Map<Id, DiskState> {
-  return new Map(topology.disks.map(disk => [disk.id, disk.state ?? 'in']))
 }
 
 /**
@@ -158,13 +156,17 @@ function look(policy: PolicyNow, index: number, now: PgNow | undefined, found: F
   wanted.push({ change, fills, drops, safe, isEndangered, order: mix32(index) })
 }
 
-/** Who stays until its successors are in sync, or because there are too few of them. */
+/**
+ * Who stays until its successor is in sync, or because there is none. FOR EACH ONE THAT LEAVES
+ * ANOTHER IS IN SYNC: as many copies as the row is wide, and a head never writes to many more.
+ */
 function leavingOf(width: number, now: PgNow, members: readonly Id[], found: Found): Id[] {
-  const others = now.in_sync.filter(id => !members.includes(id))
-  if (!members.every(id => now.in_sync.includes(id))) return others
-  const isHome = (id: Id) => (found.standing.get(id) ?? 'out') !== 'out'
-  const kept = others.filter(isHome).slice(0, Math.max(0, width - members.length))
-  found.stuck += kept.length
+  const settled = members.filter(id => now.in_sync.includes(id))
+  let others = now.in_sync.filter(id => !members.includes(id))
+  const isDone = settled.length === members.length
+  if (isDone) others = others.filter(id => (found.places.get(id)?.state ?? 'out') !== 'out')
+  const kept = chooseLeaving(others, settled, Math.max(0, width - settled.length), found.places)
+  if (isDone) found.stuck += kept.length
   return kept
 }
 

@@ -2,6 +2,9 @@
 import type { Command } from '../../data/command.ts'
 import type { ClusterState, PgRecord } from '../../data/state.ts'
 
+/** A head writes to at most so many members, those in sync and the one that joins. */
+const targetsMax = 8
+
 export interface JoinLimits {
   /** Placement groups that are joining at the same time, in the whole cluster. */
   joinsMax: number
@@ -47,7 +50,8 @@ export function planCancels(state: ClusterState, presentDisks: ReadonlySet<numbe
 
 /** One member joins at a time; whoever has an in-sync source to copy from. */
 function candidate(policy: number, pg: PgRecord, presentDisks: ReadonlySet<number>): Candidate[] {
-  if (pg.joining !== null || !pg.in_sync.some(disk => presentDisks.has(disk))) return []
+  if (pg.joining !== null || pg.in_sync.length >= targetsMax) return []
+  if (!pg.in_sync.some(disk => presentDisks.has(disk))) return []
   const disk = pg.members.find(one => !pg.in_sync.includes(one) && presentDisks.has(one))
   return disk === undefined ? [] : [{ policy, pg, disk, inSync: pg.in_sync.length }]
 }

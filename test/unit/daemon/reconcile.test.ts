@@ -332,6 +332,18 @@ reconcile('without a plan the rest goes on', () => {
   )
 })
 
+reconcile('no member joins a group that has as many as a head writes to', () => {
+  const state = settled(one => {
+    for (let n = 4; n <= 9; n++) addDisk(one, addPeer(one, `p${n}`))
+    const pg = one.policies[0]!.pgs[0]!
+    pg.members = [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    pg.in_sync = [1, 2, 3, 4, 5, 6, 7, 8]
+  })
+  const sessions = state.peers.map(({ id }) => ({ peer: id, isLive: true }))
+  const known = { state, sessions, plan: null, nowMs: 0, usedBytes: null }
+  assert.equal(decideFrom(known, limits), [])
+})
+
 reconcile('joins are bounded by disk and by peer', () => {
   const state = settled(one => {
     for (const pg of one.policies[0]!.pgs) pg.in_sync = pg.in_sync.filter(disk => disk !== 3)
