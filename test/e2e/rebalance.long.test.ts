@@ -105,8 +105,13 @@ rebalance('fewer copies and more of them again', async () => {
     demo.json('p1', 'policy', 'set', 'default', '--copies', `${copies}`, '--confirm', 'default')
   await set(2)
   await demo.settle(restMs, 2, 'p1', 2)
+  // The volume is attached: what was two in sync at least is one from now on.
+  await set(1)
+  await demo.settle(restMs, 1, 'p1', 1)
+  await sleep(3_000)
+  assert.is(load.exitCode, null, 'fio saw an error')
   await set(3)
-  await demo.settle(restMs, 2)
+  await demo.settle(restMs, 1)
 })
 
 rebalance('a peer drains, is removed, and nothing names it any more', async () => {

@@ -9,8 +9,8 @@ const domains = ['disk', 'peer', 'rack', 'zone'] as const
 export default class PolicySet extends ChangeCommand {
   static override summary = 'Change a policy: how many copies, and where they may lie'
   static override description =
-    'Data moves as the new rules ask. Fewer copies have to be confirmed. A changed --min-in-sync ' +
-    'counts for a volume from its next attachment on.'
+    'Data moves as the new rules ask. Fewer copies have to be confirmed. Changed --reads count for ' +
+    'a volume from its next attachment on, all else at once.'
   static override examples = [
     '<%= config.bin %> policy set default --domain rack --dry-run',
     '<%= config.bin %> policy set default --copies 3 --max-per rack=2',

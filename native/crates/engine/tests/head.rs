@@ -54,6 +54,27 @@ fn writes_wait_below_the_minimum_and_reads_go_on() {
 }
 
 #[test]
+fn a_smaller_minimum_lets_what_waited_go_on_and_a_greater_one_holds_back() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.write(1, 0, 1);
+    bench.event(HeadEvent::View(view(2, &[A], None)));
+    bench.answer_all(written);
+    bench.write(2, 9, 1);
+    assert!(bench.done.is_empty(), "one of two members is in sync");
+    bench.event(HeadEvent::MinInSync { count: 1 });
+    assert_eq!(bench.done, [(1, Ok(ClientReply::Written))]);
+    bench.answer_all(written);
+    assert_eq!(bench.done.len(), 2);
+    bench.event(HeadEvent::MinInSync { count: 2 });
+    bench.write(3, 10, 1);
+    bench.answer_all(written);
+    assert_eq!(bench.done.len(), 2);
+    bench.event(HeadEvent::View(view(3, &[A, B], None)));
+    bench.answer_all(written);
+    assert_eq!(bench.done.len(), 3);
+}
+
+#[test]
 fn overlapping_requests_take_turns() {
     let mut bench = Bench::active(ReadMode::Lease);
     bench.write(1, 5, 1);

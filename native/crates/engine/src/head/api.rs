@@ -151,6 +151,8 @@ pub enum HeadEvent {
     Tick,
     /// The volume grew (or shrank: the caller made sure that nobody uses the end).
     Resize { size_bytes: u64 },
+    /// The policy asks for so many members in sync from now on.
+    MinInSync { count: u32 },
     /// Orderly release (rule 28): takes no new requests, finishes what is in flight until
     /// `deadline_us`, drops the rest as unknown, then says `Released`.
     Close { deadline_us: u64 },

@@ -20,6 +20,7 @@ impl Head {
             HeadEvent::Connected { disk } => self.on_connected(disk),
             HeadEvent::Tick => self.on_tick(),
             HeadEvent::Resize { size_bytes } => self.on_resize(size_bytes),
+            HeadEvent::MinInSync { count } => self.on_min_in_sync(count),
             HeadEvent::Close { deadline_us } => self.on_close(deadline_us),
         }
     }

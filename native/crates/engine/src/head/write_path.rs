@@ -37,6 +37,22 @@ impl Head {
         }
     }
 
+    /// What waited for more members than are asked for now goes on. A write that was sent under a
+    /// smaller number waits for the greater one too.
+    pub(super) fn on_min_in_sync(&mut self, count: u32) {
+        assert!(count > 0, "impossible policy");
+        self.config.min_in_sync = count;
+        for slot in self.pgs.slots() {
+            if !self.pgs[slot].is_active() {
+                continue;
+            }
+            for key in self.pgs[slot].active.clone() {
+                self.try_complete(key);
+            }
+            self.unpark(slot);
+        }
+    }
+
     pub(super) fn begin_write(&mut self, key: Key) {
         if !self.has_space(key) {
             return self.finish_piece(key, Err(ClientError::NoSpace));

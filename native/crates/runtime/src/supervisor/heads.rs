@@ -47,6 +47,7 @@ pub struct HeadEntry {
     pub policy: PolicyId,
     pub generation: u64,
     pub size_bytes: u64,
+    pub min_in_sync: u8,
     pub state: HeadState,
     pub metrics: Arc<VolumeMetrics>,
 }
@@ -126,6 +127,7 @@ impl Supervisor {
             policy: policy.id,
             generation: attachment.generation,
             size_bytes: volume.size_bytes,
+            min_in_sync: policy.min_in_sync,
             state: HeadState::Taking,
             metrics,
         })
@@ -280,6 +282,18 @@ impl Supervisor {
                 self.tell_head(*volume, HeadEvent::View(view.clone()));
             }
         }
+    }
+
+    /// The policy of its volume asks for more members in sync, or for fewer.
+    pub(super) fn sync_min_in_sync(&mut self, volume: VolumeId) {
+        let Some(entry) = self.heads.get(&volume) else { return };
+        let policy = entry.policy;
+        let wanted = self.context.meta.read(|s| s.policies().get(&policy).map(|p| p.min_in_sync));
+        let Some(Some(wanted)) = wanted.filter(|found| *found != Some(entry.min_in_sync)) else {
+            return;
+        };
+        self.heads.get_mut(&volume).expect("just seen").min_in_sync = wanted;
+        self.tell_head(volume, HeadEvent::MinInSync { count: u32::from(wanted) });
     }
 
     /// The volume was resized.

@@ -91,6 +91,7 @@ impl Supervisor {
             if let Some(Some(record)) = record {
                 self.sync_size(&record);
             }
+            self.sync_min_in_sync(*volume);
         }
         let unwanted: Vec<VolumeId> = self
             .heads
