@@ -38,10 +38,11 @@ export function commandsFor(
       return diskSettings(findDisk(state, change.disk), findDisk(after, change.disk))
     case 'peer_state':
       return peerState(findPeer(state, change.peer), change.state)
-    case 'peer_domains': {
-      const { id, domains } = findPeer(after, change.peer)
-      return [{ type: 'update_peer', peer: id, ...peerUnchanged, domains }]
-    }
+    case 'peer_domains':
+      return change.peers.map((name): Command => {
+        const { id, domains } = findPeer(after, name)
+        return { type: 'update_peer', peer: id, ...peerUnchanged, domains }
+      })
     case 'policy_set':
       return policyCommands(state, after)
   }

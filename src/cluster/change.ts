@@ -36,7 +36,8 @@ export type TopologyChange =
   | { type: 'disk_state'; disk: number; state: 'in' | 'draining' | 'out' }
   | { type: 'disk_set'; disk: number; weight: number | null; labels: string[] | null }
   | { type: 'peer_state'; peer: string; state: 'in' | 'draining' | 'out' }
-  | { type: 'peer_domains'; peer: string; rack: string | null; zone: string | null }
+  /** All at once: a rack whose peers went to another zone one by one would lie in two. */
+  | { type: 'peer_domains'; peers: string[]; rack: string | null; zone: string | null }
   | { type: 'policy_set'; policy: string; change: PolicyChange }
 
 const gibibyte = 2 ** 30
@@ -65,9 +66,7 @@ export function afterChange(
     case 'peer_state':
       return withPeer(state, change.peer, () => ({ state: change.state }))
     case 'peer_domains':
-      return withPeer(state, change.peer, ({ domains }) => ({
-        domains: { rack: change.rack ?? domains.rack, zone: change.zone ?? domains.zone },
-      }))
+      return change.peers.reduce((so, name) => withDomains(so, name, change), state)
     case 'policy_set':
       return withPolicy(state, change.policy, change.change)
   }
@@ -119,6 +118,16 @@ function withPeer(
   const found = findPeer(state, name)
   const changed = { ...found, ...change(found) }
   return { ...state, peers: state.peers.map(peer => (peer === found ? changed : peer)) }
+}
+
+function withDomains(
+  state: ClusterState,
+  name: string,
+  wanted: { rack: string | null; zone: string | null },
+): ClusterState {
+  return withPeer(state, name, ({ domains }) => ({
+    domains: { rack: wanted.rack ?? domains.rack, zone: wanted.zone ?? domains.zone },
+  }))
 }
 
 function withPolicy(state: ClusterState, name: string, change: PolicyChange): ClusterState {

@@ -88,7 +88,7 @@ export function clusterStatus(input: StatusInput): StatusView {
       degraded: count(['degraded']),
       blocked: count(['blocked', 'empty']),
     },
-    tasks: [...input.movement, ...input.tasks.map(taskView), ...joinTasks(input)],
+    tasks: [...input.movement, ...input.tasks.map(taskView), ...joinTasks(input.data)],
   }
 }
 
@@ -213,8 +213,9 @@ function movementFindings(movement: readonly TaskView[]): Finding[] {
     }))
 }
 
-function joinTasks(input: StatusInput): TaskView[] {
-  return input.data.joins.map(join => ({
+/** Members on disks of this peer that fill up. */
+export function joinTasks(data: Pick<DataStatus, 'joins'>): TaskView[] {
+  return data.joins.map(join => ({
     id: `join-${join.policy}.${join.index}-${join.disk}`,
     kind: 'resync',
     state: 'running',

@@ -5,7 +5,7 @@ import { Movement } from '../cluster/movement.ts'
 import { Peers } from '../cluster/peers.ts'
 import { PlacementService } from '../cluster/placement-service.ts'
 import { Policies } from '../cluster/policies.ts'
-import { clusterStatus, taskView } from '../cluster/status.ts'
+import { clusterStatus, joinTasks, taskView } from '../cluster/status.ts'
 import type { TaskView } from '../cluster/task-view.ts'
 import type { Clock } from '../common/clock.ts'
 import type { Config } from '../common/config.ts'
@@ -58,7 +58,7 @@ export function buildServices(init: ServicesInit): Services {
     status,
     placement: new PlacementService(cluster, usedBytes, self.peerName),
     movement,
-    tasks: () => allTasks(peer, movement),
+    tasks: () => allTasks(cluster, peer, movement),
     map: async () => topologyMap(await cluster.state()),
     events: async ({ after, limit }) =>
       (await cluster.state()).events.filter(event => event.id > after).slice(-limit),
@@ -97,9 +97,16 @@ export async function readUsedBytes(
 }
 
 /** Without a cluster, or nobody who knows its state, what this peer itself does. */
-async function allTasks(peer: PeerState, movement: Movement): Promise<TaskView[]> {
+async function allTasks(
+  cluster: ClusterPort,
+  peer: PeerState,
+  movement: Movement,
+): Promise<TaskView[]> {
   const own = peer.tasks.list().map(taskView)
   if (peer.peerId === null) return own
-  const moving = await movement.tasks().catch(() => [])
-  return [...moving, ...own]
+  const [moving, data] = await Promise.all([
+    movement.tasks().catch(() => []),
+    cluster.data.request('status.get', {}).catch(() => ({ joins: [] })),
+  ])
+  return [...moving, ...joinTasks(data), ...own]
 }

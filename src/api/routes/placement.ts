@@ -52,7 +52,7 @@ const Change = Type.Union([
   Type.Object({ type: Type.Literal('peer_state'), peer: Name, state: Standing }),
   Type.Object({
     type: Type.Literal('peer_domains'),
-    peer: Name,
+    peers: Type.Array(Name, { minItems: 1, maxItems: 10_000 }),
     rack: Nullable(Place),
     zone: Nullable(Place),
   }),

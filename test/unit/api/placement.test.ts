@@ -60,7 +60,7 @@ api('every change can be planned: disks, peers, domains, policies', async ({ fix
   assert.is(await moved({ type: 'disk_add', peer: null, size: 2 ** 31, class: 'ssd' }), 4)
   assert.is(await moved({ type: 'disk_set', disk: 4, weight: 0, labels: null }), 0)
   assert.is(await moved({ type: 'peer_state', peer: 'p2', state: 'out' }), 4)
-  const domains = { type: 'peer_domains', peer: 'p1', rack: 'r1', zone: null } as const
+  const domains: Change = { type: 'peer_domains', peers: ['p1'], rack: 'r1', zone: null }
   assert.is(await moved(domains), 3)
   const copies = { ...unchangedPolicy, copies: 4 }
   assert.is(await moved({ type: 'policy_set', policy: 'default', change: copies }), 4)
@@ -70,7 +70,7 @@ api('every change can be planned: disks, peers, domains, policies', async ({ fix
 api('changes are made: weight, labels, domains, policy', async ({ fixture }) => {
   const make = (change: Change) => fixture.api.call('placement.change', { body: { change } })
   await make({ type: 'disk_set', disk: 1, weight: 7, labels: ['new', 'fast', 'new'] })
-  await make({ type: 'peer_domains', peer: 'p1', rack: 'r1', zone: null })
+  await make({ type: 'peer_domains', peers: ['p1'], rack: 'r1', zone: null })
   const change = { ...unchangedPolicy, copies: 2, class: 'ssd' as const, localize: 'peer:p1' }
   await make({ type: 'policy_set', policy: 'default', change: { ...change, name: 'two' } })
   const state = fixture.data.state!
@@ -95,9 +95,13 @@ api(
     await fixture.mutate(state => {
       state.peers[0]!.domains = { rack: 'r1', zone: 'a' }
     })
-    const tree = { type: 'peer_domains', peer: 'p2', rack: 'r1', zone: 'b' } as const
+    const tree: Change = { type: 'peer_domains', peers: ['p2'], rack: 'r1', zone: 'b' }
     assert.match((await failure(make(tree), 'bad_request')).why ?? '', 'not_a_tree')
     await failure(make({ type: 'disk_state', disk: 9, state: 'draining' }), 'not_found')
+    await failure(
+      make({ type: 'peer_domains', peers: ['p1', 'p9'], rack: 'x', zone: null }),
+      'not_found',
+    )
     await failure(make({ type: 'peer_state', peer: 'p9', state: 'draining' }), 'not_found')
     const nowhere = { ...unchangedPolicy, localize: 'row:1' }
     const localize = { type: 'policy_set', policy: 'default', change: nowhere } as const
@@ -114,6 +118,22 @@ api(
     assert.equal(fixture.data.proposals, [])
   },
 )
+
+api('a rack goes to another zone with all its peers at once', async ({ fixture }) => {
+  const make = (peers: string[], zone: string) => {
+    const change: Change = { type: 'peer_domains', peers, rack: null, zone }
+    return fixture.api.call('placement.change', { body: { change } })
+  }
+  await fixture.mutate(state => {
+    for (const peer of state.peers.slice(0, 2)) peer.domains = { rack: 'r1', zone: 'a' }
+  })
+  await failure(make(['p1'], 'b'), 'bad_request')
+  await make(['p1', 'p2'], 'b')
+  assert.equal(
+    fixture.data.state!.peers.map(peer => peer.domains.zone),
+    ['b', 'b', '', ''],
+  )
+})
 
 api('a disk with data is removed only by force, an empty one at once', async ({ fixture }) => {
   const remove = (id: number, query = {}) =>
