@@ -15,7 +15,7 @@ interface Addon {
   notify(socket: string, state: string): void
   peerCredentials(fd: number): { pid: number; uid: number; gid: number }
   /** Takes a device down with no daemon running; gives its path. */
-  forceDetach?(deviceDir: string, volume: string): string
+  forceDetach(deviceDir: string, volume: string): string
 }
 
 const addonPath = join(import.meta.dirname, '../native/shoal.node')
@@ -54,11 +54,13 @@ function checkVersion(addon: Addon): Addon {
 
 /** Takes down a device that no daemon serves any more. */
 export function forceDetach(deviceDir: string, volume: string): string {
-  const detach = native().forceDetach
-  if (!detach) {
-    throw new ShoalError('unsupported', 'this build cannot detach without a daemon', {
-      next: 'start the daemon, then repeat: shoal daemon run',
+  try {
+    return native().forceDetach(deviceDir, volume)
+  } catch (thrown) {
+    if (thrown instanceof ShoalError) throw thrown
+    throw new ShoalError('io', thrown instanceof Error ? thrown.message : String(thrown), {
+      why: 'no daemon answers, so the device was to be taken down without one',
+      next: 'as root, with --server of the peer that has it; or start its daemon: shoal daemon run',
     })
   }
-  return detach(deviceDir, volume)
 }

@@ -36,6 +36,9 @@ export function volumeText(volume: Volume): string {
       'attached',
       attached && `${attached.peer} (${attached.via}${attached.read_only ? ', read-only' : ''})`,
     ],
+    ...(volume.fenced.length > 0
+      ? [['fenced', `${volume.fenced.join(', ')}: there, shoal detach ${volume.name}`] as const]
+      : []),
     ...volume.exports.map(one => [`export ${one.id}`, `${one.peer}  ${one.uri}`] as const),
     ['created', volume.created_at],
   ])
@@ -172,6 +175,7 @@ export const deviceColumns: Column<Device>[] = [
   { header: 'kind', value: row => row.kind },
   { header: 'state', value: row => row.state },
   { header: 'clients', value: row => String(row.clients), align: 'right' },
+  { header: 'reason', value: row => row.reason ?? '' },
   { header: 'path', value: row => row.path, isWide: true },
 ]
 

@@ -11,6 +11,7 @@ export interface DataConfig {
   control_socket: string
   nbd_socket: string
   nbd_socket_mode: number
+  device_dir: string
   listen: string
   io_threads: number
   memory_budget_bytes: number
@@ -26,6 +27,7 @@ export function dataConfig(config: Config, paths: PeerPaths, cores: number): Dat
     control_socket: paths.dataSocket,
     nbd_socket: paths.nbdSocket,
     nbd_socket_mode: nbdSocketMode,
+    device_dir: paths.deviceDir,
     listen: config['net.listen'],
     io_threads: config['data.io_threads'] || Math.min(cores, ioThreadsMax),
     memory_budget_bytes: config['data.memory'],

@@ -16,6 +16,7 @@ import { protocolMax } from '../data/protocol.ts'
 import { Disks } from '../disk/disks.ts'
 import { whatRemovalLoses } from '../disk/removal.ts'
 import { Devices } from '../ublk/devices.ts'
+import { loadDriver } from '../ublk/drivers.ts'
 import { DeviceLinks } from '../ublk/links.ts'
 import { Exports } from '../volume/exports.ts'
 import { Scrubs } from '../volume/scrubs.ts'
@@ -36,7 +37,12 @@ export interface ServicesInit {
 export function buildServices(init: ServicesInit): Services {
   const { cluster, config, paths, self, peer, clock } = init
   const selfId = () => peer.peerId
-  const devices = new Devices(cluster, new DeviceLinks(config['device.link_dir']), selfId)
+  const devices = new Devices({
+    cluster,
+    links: new DeviceLinks(config['device.link_dir']),
+    selfId,
+    loadDriver,
+  })
   const version = programVersion()
   const usedBytes = () => readUsedBytes(cluster, peer)
   const movement = new Movement(cluster, usedBytes, clock)

@@ -153,7 +153,9 @@ function remoteError(raw: unknown): ShoalError {
   const error = (raw ?? {}) as { code?: unknown; message?: unknown; data?: unknown }
   const code = isErrorCode(error.code) ? error.code : 'internal'
   const isObject = typeof error.data === 'object' && error.data !== null
+  const data = isObject ? (error.data as Record<string, unknown>) : null
   return new ShoalError(code, String(error.message ?? 'the data process gave no reason'), {
-    data: isObject ? (error.data as Record<string, unknown>) : null,
+    next: typeof data?.next === 'string' ? data.next : null,
+    data,
   })
 }

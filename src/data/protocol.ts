@@ -63,9 +63,11 @@ export interface AddedDisk {
 
 export interface ServedDevice {
   volume: string
-  path: string
+  /** Null until there is a device. */
+  path: string | null
   kind: 'ublk' | 'nbd' | 'export'
   state: string
+  reason: string | null
   head_epoch: number | null
   generation: number
   clients: number
@@ -138,12 +140,12 @@ export interface DataMethods {
   'volume.attach': Method<
     {
       volume: string
-      via: 'ublk' | 'nbd'
+      via: 'auto' | 'ublk' | 'nbd'
       read_only: boolean
       queues: number
       takeover: boolean
     },
-    { device: string; generation: number }
+    { device: string; kind: 'ublk' | 'nbd'; generation: number }
   >
   'volume.detach': Method<{ volume: string; force: boolean }, unknown>
   'export.create': Method<

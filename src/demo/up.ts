@@ -142,7 +142,7 @@ async function attachIfPossible(demo: Demo, say: Say): Promise<string | null> {
   } catch (thrown) {
     const isExpected =
       thrown instanceof ShoalError &&
-      ['unsupported', 'denied', 'refused', 'conflict'].includes(thrown.code)
+      ['unsupported', 'denied', 'refused', 'conflict', 'io', 'timeout'].includes(thrown.code)
     if (!isExpected) throw thrown
     say(`no device on this machine: ${thrown.message}`)
     return null

@@ -23,19 +23,33 @@ export interface DeviceView {
   path: string
   kind: string
   state: string
+  /** Why it does not serve, where that is known. */
+  reason: string | null
   generation: number
   clients: number
+}
+
+/** Makes the kernel's driver available, as far as it can be. */
+export type DriverLoader = (via: AttachRequest['via'] | 'export') => Promise<void>
+
+export interface DevicesInit {
+  cluster: ClusterPort
+  links: DeviceLinks
+  selfId: () => number | null
+  loadDriver: DriverLoader
 }
 
 export class Devices {
   readonly #cluster: ClusterPort
   readonly #links: DeviceLinks
   readonly #selfId: () => number | null
+  readonly #loadDriver: DriverLoader
 
-  constructor(cluster: ClusterPort, links: DeviceLinks, selfId: () => number | null) {
-    this.#cluster = cluster
-    this.#links = links
-    this.#selfId = selfId
+  constructor(init: DevicesInit) {
+    this.#cluster = init.cluster
+    this.#links = init.links
+    this.#selfId = init.selfId
+    this.#loadDriver = init.loadDriver
   }
 
   async list(): Promise<DeviceView[]> {
@@ -50,20 +64,22 @@ export class Devices {
     const present = await this.#served(request.volume)
     if (present) return this.#view(present)
     await this.#refuseForeignLink(request.volume)
-    const { device, generation } = await this.#attachBy(request).catch(thrown =>
-      this.#explain(thrown, request.volume),
-    )
+    await this.#loadDriver(request.via)
+    const attached = await this.#cluster.data
+      .request('volume.attach', request)
+      .catch(thrown => this.#explain(thrown, request.volume))
     this.#cluster.invalidate()
     const served = await this.#served(request.volume)
-    await this.#setLink(request.volume, device)
+    await this.#setLink(request.volume, attached.device)
     return this.#view(
       served ?? {
         volume: request.volume,
-        path: device,
-        kind: request.via === 'nbd' ? 'nbd' : 'ublk',
+        path: attached.device,
+        kind: attached.kind,
         state: 'active',
+        reason: null,
         head_epoch: 0,
-        generation,
+        generation: attached.generation,
         clients: 0,
       },
     )
@@ -77,43 +93,36 @@ export class Devices {
   }
 
   async detach(name: string, force: boolean): Promise<void> {
-    const state = await this.#cluster.state()
-    const volume = findAttachable(state, name)
-    refuseOther(state, volume, this.#selfId())
-    refuseExported(state, volume)
     const served = await this.#served(name)
-    if (!served && !volume.attachment) {
-      throw new ShoalError('conflict', `${name} is not attached here`, {
-        next: 'shoal device list shows what is',
-      })
-    }
+    if (!served) await this.#refuseUnattached(name)
     await this.#cluster.data.request('volume.detach', { volume: name, force })
     this.#cluster.invalidate()
-    if (served) await this.#links.remove(name, served.path)
+    if (served?.path) await this.#links.remove(name, served.path)
   }
 
-  /** `auto`: ublk, and the kernel's NBD client where there is no ublk. */
-  async #attachBy(request: AttachRequest): Promise<{ device: string; generation: number }> {
-    const { via, ...rest } = request
-    const ask = (one: 'ublk' | 'nbd') =>
-      this.#cluster.data.request('volume.attach', { ...rest, via: one })
-    if (via !== 'auto') return ask(via)
-    try {
-      return await ask('ublk')
-    } catch (thrown) {
-      if (!(thrown instanceof ShoalError) || thrown.code !== 'unsupported') throw thrown
-      return ask('nbd')
-    }
+  /** A device that was fenced is detached here, whoever has the volume now. */
+  async #refuseUnattached(name: string): Promise<void> {
+    const state = await this.#cluster.state()
+    const volume = findAttachable(state, name)
+    const self = this.#selfId()
+    if (volume.fenced.some(one => one.peer === self)) return
+    refuseOther(state, volume, self)
+    refuseExported(state, volume)
+    if (volume.attachment) return
+    throw new ShoalError('conflict', `${name} is not attached here`, {
+      next: 'shoal device list shows what is',
+    })
   }
 
   /** After a restart, or a rename: the links follow what is served. */
   async syncLinks(): Promise<void> {
     const served = (await this.#cluster.data.request('device.list', {})).filter(isDevice)
+    for (const one of served) if (one.path === null) await this.#loadDriver(one.kind)
     for (const link of await this.#links.list()) {
       const owner = served.find(one => one.path === link.device)
       if (owner && owner.volume !== link.volume) await this.#links.remove(link.volume, link.device)
     }
-    for (const one of served) await this.#setLink(one.volume, one.path)
+    for (const one of served) if (one.path) await this.#setLink(one.volume, one.path)
   }
 
   async #served(volume: string): Promise<ServedDevice | undefined> {
@@ -139,13 +148,15 @@ export class Devices {
   }
 
   async #view(served: ServedDevice): Promise<DeviceView> {
-    const isLinked = (await this.#links.read(served.volume)) === served.path
+    const path = served.path ?? ''
+    const isLinked = path !== '' && (await this.#links.read(served.volume)) === path
     return {
       volume: served.volume,
-      device: isLinked ? this.#links.path(served.volume) : served.path,
-      path: served.path,
+      device: isLinked ? this.#links.path(served.volume) : path,
+      path,
       kind: served.kind,
       state: served.state,
+      reason: served.reason ?? null,
       generation: served.generation,
       clients: served.clients,
     }

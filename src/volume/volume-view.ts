@@ -19,6 +19,8 @@ export interface VolumeView {
   policy: string
   state: PolicyState | 'deleting'
   attached: { peer: string; via: string; read_only: boolean; generation: number } | null
+  /** Peers whose device answers EIO, because another peer took the volume over. */
+  fenced: string[]
   exports: ExportView[]
   created_at: string
 }
@@ -51,6 +53,7 @@ export function volumeView(
       read_only: attachment.read_only,
       generation: attachment.generation,
     },
+    fenced: volume.fenced.map(one => peerName(state, one.peer)),
     exports: state.exports
       .filter(one => one.volume === volume.id)
       .map(one => exportView(state, one)),

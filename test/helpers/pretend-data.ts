@@ -155,6 +155,7 @@ export class PretendData {
           path: `/dev/ublkb${volume.id}`,
           kind: volume.attachment!.via,
           state: 'active',
+          reason: null,
           head_epoch: 1,
           generation: volume.generation,
           clients: 0,

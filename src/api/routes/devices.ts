@@ -9,6 +9,7 @@ const DeviceSchema = Type.Object({
   path: Type.String(),
   kind: Type.String(),
   state: Type.String(),
+  reason: Type.Union([Type.String(), Type.Null()]),
   generation: Type.Integer(),
   clients: Type.Integer(),
 })

@@ -26,6 +26,7 @@ const VolumeSchema = Type.Object({
       generation: Type.Integer(),
     }),
   ),
+  fenced: Type.Array(Type.String()),
   exports: Type.Array(ExportSchema),
   created_at: Type.String(),
 })

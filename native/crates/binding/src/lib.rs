@@ -54,6 +54,14 @@ pub fn peer_credentials(fd: i32) -> Result<PeerCredentials> {
     Ok(PeerCredentials { pid: found.pid, uid: found.uid, gid: found.gid })
 }
 
+/// Takes the device of a volume down with no daemon running; gives its path. `device_dir`: the
+/// peer's directory of device files.
+#[napi]
+pub fn force_detach(device_dir: String, volume: String) -> Result<String> {
+    let dir = std::path::Path::new(&device_dir);
+    shoal_runtime::kernel_devices::force_detach(dir, &volume).map_err(|error| failure(&error))
+}
+
 fn failure(error: &dyn std::fmt::Display) -> Error {
     Error::from_reason(error.to_string())
 }

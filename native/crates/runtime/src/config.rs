@@ -16,6 +16,8 @@ pub struct DataConfig {
     pub nbd_socket: PathBuf,
     /// Mode of the NBD socket, e.g. 0o660.
     pub nbd_socket_mode: u32,
+    /// Where the device files lie; see docs/formats/ublk.md.
+    pub device_dir: PathBuf,
     /// `host:port` to listen on for other peers; port 0 takes a free one.
     pub listen: String,
     /// Threads that run heads and their clients.

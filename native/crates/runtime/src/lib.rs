@@ -6,6 +6,7 @@ pub mod config;
 pub mod control;
 pub mod disk;
 pub mod io_thread;
+pub mod kernel_devices;
 pub mod meta_thread;
 pub mod metrics;
 pub mod peer;

@@ -12,4 +12,9 @@ pub enum Tag {
     NbdRecv(usize),
     NbdSend(usize),
     NbdAccept,
+    /// A tag of a ublk queue, by the queue's key.
+    Ublk {
+        queue: usize,
+        tag: u16,
+    },
 }

@@ -135,6 +135,11 @@ impl Queue {
         self.fenced
     }
 
+    /// Every tag is back for good: nothing comes any more.
+    pub fn is_closed(&self) -> bool {
+        self.open == 0
+    }
+
     /// Tags whose requests wait for an answer.
     pub fn held(&self) -> impl Iterator<Item = u16> + '_ {
         let held = self.tags.iter().enumerate().filter(|(_, state)| **state == Tag::Held);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use shoal_engine::head::{Head, HeadCommand, OpTrace};
 use shoal_types::VolumeId;
 
+use super::action::Completed;
 use super::message::{HeadReport, NewHead};
-use super::nbd_front::Completed;
 use super::{HeadKey, OpKind};
 use crate::clock;
 use crate::metrics::{SlowLog, SlowOp, VolumeMetrics};

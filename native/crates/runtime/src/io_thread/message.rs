@@ -10,6 +10,7 @@ use shoal_nbd::{Connection, Request};
 use shoal_types::VolumeId;
 
 use super::HeadKey;
+use super::ublk_front::NewDevice;
 use crate::metrics::VolumeMetrics;
 use crate::peer::LinkMessage;
 
@@ -37,6 +38,13 @@ pub enum IoMessage {
     /// A client that negotiated on another thread, for a head of this one.
     AdoptNbd(Box<MovedClient>),
     Link(LinkMessage),
+    /// Serve a ublk device.
+    AddDevice(Box<NewDevice>),
+    /// The volume's ublk device answers EIO from now on; then tell.
+    FenceDevice {
+        volume: VolumeId,
+        done: Box<dyn FnOnce() + Send>,
+    },
     Status(SyncSender<Vec<HeadReport>>),
     /// Close everything and end the thread.
     Stop,
@@ -56,6 +64,8 @@ pub struct MovedClient {
     pub connection: Connection,
     /// Requests parsed with the end of the negotiation.
     pub requests: Vec<Request>,
+    /// The kernel's client: it is never told of an end, it is given a new connection.
+    pub is_kernel: bool,
 }
 
 /// One head as an observer sees it.

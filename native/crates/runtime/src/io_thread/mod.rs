@@ -1,25 +1,30 @@
 //! An I/O thread: the heads of some volumes, their clients' requests, and the connections to the
 //! stores. A volume lives on one of these threads, so that no lock and no hop is on its path.
 
+mod action;
 mod exports;
 mod host;
 mod message;
 mod nbd_client;
 mod nbd_front;
 mod translate;
+mod ublk_front;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shoal_engine::head::{ClientError, HeadCommand, HeadEvent};
+use shoal_engine::head::{ClientError, ClientReply, HeadCommand, HeadEvent};
 use shoal_types::buffer::BufferPool;
 
+use action::{Completed, FrontAction};
 pub use exports::{ExportDirectory, Served};
 use host::Host;
 pub use message::{HeadNotice, HeadReport, IoMessage, MovedClient, NewHead};
-use nbd_front::{NbdAction, NbdFront};
+use nbd_front::NbdFront;
 pub use translate::OpKind;
+pub use ublk_front::NewDevice;
+use ublk_front::UblkFront;
 
 use crate::clock;
 use crate::metrics::SlowLog;
@@ -43,6 +48,7 @@ pub struct IoThread {
     threads: Vec<Sender<IoMessage>>,
     hosts: HashMap<HeadKey, Host>,
     nbd: NbdFront,
+    ublk: UblkFront,
     conns: PeerConns,
     links: Links,
     notices: HeadSink,
@@ -52,7 +58,7 @@ pub struct IoThread {
     lease_until_us: u64,
     conn_events: Vec<ConnEvent>,
     link_events: Vec<LinkEvent>,
-    actions: Vec<NbdAction>,
+    actions: Vec<FrontAction>,
     commands: Vec<HeadCommand>,
 }
 
@@ -76,7 +82,8 @@ impl IoThread {
             inbox: parts.inbox,
             threads: parts.threads,
             hosts: HashMap::new(),
-            nbd: NbdFront::new(parts.index, parts.directory, parts.pool),
+            nbd: NbdFront::new(parts.index, parts.directory, parts.pool.clone()),
+            ublk: UblkFront::new(parts.pool),
             conns: PeerConns::new(),
             links: parts.links,
             notices: parts.notices,
@@ -133,6 +140,10 @@ impl IoThread {
             Tag::NbdAccept => self.nbd.on_accept(result, &mut self.reactor),
             Tag::NbdRecv(client) => self.nbd.on_recv(client, result, &mut self.actions),
             Tag::NbdSend(client) => self.nbd.on_send(client, result, &mut self.actions),
+            Tag::Ublk { queue, tag } => {
+                let (reactor, actions) = (&mut self.reactor, &mut self.actions);
+                self.ublk.on_cqe(queue, tag, result, reactor, actions);
+            }
             Tag::PeerRecv(conn) => self.conns.on_recv(conn, result, &mut self.conn_events),
             Tag::PeerSend(conn) => self.conns.on_send(conn, result),
             Tag::Disk(_) => unreachable!("an I/O thread has no disk"),
@@ -159,8 +170,12 @@ impl IoThread {
                 }
             }
             IoMessage::RemoveHead { key } => {
+                // What is on its way to it, or from it, gets there first.
+                self.take_actions();
+                self.run_heads();
                 self.hosts.remove(&key);
                 self.nbd.close_clients(key);
+                self.ublk.head_gone(key);
             }
             IoMessage::CloseClients { key } => self.nbd.close_clients(key),
             IoMessage::Listen(listener) => self.nbd.listen(listener, &mut self.reactor),
@@ -172,6 +187,11 @@ impl IoThread {
                 &mut self.reactor,
                 &mut self.link_events,
             ),
+            IoMessage::AddDevice(new) => self.ublk.add(*new),
+            IoMessage::FenceDevice { volume, done } => {
+                self.ublk.fence(volume, &mut self.reactor);
+                done();
+            }
             IoMessage::Status(answer) => {
                 let report =
                     |(key, host): (&HeadKey, &Host)| host.report(*key, self.nbd.count(*key));
@@ -180,6 +200,7 @@ impl IoThread {
             IoMessage::Stop => {
                 self.stopping = true;
                 self.nbd.stop(&mut self.reactor);
+                self.ublk.stop();
                 self.conns.close_all();
             }
         }
@@ -187,6 +208,7 @@ impl IoThread {
 
     fn add_head(&mut self, new: NewHead) {
         let (key, valid_until_us) = (new.key, self.lease_until_us);
+        self.ublk.head_came(new.volume, key, &mut self.reactor, &mut self.actions);
         self.hosts.insert(key, Host::new(new));
         self.tell_head(key, HeadEvent::Lease { valid_until_us });
     }
@@ -206,6 +228,7 @@ impl IoThread {
             self.take_actions();
             self.run_heads();
             if self.is_settled() {
+                self.start_devices();
                 self.nbd.flush(&mut self.reactor, &mut self.actions);
                 self.conns.flush(&mut self.reactor, &mut self.conn_events);
                 if self.is_settled() {
@@ -213,6 +236,12 @@ impl IoThread {
                 }
             }
         }
+    }
+
+    fn start_devices(&mut self) {
+        let hosts = &self.hosts;
+        let head_of = |volume| hosts.iter().find(|(_, h)| h.volume == volume).map(|(key, _)| *key);
+        self.ublk.start(&mut self.reactor, head_of);
     }
 
     fn is_settled(&self) -> bool {
@@ -256,17 +285,25 @@ impl IoThread {
     fn take_actions(&mut self) {
         for action in std::mem::take(&mut self.actions) {
             match action {
-                NbdAction::Move { thread, client } => {
+                FrontAction::Move { thread, client } => {
                     self.threads[thread].send(IoMessage::AdoptNbd(client));
                 }
-                NbdAction::Ask { head, op_id, op } => match self.hosts.get_mut(&head) {
+                FrontAction::Ask { head, op_id, op } => match self.hosts.get_mut(&head) {
                     Some(host) => {
                         let event = HeadEvent::Request { op_id, op };
                         host.head.handle(self.now_us, event, &mut host.commands);
                     }
-                    None => drop(self.nbd.complete(op_id, Err(ClientError::Closed))),
+                    None => drop(self.complete(op_id, Err(ClientError::Closed))),
                 },
             }
+        }
+    }
+
+    fn complete(&mut self, op_id: u64, result: Result<ClientReply, ClientError>) -> Completed {
+        if UblkFront::owns(op_id) {
+            self.ublk.complete(op_id, result, &mut self.reactor)
+        } else {
+            self.nbd.complete(op_id, result)
         }
     }
 
@@ -296,7 +333,7 @@ impl IoThread {
             }
             HeadCommand::Complete { op_id, result, trace } => {
                 let failed = result.is_err();
-                let completed = self.nbd.complete(op_id, result);
+                let completed = self.complete(op_id, result);
                 if let Some(host) = self.hosts.get(&key) {
                     // The clock is read anew: the request took part of this turn, too.
                     host.measure(&completed, failed, &trace, clock::now_us(), &self.slow);

@@ -6,11 +6,12 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
 use io_uring::{opcode, types};
-use shoal_engine::head::{ClientError, ClientOp, ClientReply};
+use shoal_engine::head::{ClientError, ClientReply};
 use shoal_nbd::{Connection, Event, Limits, Request, Tag as NbdTag};
 use shoal_types::buffer::BufferPool;
 use slab::Slab;
 
+use super::action::{Completed, FrontAction};
 use super::message::MovedClient;
 use super::nbd_client::NbdClient;
 use super::translate::{self, OpKind};
@@ -28,6 +29,9 @@ struct Client {
     ops: usize,
     /// Waiting to be moved to the thread of its volume, with what it asked meanwhile.
     moving: Option<(usize, Vec<Request>)>,
+    /// The kernel's client. ITS CONNECTION IS CUT WHERE OTHERS ARE TOLD OF THE END: what it asked
+    /// is asked again on the next one, while an error would be the file system's.
+    is_kernel: bool,
 }
 
 /// A request in a head's hands.
@@ -37,27 +41,6 @@ struct PendingOp {
     kind: OpKind,
     offset: u64,
     length: u64,
-}
-
-/// What a completed request was, for metrics.
-pub struct Completed {
-    pub kind: OpKind,
-    pub offset: u64,
-    pub length: u64,
-}
-
-/// What the thread has to do for its clients.
-pub enum NbdAction {
-    Ask {
-        head: HeadKey,
-        op_id: u64,
-        op: ClientOp,
-    },
-    /// Hand the client over to the I/O thread of this index.
-    Move {
-        thread: usize,
-        client: Box<MovedClient>,
-    },
 }
 
 pub struct NbdFront {
@@ -117,34 +100,35 @@ impl NbdFront {
 
     fn insert(&mut self, socket: OwnedFd, connection: Connection, head: Option<HeadKey>) -> usize {
         let io = NbdClient::new(socket, connection);
-        let key = self.clients.insert(Client { io, head, ops: 0, moving: None });
+        let key = self.clients.insert(Client { io, head, ops: 0, moving: None, is_kernel: false });
         self.touched.push(key);
         key
     }
 
     /// A client that negotiated elsewhere.
-    pub fn adopt(&mut self, moved: MovedClient, actions: &mut Vec<NbdAction>) {
+    pub fn adopt(&mut self, moved: MovedClient, actions: &mut Vec<FrontAction>) {
         let key = self.insert(moved.socket, moved.connection, Some(moved.head));
+        self.clients[key].is_kernel = moved.is_kernel;
         for request in moved.requests {
             self.ask(key, request, actions);
         }
         self.take_events(key, actions);
     }
 
-    pub fn on_recv(&mut self, key: usize, result: i32, actions: &mut Vec<NbdAction>) {
+    pub fn on_recv(&mut self, key: usize, result: i32, actions: &mut Vec<FrontAction>) {
         self.clients[key].io.on_recv(result);
         self.take_events(key, actions);
         self.touched.push(key);
     }
 
-    pub fn on_send(&mut self, key: usize, result: i32, actions: &mut Vec<NbdAction>) {
+    pub fn on_send(&mut self, key: usize, result: i32, actions: &mut Vec<FrontAction>) {
         self.clients[key].io.on_send(result);
         // Room in the outbox may let more requests through.
         self.take_events(key, actions);
         self.touched.push(key);
     }
 
-    fn take_events(&mut self, key: usize, actions: &mut Vec<NbdAction>) {
+    fn take_events(&mut self, key: usize, actions: &mut Vec<FrontAction>) {
         while let Some(event) = self.clients[key].io.connection.next_event() {
             match event {
                 Event::Opened(export) => self.opened(key, &export.name),
@@ -168,7 +152,7 @@ impl NbdFront {
         }
     }
 
-    fn ask(&mut self, key: usize, request: Request, actions: &mut Vec<NbdAction>) {
+    fn ask(&mut self, key: usize, request: Request, actions: &mut Vec<FrontAction>) {
         let Some((kind, op)) = translate::client_op(&request) else {
             self.clients[key].io.connection.reply_ok(request.tag);
             self.touched.push(key);
@@ -179,7 +163,7 @@ impl NbdFront {
         client.ops += 1;
         let (tag, offset, length) = (request.tag, request.offset, u64::from(request.length));
         let op_id = self.ops.insert(PendingOp { client: key, tag, kind, offset, length }) as u64;
-        actions.push(NbdAction::Ask { head, op_id, op });
+        actions.push(FrontAction::Ask { head, op_id, op });
     }
 
     /// A head finished (or there is no such head: `ClientError::Closed`).
@@ -196,6 +180,7 @@ impl NbdFront {
                 connection.reply_read(op.tag, translate::read_parts(segments));
             }
             Ok(ClientReply::Written | ClientReply::Flushed) => connection.reply_ok(op.tag),
+            Err(ClientError::Closed) if client.is_kernel => client.io.close(),
             Err(error) => connection.reply_error(op.tag, translate::errno(error)),
         }
         self.touched.push(op.client);
@@ -203,7 +188,7 @@ impl NbdFront {
     }
 
     /// Start what can be started, move what is to be moved, forget who is gone. Once per turn.
-    pub fn flush(&mut self, reactor: &mut Reactor<Tag>, actions: &mut Vec<NbdAction>) {
+    pub fn flush(&mut self, reactor: &mut Reactor<Tag>, actions: &mut Vec<FrontAction>) {
         let mut touched = std::mem::take(&mut self.touched);
         for key in touched.drain(..) {
             // A key may come twice, and its client may be gone by then.
@@ -215,7 +200,12 @@ impl NbdFront {
         self.touched = touched;
     }
 
-    fn flush_one(&mut self, key: usize, reactor: &mut Reactor<Tag>, actions: &mut Vec<NbdAction>) {
+    fn flush_one(
+        &mut self,
+        key: usize,
+        reactor: &mut Reactor<Tag>,
+        actions: &mut Vec<FrontAction>,
+    ) {
         let client = &mut self.clients[key];
         let may_move = client.moving.is_some() && client.io.connection.outgoing_bytes() == 0;
         if may_move && client.io.is_quiet() && !client.io.is_dead() {
@@ -223,8 +213,9 @@ impl NbdFront {
             let (thread, requests) = client.moving.expect("checked above");
             let head = client.head.expect("moves to a head");
             let (socket, connection) = client.io.into_parts();
-            let client = Box::new(MovedClient { head, socket, connection, requests });
-            actions.push(NbdAction::Move { thread, client });
+            let client =
+                Box::new(MovedClient { head, socket, connection, requests, is_kernel: false });
+            actions.push(FrontAction::Move { thread, client });
             return;
         }
         client.io.pump(key, reactor, client.moving.is_some());
@@ -236,7 +227,11 @@ impl NbdFront {
     /// Disconnect the clients of a head in order.
     pub fn close_clients(&mut self, head: HeadKey) {
         for (key, client) in self.clients.iter_mut().filter(|(_, c)| c.head == Some(head)) {
-            client.io.connection.shutdown();
+            if client.is_kernel {
+                client.io.close();
+            } else {
+                client.io.connection.shutdown();
+            }
             self.touched.push(key);
         }
     }
@@ -253,7 +248,9 @@ impl NbdFront {
     }
 
     pub fn count(&self, head: HeadKey) -> u32 {
-        let of = |client: &&Client| client.head == Some(head) && !client.io.is_dead();
+        let of = |client: &&Client| {
+            client.head == Some(head) && !client.io.is_dead() && !client.is_kernel
+        };
         self.clients.iter().map(|(_, client)| client).filter(of).count() as u32
     }
 }

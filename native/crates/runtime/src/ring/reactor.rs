@@ -65,6 +65,51 @@ impl<T> Reactor<T> {
         key
     }
 
+    /// Hand `batch` to the kernel in one call and alone. False: nothing of it was taken, because
+    /// completions must be reaped first; ask again after the next `wait`.
+    ///
+    /// # Safety
+    /// As for `push`, for each of them.
+    pub unsafe fn submit_together(
+        &mut self,
+        batch: impl ExactSizeIterator<Item = (squeue::Entry, T)>,
+    ) -> io::Result<bool> {
+        self.submit_backlog()?;
+        if !self.ring.submission().is_empty() {
+            match self.ring.submit() {
+                Ok(_) => {}
+                Err(error) if is_transient(&error) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        let room = self.ring.submission().capacity();
+        if batch.len() > room {
+            let message = format!("{} operations together, the ring takes {room}", batch.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        if !self.backlog.is_empty() || !self.ring.submission().is_empty() {
+            return Ok(false);
+        }
+        for (entry, tag) in batch {
+            let key = self.tags.insert(tag);
+            self.push_raw(entry.user_data(key as u64));
+        }
+        assert!(self.backlog.is_empty(), "the room was checked");
+        self.submit_all()?;
+        Ok(true)
+    }
+
+    /// What an interruption left is submitted by the next call.
+    fn submit_all(&mut self) -> io::Result<()> {
+        while !self.ring.submission().is_empty() {
+            match self.ring.submit() {
+                Err(error) if !is_transient(&error) => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The tag of a queued operation, for filling in what needs its own key.
     pub fn tag_mut(&mut self, key: usize) -> &mut T {
         &mut self.tags[key]

@@ -140,7 +140,7 @@ impl StoreThread {
             }
             Tag::PeerRecv(conn) => self.conns.on_recv(conn, result, &mut self.conn_events),
             Tag::PeerSend(conn) => self.conns.on_send(conn, result),
-            Tag::NbdRecv(_) | Tag::NbdSend(_) | Tag::NbdAccept => {
+            Tag::NbdRecv(_) | Tag::NbdSend(_) | Tag::NbdAccept | Tag::Ublk { .. } => {
                 unreachable!("a store's thread has no NBD clients")
             }
         }

@@ -180,6 +180,7 @@ impl Supervisor {
         let views = self.context.meta.read(|state| views_of(state, policy)).unwrap_or_default();
         self.tell_head(volume, HeadEvent::Granted { head_epoch, views });
         self.announce_head(volume);
+        self.drive_device(volume);
     }
 
     /// A grant that came after its head was given up.
@@ -193,6 +194,7 @@ impl Supervisor {
         {
             *is_active = true;
             self.announce_head(volume);
+            self.drive_device(volume);
         }
     }
 
@@ -201,6 +203,7 @@ impl Supervisor {
         let old = std::mem::replace(&mut entry.state, HeadState::Fenced);
         self.tell_head(volume, HeadEvent::Revoked);
         self.announce_head(volume);
+        self.fence_device(volume);
         if let HeadState::Closing { then, .. } = old {
             self.forget_head(volume);
             then.into_iter().for_each(|next| next(self));

@@ -11,8 +11,6 @@ use crate::control::{Call, ControlError, Responder};
 
 /// Protocol of the control socket that this build speaks.
 const PROTOCOL: u32 = 1;
-/// How long a head may finish its I/O when its volume is detached.
-const DETACH_MS: u64 = 5_000;
 
 impl Supervisor {
     pub(super) fn on_call(&mut self, call: Call) {
@@ -60,7 +58,7 @@ impl Supervisor {
             "volume.scrub" => {
                 with!(volume: params::VolumeRef => self.scrub_volume(&volume.volume, responder));
             }
-            "volume.attach" => with!(attach: params::Attach => self.attach(&attach, responder)),
+            "volume.attach" => with!(attach: params::Attach => self.attach(attach, responder)),
             "volume.detach" => with!(detach: params::Detach => self.detach(&detach, responder)),
             "volume.usage" => {
                 with!(volume: params::VolumeRef => responder.answer(self.usage(&volume.volume)));
@@ -150,66 +148,17 @@ impl Supervisor {
         });
     }
 
-    fn attach(&mut self, attach: &params::Attach, responder: Responder) {
-        let Some(peer) = self.peer_id() else { return responder.answer(Err(no_cluster())) };
+    fn attach(&mut self, attach: params::Attach, responder: Responder) {
         let via = match attach.via.as_str() {
-            "ublk" => Via::Ublk,
-            "nbd" => Via::Nbd,
-            "export" => Via::Export,
+            "auto" => None,
+            "ublk" => Some(Via::Ublk),
+            "nbd" => Some(Via::Nbd),
             other => {
-                let message = format!("'{other}' is no way to attach; ublk, nbd or export");
+                let message = format!("'{other}' is no way to attach; auto, ublk or nbd");
                 return responder.answer(Err(ControlError::bad_request(message)));
             }
         };
-        if via != Via::Export {
-            let message = "this kernel has neither ublk nor nbd devices; export the volume instead";
-            return responder.answer(Err(ControlError::new("unsupported", message)));
-        }
-        let volume = match self.volume_named(&attach.volume) {
-            Ok(volume) => volume,
-            Err(error) => return responder.answer(Err(error)),
-        };
-        let (read_only, queues) = (attach.read_only, attach.queues.unwrap_or(0));
-        let takeover = self.generation_to_fence(volume, attach.takeover);
-        let command = Command::Attach { volume, peer, via, read_only, queues, takeover };
-        self.propose(command, move |supervisor, result| {
-            let attached = settled(result);
-            supervisor.sync();
-            responder.answer(attached.map(|applied| {
-                let generation = match applied {
-                    Applied::Attached { generation } => Some(generation),
-                    _ => None,
-                };
-                json!({ "device": null, "generation": generation })
-            }));
-        });
-    }
-
-    /// The head is released first: another peer may attach the moment the cluster knows.
-    fn detach(&mut self, detach: &params::Detach, responder: Responder) {
-        let Some(peer) = self.peer_id() else { return responder.answer(Err(no_cluster())) };
-        let volume = match self.volume_named(&detach.volume) {
-            Ok(volume) => volume,
-            Err(error) => return responder.answer(Err(error)),
-        };
-        let found = self.context.meta.read(|state| {
-            let record = state.volumes().get(&volume)?;
-            let mine = record.attachment.filter(|a| a.peer == peer).map(|a| a.generation);
-            mine.or_else(|| record.fenced.iter().find(|f| f.peer == peer).map(|f| f.generation))
-        });
-        let Some(Some(generation)) = found else {
-            let error = ControlError::not_found("the volume is not attached on this peer");
-            return responder.answer(Err(error));
-        };
-        let deadline_ms = if detach.force { 0 } else { DETACH_MS };
-        let next = move |supervisor: &mut Self| {
-            let command = Command::Detach { volume, peer, generation };
-            supervisor.propose(command, move |supervisor, result| {
-                supervisor.sync();
-                responder.answer(settled(result).map(|_| json!({})));
-            });
-        };
-        self.close_head(volume, deadline_ms, Box::new(next));
+        self.attach_device(attach, via, responder);
     }
 
     fn create_export(&mut self, create: &params::CreateExport, responder: Responder) {

@@ -3,6 +3,7 @@
 //! engine's and the cluster state's.
 
 mod context;
+mod devices;
 mod disks;
 mod heads;
 mod leave;
@@ -80,6 +81,7 @@ pub struct Supervisor {
     context: Context,
     stores: HashMap<DiskId, StoreEntry>,
     heads: HashMap<VolumeId, HeadEntry>,
+    devices: devices::Devices,
     next_head_key: u64,
     /// Map epoch whose views the threads were told.
     told_epoch: Option<MapEpoch>,
@@ -98,6 +100,7 @@ impl Supervisor {
             context,
             stores: HashMap::new(),
             heads: HashMap::new(),
+            devices: devices::Devices::default(),
             next_head_key: 1,
             told_epoch: None,
             lease_until_us: 0,
@@ -111,6 +114,7 @@ impl Supervisor {
     /// Work until the process is to end; gives its exit code.
     pub fn run(mut self, events: &Receiver<Event>) -> i32 {
         self.open_known_disks();
+        self.sweep_devices();
         self.sync();
         let mut ticked_ms = 0;
         loop {
@@ -147,6 +151,7 @@ impl Supervisor {
     fn tick(&mut self) {
         self.retry_heads();
         self.retry_stores();
+        self.tick_devices();
         self.tick_return();
         self.schedule_scrubs();
     }

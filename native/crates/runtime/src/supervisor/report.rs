@@ -86,7 +86,8 @@ impl Supervisor {
         Ok(json!({ "written_bytes": disks }))
     }
 
-    pub(super) fn device_list(&self) -> Value {
+    /// One line per head.
+    pub(super) fn head_lines(&self) -> Vec<Value> {
         let reports = self.head_reports();
         let socket = &self.context.config.nbd_socket;
         let line = |(volume, entry): (&VolumeId, &super::heads::HeadEntry)| {
@@ -109,7 +110,7 @@ impl Supervisor {
                 "ops_in_flight": report.map(|r| r.status.ops_in_flight),
             })
         };
-        Value::Array(self.heads.iter().map(line).collect())
+        self.heads.iter().map(line).collect()
     }
 
     pub(super) fn status(&self) -> Value {
@@ -121,7 +122,7 @@ impl Supervisor {
         }
         json!({
             "stores": self.disk_list(),
-            "heads": self.device_list(),
+            "heads": self.head_lines(),
             "sessions": self.context.meta.sessions(),
             "joins": joins,
             "budget": { "bytes": self.context.config.memory_budget_bytes },

@@ -28,6 +28,10 @@ impl Supervisor {
         let deadline_ms = clock::now_ms() + deadline_ms;
         let leaving = Leaving::NotYet;
         self.closing = Some(Closing { responder: Some(responder), deadline_ms, leaving });
+        let left = self.devices_left();
+        if !left.is_empty() {
+            eprintln!("devices wait for the next start: {}", left.join(", "));
+        }
         let left_ms = deadline_ms.saturating_sub(clock::now_ms() + STORES_MS);
         let volumes: Vec<VolumeId> = self.heads.keys().copied().collect();
         for volume in volumes {

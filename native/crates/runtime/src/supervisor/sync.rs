@@ -32,6 +32,7 @@ impl Supervisor {
         self.open_known_disks();
         self.sync_views();
         self.sync_volumes();
+        self.sync_devices();
         self.sync_deletions();
         self.sync_scrubs();
         self.told_epoch = Some(map_epoch);
@@ -128,7 +129,7 @@ impl Supervisor {
         }
     }
 
-    fn export_of(&self, id: VolumeId) -> Option<shoal_nbd::Export> {
+    pub(super) fn export_of(&self, id: VolumeId) -> Option<shoal_nbd::Export> {
         let export = |state: &ClusterState| {
             let volume = state.volumes().get(&id)?;
             let blocks = match volume.block_size {

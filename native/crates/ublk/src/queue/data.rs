@@ -2,6 +2,7 @@
 //! from and to the memory where the caller wants it, or through the buffer of the tag.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
@@ -37,6 +38,42 @@ impl Queue {
                 self.device.file().read_exact_at(into, position)
             }
         }
+    }
+
+    /// Like `take_into` from the first byte on, for memory that holds nothing yet: all of `into` is
+    /// written when this succeeds.
+    pub fn take_uninit(&self, tag: u16, into: &mut [MaybeUninit<u8>]) -> io::Result<()> {
+        self.check(tag, 0, into.len());
+        let Some(buffers) = &self.buffers else { return self.read_uninit(tag, into) };
+        let from = &buffers.slice(tag)[..into.len()];
+        for (slot, byte) in into.iter_mut().zip(from) {
+            slot.write(*byte);
+        }
+        Ok(())
+    }
+
+    fn read_uninit(&self, tag: u16, into: &mut [MaybeUninit<u8>]) -> io::Result<()> {
+        let mut done = 0;
+        while done < into.len() {
+            let rest = &mut into[done..];
+            let position = uapi::data_position(self.index, tag, done as u32);
+            // SAFETY: `rest` is writable memory of that length.
+            let count = unsafe {
+                let start = rest.as_mut_ptr().cast();
+                libc::pread(self.device.as_raw_fd(), start, rest.len(), position as libc::off_t)
+            };
+            match count {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                1.. => done += count as usize,
+                _ => {
+                    let error = io::Error::last_os_error();
+                    if error.kind() != io::ErrorKind::Interrupted {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Hands `data` to a held read, from `offset` on. EVERY BYTE OF THE REQUEST MUST BE GIVEN
