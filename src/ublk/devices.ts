@@ -62,7 +62,8 @@ export class Devices {
     const state = await this.#cluster.state()
     findAttachable(state, request.volume)
     const present = await this.#served(request.volume)
-    if (present) return this.#view(present)
+    // One that is fenced is refused below, with what to do.
+    if (present && present.state !== 'fenced') return this.#view(present)
     await this.#refuseForeignLink(request.volume)
     await this.#loadDriver(request.via)
     const attached = await this.#cluster.data

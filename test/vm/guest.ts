@@ -35,9 +35,10 @@ export function serverOf(variable: string, crate: string, example: string): stri
 }
 
 /** Runs a script in a guest of its own, with `env` there; fails unless it ends with 0. */
-export function runInGuest(script: string, env: Record<string, string>): void {
+export function runInGuest(script: string, env: Record<string, string>, memoryMib = 2048): void {
   const pairs = Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`])
-  const args = [script, '--limit', String(guestLimitSeconds), ...pairs]
+  const sizes = ['--limit', String(guestLimitSeconds), '--memory', String(memoryMib)]
+  const args = [script, ...sizes, ...pairs]
   const result = spawnSync(join(root, 'test', 'vm', 'run'), args, { encoding: 'utf8' })
   const output = `${result.stdout}${result.stderr}`
   if (result.status !== 0) throw new Error(`${script} ended with ${result.status}\n${output}`)

@@ -11,7 +11,7 @@ read -r begin rest </proc/uptime
 step() { read -r now rest </proc/uptime; echo "== $((${now%.*} - ${begin%.*})) s: $*"; }
 die() {
   echo "FAILED: $*"
-  for peer in p1 p2 p3; do echo "-- $peer"; tail -n 20 "$cluster/$peer.log"; done
+  for peer in p1 p2 p3; do echo "-- $peer"; tail -n 30 "$cluster/$peer.log"; done
   cat /run/call.err
   exit 1
 }
@@ -72,7 +72,7 @@ written() { call "$1" volume.usage "{\"volume\":\"$2\"}" | tr -dc '0-9:,' | sed 
 
 fio_verify() {
   target=$1; shift
-  fio --eta=never --name=verify --filename="$target" --ioengine=io_uring --direct=1 --bs=4k --iodepth=32 \
+  timeout -s INT 60 fio --eta=never --name=verify --filename="$target" --ioengine=io_uring --direct=1 --bs=4k --iodepth=32 \
     --rw=randwrite --verify=crc32c --verify_fatal=1 --verify_backlog=256 --verify_state_save=0 \
     --output=/run/fio.log "$@" || { cat /run/fio.log; die "fio on $target"; }
 }

@@ -8,7 +8,7 @@ unpack_cluster
 step "three peers, a device"
 for peer in p1 p2 p3; do start $peer; done
 attach p1 vol ublk false 2
-[ "$(blockdev --getsize64 "$device")" = 134217728 ] || die "size of $device"
+[ "$(blockdev --getsize64 "$device")" = 402653184 ] || die "size of $device"
 [ "$(ls "/sys/block/$(basename "$device")/mq" | wc -l)" = 2 ] || die "queues"
 shows p1 '"state":"active"' || die "not shown as active: $(call p1 device.list '{}')"
 
