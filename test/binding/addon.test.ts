@@ -78,6 +78,11 @@ addon('says why a configuration is refused', async () => {
   assert.match(await refusal(JSON.stringify({ ...config(), more: 1 })), /unknown field `more`/)
 })
 
+addon('says that there is no such device to take down', () => {
+  const detach = () => native().forceDetach(join(dir, 'devices'), 'vol')
+  assert.throws(detach, /no device of this peer shows a volume 'vol'/)
+})
+
 async function refusal(json: string): Promise<string> {
   try {
     await native().runData(json)
@@ -93,6 +98,7 @@ function config(): object {
     control_socket: join(dir, 'data.sock'),
     nbd_socket: join(dir, 'nbd.sock'),
     nbd_socket_mode: 0o660,
+    device_dir: join(dir, 'devices'),
     listen: '127.0.0.1:0',
     io_threads: 1,
     memory_budget_bytes: 64 << 20,

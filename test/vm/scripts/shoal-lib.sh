@@ -54,9 +54,10 @@ kill_peer() { kill -9 "$(pid_of "$1")"; wait "$(pid_of "$1")" 2>/dev/null || tru
 # call PEER METHOD JSON: one request of control.
 call() { "$peer_program" call "$cluster/$1/run/data.sock" "$2" "$3" 2>/run/call.err; }
 
-# attach PEER VOLUME [VIA [READ-ONLY [QUEUES]]]: sets $device.
+# attach PEER VOLUME [VIA [READ-ONLY [QUEUES [TAKEOVER]]]]: sets $device.
 attach() {
-  request="{\"volume\":\"$2\",\"via\":\"${3:-ublk}\",\"read_only\":${4:-false},\"queues\":${5:-0}}"
+  request="{\"volume\":\"$2\",\"via\":\"${3:-ublk}\",\"read_only\":${4:-false}"
+  request="$request,\"queues\":${5:-0},\"takeover\":${6:-false}}"
   call "$1" volume.attach "$request" >/run/attached || die "attach of $2 on $1: $(cat /run/call.err)"
   device=$(sed 's/.*"device":"\([^"]*\)".*/\1/' /run/attached)
   until_true 3 test -b "$device" || die "no device $device"

@@ -92,20 +92,18 @@ step "attached elsewhere while its peer was dead: EIO until it is detached"
 attach p2 vol
 dd if=/run/data of="$device" bs=1M oflag=direct status=none
 kill_peer p2
-generation=$(call p1 state.get '{}' | sed 's/.*"attachment":{\([^}]*\)}.*/\1/' | tr ',' '\n' |
-  sed -n 's/"generation"://p')
-takeover="{\"type\":\"attach\",\"volume\":1,\"peer\":1,\"via\":\"export\",\"read_only\":false"
-takeover="{\"command\":$takeover,\"queues\":0,\"takeover\":$generation}"
-takeover="$takeover,\"proposal_id\":\"00112233445566778899aabbccddeeff\"}"
-call p1 propose "$takeover" >/run/taken || die "take-over: $(cat /run/call.err)"
+fenced=$device
+attach p1 vol ublk false 0 true
+dd if="$device" bs=1M count=2 iflag=direct status=none | cmp - /run/data || die "after the take-over"
 start p2
 until_true 60 shows p2 '"state":"fenced"' || die "not fenced: $(call p2 device.list '{}')"
-refused dd if="$device" of=/dev/null bs=4k count=1 iflag=direct
-refused dd if=/dev/zero of="$device" bs=4k count=1 oflag=direct
+refused dd if="$fenced" of=/dev/null bs=4k count=1 iflag=direct
+refused dd if=/dev/zero of="$fenced" bs=4k count=1 oflag=direct
 kill_peer p2
 start p2
 until_true 60 shows p2 '"state":"fenced"' || die "not fenced by the next process"
-refused dd if="$device" of=/dev/null bs=4k count=1 iflag=direct
+refused dd if="$fenced" of=/dev/null bs=4k count=1 iflag=direct
 until_true 20 detach p2 vol || die "detach: $(cat /run/call.err)"
-[ ! -e "$device" ] || die "$device is still there"
+[ ! -e "$fenced" ] || die "$fenced is still there"
+detach p1 vol >/dev/null || die "detach: $(cat /run/call.err)"
 step "done"
