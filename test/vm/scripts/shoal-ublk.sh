@@ -34,16 +34,22 @@ grep -q 'in use' /run/call.err || die "no word about the use: $(cat /run/call.er
 [ -b "$device" ] || die "a refused detach removed the device"
 
 step "kill -9 of the data process under verified I/O"
-fio_verify /mnt/v/file --size=12m --iodepth=16 --time_based=1 --runtime=8 --rate_iops=150 &
+verify_until_enough() {
+  while [ ! -e /run/enough ]; do
+    fio_verify /mnt/v/file --size=2m --iodepth=8 --verify_backlog=64
+  done
+}
+verify_until_enough >/run/fio.out 2>&1 &
 fio_pid=$!
 for round in 1 2; do
-  sleep 3
-  kill -0 $fio_pid 2>/dev/null || die "fio ended early"
+  sleep 2
+  kill -0 $fio_pid 2>/dev/null || die "fio: $(cat /run/fio.out)"
   kill_peer p1
   start p1
   until_true 60 shows p1 '"state":"active"' || die "not active again: $(call p1 device.list '{}')"
 done
-wait $fio_pid || die "I/O failed across a kill"
+touch /run/enough
+wait $fio_pid || die "I/O failed across a kill: $(cat /run/fio.out)"
 
 step "an orderly stop leaves the device waiting, and its I/O goes on after the start"
 dd if=/dev/urandom of=/run/data bs=1M count=2 status=none
