@@ -8,6 +8,7 @@ import { DemoCluster, tool } from '../../helpers/demo-cluster.ts'
 import { readCosts } from './costs.ts'
 import { type Figures, measure, type Shape, shapes } from './fio-result.ts'
 import { performancePage } from './page.ts'
+import { measureStore, type StoreRow } from './store-alone.ts'
 
 export interface Row {
   shape: string
@@ -25,6 +26,8 @@ export interface Report {
   cores: number
   seconds: number
   rows: Row[]
+  /** One store on the same disk, without network and copies. */
+  store: StoreRow[]
 }
 
 const fileBytes = 2 ** 30
@@ -79,9 +82,13 @@ async function measureVolume(
 
 async function bench(seconds: number): Promise<Report> {
   const raw = await measureRaw(seconds)
+  say('one store alone')
+  const store = await measureStore(seconds)
   const demo = new DemoCluster()
   const rows: Row[] = []
   try {
+    // What a peer has by default; a demo is given less.
+    process.env.SHOAL_DATA_MEMORY = '512MiB'
     await demo.up('--disk-size', '4GiB')
     await tool(
       'fio',
@@ -107,6 +114,7 @@ async function bench(seconds: number): Promise<Report> {
     cores: cpus().length,
     seconds,
     rows,
+    store,
   }
 }
 

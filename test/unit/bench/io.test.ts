@@ -30,8 +30,11 @@ bench('the page has one row for each shape', () => {
     cpu_us_per_op: 50,
     write_amplification: shape.rw.endsWith('write') ? 3.25 : null,
   }))
-  const page = performancePage({ kernel: '6', processor: 'x', cores: 2, seconds: 10, rows })
-  assert.is(page.match(/^\| /gm)?.length, shapes.length + 1)
+  const store = [{ ...figures, name: 'a store', cpu_us_per_op: 12 }]
+  const machine = { kernel: '6', processor: 'x', cores: 2 }
+  const page = performancePage({ ...machine, seconds: 10, rows, store })
+  assert.is(page.match(/^\| /gm)?.length, shapes.length + 3)
+  assert.match(page, '| a store | 7 | 100 µs |')
   assert.match(page, '| 4 KiB random write, QD 1 | 7 | 7 | 1.00 | 100 µs |')
 })
 

@@ -5,7 +5,9 @@ use std::os::fd::RawFd;
 use bytes::Bytes;
 use io_uring::{opcode, squeue, types};
 use shoal_store::{DiskIo, IoError, IoId, IoKind};
-use shoal_types::buffer::{AlignedBuf, is_aligned};
+use shoal_types::buffer::{AlignedBuf, BufferPool, is_aligned};
+
+use super::DiskFile;
 
 /// More parts than this are joined into one buffer (the kernel's limit is 1024).
 const WRITE_PARTS_MAX: usize = 512;
@@ -22,12 +24,17 @@ pub type DiskDone = (IoId, Result<Option<Bytes>, IoError>);
 
 /// The ring entry for `io`, or the answer where nothing is to be done: `Discard` is a hint which
 /// would turn written extents of a file into unwritten ones, and slow their next write down.
-pub fn prepare(fd: RawFd, direct: bool, io: DiskIo) -> Result<(squeue::Entry, DiskOp), DiskDone> {
-    let id = io.id;
+/// `pool`: memory of reads.
+pub fn prepare(
+    disk: &DiskFile,
+    pool: &BufferPool,
+    io: DiskIo,
+) -> Result<(squeue::Entry, DiskOp), DiskDone> {
+    let (id, fd) = (io.id, disk.fd());
     match io.kind {
-        IoKind::Read { offset, len } => Ok(read(fd, id, offset, len as usize)),
+        IoKind::Read { offset, len } => Ok(read(fd, pool, id, offset, len as usize)),
         IoKind::Write { offset, bufs, durable } => {
-            let bufs = if direct { aligned(bufs) } else { bufs };
+            let bufs = if disk.direct { aligned(bufs) } else { bufs };
             Ok(write(fd, id, offset, bufs, durable))
         }
         IoKind::Sync => {
@@ -39,8 +46,14 @@ pub fn prepare(fd: RawFd, direct: bool, io: DiskIo) -> Result<(squeue::Entry, Di
     }
 }
 
-fn read(fd: RawFd, id: IoId, offset: u64, length: usize) -> (squeue::Entry, DiskOp) {
-    let mut buffer = AlignedBuf::with_capacity(length);
+fn read(
+    fd: RawFd,
+    pool: &BufferPool,
+    id: IoId,
+    offset: u64,
+    length: usize,
+) -> (squeue::Entry, DiskOp) {
+    let mut buffer = pool.take(length);
     let start = buffer.spare_mut().as_mut_ptr().cast::<u8>();
     let entry = opcode::Read::new(types::Fd(fd), start, length as u32).offset(offset).build();
     (entry, DiskOp::Read { id, buffer, length })

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use shoal_engine::member::{Member, MemberEvent, MemberOutput, ReplyTo};
 use shoal_store::{BadBlock, DiskIo, Output, Store};
+use shoal_types::buffer::BufferPool;
 use shoal_types::{DiskId, Reply};
 
 pub use message::{StoreMessage, StoreNotice, StoreReport};
@@ -32,6 +33,7 @@ pub type NoticeSink = Arc<dyn Fn(DiskId, StoreNotice) + Send + Sync>;
 pub struct StoreThread {
     disk: DiskId,
     file: DiskFile,
+    pool: BufferPool,
     store: Box<Store>,
     member: Member,
     reactor: Reactor<Tag>,
@@ -53,6 +55,8 @@ pub struct StoreThread {
 pub struct StoreParts {
     pub disk: DiskId,
     pub file: DiskFile,
+    /// Memory of what is read.
+    pub pool: BufferPool,
     pub store: Box<Store>,
     pub member: Member,
     pub reactor: Reactor<Tag>,
@@ -66,6 +70,7 @@ impl StoreThread {
         Self {
             disk: parts.disk,
             file: parts.file,
+            pool: parts.pool,
             store: parts.store,
             member: parts.member,
             reactor: parts.reactor,
@@ -304,7 +309,7 @@ impl StoreThread {
     }
 
     fn start_io(&mut self, io: DiskIo) {
-        match port::prepare(self.file.fd(), self.file.direct, io) {
+        match port::prepare(&self.file, &self.pool, io) {
             // SAFETY: the tag owns the buffers.
             Ok((entry, op)) => drop(unsafe { self.reactor.push(entry, Tag::Disk(op)) }),
             Err((id, result)) => self.store.on_io(id, result.map(|none: Option<Bytes>| none)),

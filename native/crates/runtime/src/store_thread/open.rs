@@ -8,6 +8,7 @@ use shoal_store::{
     DiskIo, Figures, Format, FormatError, FormatParams, IoError, IoId, Params, Recovery,
     RecoveryError, Store,
 };
+use shoal_types::buffer::BufferPool;
 
 use crate::disk::{DiskFile, port};
 use crate::ring::{Completion, Reactor, mailbox};
@@ -15,6 +16,8 @@ use crate::tag::Tag;
 
 /// Ring entries of a store's thread.
 pub const RING_ENTRIES: u32 = 512;
+/// Idle memory of the reads of a recovery, in bytes.
+const READS_IDLE_BYTES: usize = 16 << 20;
 /// Longest sleep while a job runs; every completion wakes it at once.
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
@@ -83,9 +86,10 @@ fn run<J: DiskJob>(
     reactor: &mut Reactor<Tag>,
 ) -> io::Result<J::Result> {
     let mut done = Vec::new();
+    let pool = BufferPool::new(READS_IDLE_BYTES);
     loop {
         while let Some(io) = job.poll() {
-            match port::prepare(disk.fd(), disk.direct, io) {
+            match port::prepare(disk, &pool, io) {
                 // SAFETY: the tag owns the buffers.
                 Ok((entry, op)) => drop(unsafe { reactor.push(entry, Tag::Disk(op)) }),
                 Err((id, result)) => job.on_io(id, result),

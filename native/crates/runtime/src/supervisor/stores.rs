@@ -13,6 +13,7 @@ use shoal_meta::state::{Command, Rejection};
 use shoal_store::{
     Budget, Figures, LayerState, PROBE_BYTES, Params, Probe, RecoveryError, Store, probe,
 };
+use shoal_types::buffer::BufferPool;
 use shoal_types::{DiskId, LayerId, PgId, PgView};
 
 use super::{Event, Supervisor, rebuild};
@@ -140,7 +141,8 @@ impl Supervisor {
     fn store_links(&self, disk: DiskId) -> LinkParts {
         let others = self.stores.iter().filter(|(id, _)| **id != disk);
         let locals = others.filter_map(|(id, entry)| Some((*id, entry.sender.clone()?))).collect();
-        LinkParts { book: self.context.book.clone(), dialer: self.context.dialer.clone(), locals }
+        let (book, dialer) = (self.context.book.clone(), self.context.dialer.clone());
+        LinkParts { book, dialer, locals, pool: self.context.pool.clone() }
     }
 
     pub(super) fn on_store_failed(&mut self, disk: DiskId, reason: String, again: bool) {
@@ -261,11 +263,12 @@ impl Supervisor {
     }
 }
 
-/// What a store's thread needs for its links.
+/// What a store's thread shares with the others.
 struct LinkParts {
     book: Arc<crate::peer::AddressBook>,
     dialer: Arc<crate::peer::Dialer>,
     locals: Vec<(DiskId, Sender<StoreMessage>)>,
+    pool: BufferPool,
 }
 
 /// The life of a store's thread.
@@ -313,6 +316,7 @@ fn store_main(
     let thread = StoreThread::new(StoreParts {
         disk,
         file: opened.file,
+        pool: links.pool,
         store: opened.store,
         member,
         reactor: opened.reactor,
