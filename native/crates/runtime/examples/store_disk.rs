@@ -76,7 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let disk = DiskFile::open(path)?;
     let identity =
         Identity { cluster_id: [1; 16], disk: DiskId(1), store_uuid: [2; 16], incarnation: 1 };
-    let params = FormatParams { identity, device_bytes: disk.size };
+    let params = FormatParams { identity, device_bytes: disk.size, log_beyond: 0 };
     format(&disk, params)?.map_err(|error| format!("{error:?}"))?;
     drop(disk);
     let budget = Budget { dirty_bytes: 128 << 20, crc_cache_bytes: 32 << 20, ..Budget::default() };
