@@ -1,8 +1,11 @@
 // Where the data of a volume lies: from its extents to groups to disks, by arithmetic alone.
+import { setImmediate } from 'node:timers/promises'
 import { type ClusterState, peerName, type VolumeRecord } from '../data/state.ts'
 import { lineageSeed, pgOfExtent } from '../placement/index.ts'
 
 const blockBytes = 4096
+/** About 10 ms of looking up. */
+const extentsAtOnce = 2 ** 19
 
 export interface DiskLayout {
   disk: number
@@ -31,14 +34,11 @@ export interface VolumeLayout {
   groups: GroupLayout[]
 }
 
-export function layoutOf(state: ClusterState, volume: VolumeRecord): VolumeLayout {
+export async function layoutOf(state: ClusterState, volume: VolumeRecord): Promise<VolumeLayout> {
   const policy = state.policies.find(one => one.id === volume.policy)!
   const extentBytes = policy.blocks_per_extent * blockBytes
   const extents = Math.ceil(volume.size_bytes / extentBytes)
-  const counts = new Uint32Array(policy.pg_count)
-  const seed = lineageSeed(BigInt(volume.lineage))
-  for (let extent = 0; extent < extents; extent++)
-    counts[pgOfExtent(seed, extent, policy.pg_count)]!++
+  const counts = await countExtents(volume.lineage, extents, policy.pg_count)
   const groups = policy.pgs
     .filter(pg => counts[pg.index]! > 0)
     .map(({ index, members, in_sync }) => ({
@@ -55,6 +55,18 @@ export function layoutOf(state: ClusterState, volume: VolumeRecord): VolumeLayou
     disks: disksOf(state, groups),
     groups,
   }
+}
+
+/** Extents of every group. The largest volume has millions of them: others get a turn in between. */
+async function countExtents(lineage: number, extents: number, pgs: number): Promise<Uint32Array> {
+  const counts = new Uint32Array(pgs)
+  const seed = lineageSeed(BigInt(lineage))
+  for (let first = 0; first < extents; first += extentsAtOnce) {
+    const end = Math.min(extents, first + extentsAtOnce)
+    for (let extent = first; extent < end; extent++) counts[pgOfExtent(seed, extent, pgs)]!++
+    if (end < extents) await setImmediate()
+  }
+  return counts
 }
 
 function disksOf(state: ClusterState, groups: readonly GroupLayout[]): DiskLayout[] {

@@ -247,6 +247,11 @@ api('the layout of a volume adds up', async ({ fixture }) => {
     { disk: 4, peer: 'p4', rack: '', zone: '', extents: moved!.extents, first: moved!.extents },
   )
   await failure(fixture.api.call('volume.layout', { params: { name: 'x' } }), 'not_found')
+  await fixture.mutate(state => {
+    state.volumes[0]!.size_bytes = 2 ** 43
+  })
+  const large = await fixture.api.call('volume.layout', { params: { name: 'db' } })
+  assert.is(sum(large.groups), 2 ** 21)
 })
 
 api.run()
