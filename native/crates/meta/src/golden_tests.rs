@@ -282,5 +282,7 @@ fn services() -> Vec<ServiceMessage> {
         M::Followed { reply: FollowReply::Snapshot { state: vec![16].into() } },
         M::NotLeader { leader: 17 },
         M::LostLog {},
+        M::KeyWanted {},
+        M::Key { seed: Hex([18; 32]) },
     ]
 }

@@ -2,7 +2,7 @@
 
 use shoal_types::{DiskId, MapEpoch, PeerId};
 
-use crate::hex::{ProcessNonce, ProposalId};
+use crate::hex::{Hex, ProcessNonce, ProposalId};
 use crate::raft::RaftConfig;
 use crate::state::{ClusterState, Outcome};
 
@@ -87,6 +87,14 @@ pub enum Output {
     Probe {
         disk: DiskId,
         peer: PeerId,
+    },
+    /// A voter asks for the authority's key: `give_key`, if it is here.
+    KeyWanted {
+        from: PeerId,
+    },
+    /// The authority's key, as another voter has it. To be compared with the state's.
+    Key {
+        seed: Hex<32>,
     },
     /// Others reach this disk: the fault is here.
     Blamed {

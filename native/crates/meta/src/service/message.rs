@@ -5,7 +5,7 @@ use shoal_types::{DiskId, HeadEpoch, VolumeId};
 
 use crate::codec::{Codec, DecodeError, Reader, codec_enum};
 use crate::follow::{FollowReply, FollowRequest};
-use crate::hex::{ProcessNonce, ProposalId};
+use crate::hex::{Hex, ProcessNonce, ProposalId};
 use crate::raft::MESSAGE_BYTES_MAX;
 use crate::state::{Outcome, Proposal};
 
@@ -72,6 +72,12 @@ pub enum ServiceMessage {
     },
     /// The sender has voted and lost its log: it must not vote again.
     LostLog {},
+    /// The sender votes and cannot admit peers yet.
+    KeyWanted {},
+    /// The authority's secret key, to a voter.
+    Key {
+        seed: Hex<32>,
+    },
 }
 
 /// What is wrong with a disk, as its user sees it.
@@ -142,6 +148,8 @@ codec_enum!(ServiceMessage: u8 {
     13 => Followed { reply },
     14 => NotLeader { leader },
     15 => LostLog {},
+    16 => KeyWanted {},
+    17 => Key { seed },
 });
 codec_enum!(ReportKind: u8 { 1 => Unreachable, 2 => StoreOut, 3 => StoreUnfit });
 codec_enum!(ProposeRefused: u8 {

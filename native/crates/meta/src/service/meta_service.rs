@@ -42,6 +42,8 @@ pub struct MetaService<S> {
     log_is_empty: bool,
     /// Has voted, and has no log: it must be removed and added under a new id.
     pub(super) lost_log: bool,
+    /// The authority's key was asked for.
+    pub(super) wants_key: bool,
     /// Several calls are settled together.
     is_held: bool,
 }
@@ -73,6 +75,7 @@ impl<S: LogStore> MetaService<S> {
             shown: Default::default(),
             log_is_empty: !init.has_log,
             lost_log: false,
+            wants_key: false,
             is_held: false,
         };
         service.settle()?;
@@ -281,7 +284,7 @@ impl<S: LogStore> MetaService<S> {
     }
 
     /// Callers may have read their clocks in another order than they call.
-    fn see(&mut self, now: Now) {
+    pub(super) fn see(&mut self, now: Now) {
         self.now = Now { boot_ms: now.boot_ms.max(self.now.boot_ms), ..now };
     }
 
@@ -330,6 +333,14 @@ impl<S: LogStore> MetaService<S> {
                 Ok(())
             }
             M::LostLog {} => self.on_lost_log(from),
+            M::KeyWanted {} => {
+                self.on_key_wanted(from);
+                Ok(())
+            }
+            M::Key { seed } => {
+                self.on_key(from, seed);
+                Ok(())
+            }
         }
     }
 

@@ -12,6 +12,7 @@
 //!   which lost a head meanwhile knows.
 
 mod api;
+mod authority;
 mod following;
 mod judgement;
 mod message;

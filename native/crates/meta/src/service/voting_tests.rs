@@ -2,6 +2,7 @@
 
 use shoal_types::PeerId;
 
+use super::message::ServiceMessage;
 use super::world::World;
 use crate::log_store::MemDir;
 use crate::seeded::{Seeded, seeds};
@@ -138,6 +139,29 @@ fn leadership_is_handed_over_without_an_election_time_out() {
     world.run_until("another leader", |w| w.leader().is_some_and(|next| next != leader));
     assert!(world.now_ms - before <= 500, "took {} ms", world.now_ms - before);
     assert!(!world.services[&leader].is_leading());
+}
+
+#[test]
+fn the_authoritys_key_goes_to_voters_that_ask_and_to_nobody_else() {
+    let mut world = world(6, 4);
+    wait_for_voters(&mut world, &[1, 2, 3]);
+    for peer in [2, 4] {
+        let now = world.now();
+        world.services.get_mut(&peer).unwrap().want_key(now).unwrap();
+        world.collect(peer);
+    }
+    // One that does not vote asks all the same, and a key comes that nobody asked for.
+    for (to, message) in [
+        (1, ServiceMessage::KeyWanted {}),
+        (3, ServiceMessage::Key { seed: crate::hex::Hex([9; 32]) }),
+    ] {
+        let now = world.now();
+        let service = world.services.get_mut(&to).unwrap();
+        service.receive(PeerId(4), &message.encode(), now).unwrap();
+        world.collect(to);
+    }
+    world.run_ms(1_000);
+    assert_eq!(world.keys.keys().collect::<Vec<_>>(), [&2]);
 }
 
 #[test]

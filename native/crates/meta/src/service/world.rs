@@ -33,6 +33,8 @@ pub struct World {
     pub probes: Vec<DiskId>,
     pub blamed: Vec<(u64, DiskId)>,
     pub next_id: u128,
+    /// Keys that came, by peer.
+    pub keys: BTreeMap<u64, Hex<32>>,
     /// Off, so that tests say who votes.
     pub manages_voters: bool,
 }
@@ -55,6 +57,7 @@ impl World {
             probes: vec![],
             blamed: vec![],
             next_id: 0,
+            keys: BTreeMap::new(),
             manages_voters: false,
         };
         let state = ClusterState::genesis(fixture::genesis()).unwrap();
@@ -164,6 +167,12 @@ impl World {
                 }
                 Output::Barrier { token, result } => drop(self.barriers.insert(token, result)),
                 Output::Probe { disk, .. } => self.probes.push(disk),
+                Output::KeyWanted { from } => {
+                    let (now, seed) = (self.now(), Hex([id as u8; 32]));
+                    self.services.get_mut(&id).unwrap().give_key(from, seed, now).unwrap();
+                    self.collect(id);
+                }
+                Output::Key { seed } => drop(self.keys.insert(id, seed)),
                 Output::Blamed { disk } => self.blamed.push((id, disk)),
                 Output::StateChanged { index, map_epoch } => {
                     let state = self.state(id);

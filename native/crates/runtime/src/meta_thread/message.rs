@@ -3,7 +3,7 @@
 use std::sync::mpsc::SyncSender;
 
 use shoal_engine::head::ReportReason;
-use shoal_meta::hex::ProposalId;
+use shoal_meta::hex::{Hex, ProposalId};
 use shoal_meta::state::{ClusterState, Command};
 use shoal_types::{DiskId, HeadEpoch, PeerId, VolumeId};
 
@@ -54,6 +54,12 @@ pub enum MetaMessage {
     MembersChanged,
     /// This peer is a member no more: stop renewing, stop asking.
     Removed,
+    /// This peer votes and cannot admit peers: another voter may have the authority's key.
+    WantKey,
+    GiveKey {
+        to: PeerId,
+        seed: Hex<32>,
+    },
     /// Give the lease back, then end the thread.
     Stop {
         answer: SyncSender<()>,

@@ -228,6 +228,10 @@ impl MetaThread {
                 self.shared.update(|slot| *slot = None);
                 self.conns.close_all();
             }
+            MetaMessage::WantKey => self.drive(|service| service.want_key(now())),
+            MetaMessage::GiveKey { to, seed } => {
+                self.drive(|service| service.give_key(to, seed, now()));
+            }
             MetaMessage::Stop { answer } => self.stop_asked = Some(answer),
         }
     }
@@ -377,6 +381,8 @@ impl MetaThread {
             }
             Output::StateChanged { .. } => self.start.inlet.send(Event::StateChanged),
             Output::Probe { disk, peer } => self.probe(disk, peer),
+            Output::KeyWanted { from } => self.start.inlet.send(Event::KeyWanted { from }),
+            Output::Key { seed } => self.start.inlet.send(Event::Key { seed }),
             Output::Blamed { disk } => {
                 eprintln!("others reach {disk}, this peer does not: its network is at fault");
             }

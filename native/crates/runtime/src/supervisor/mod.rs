@@ -2,6 +2,7 @@
 //! cluster state says, and answers control. It decides nothing that safety rests on: that is the
 //! engine's and the cluster state's.
 
+mod authority;
 mod context;
 mod devices;
 mod disks;
@@ -25,7 +26,8 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use shoal_types::{DiskId, MapEpoch, VolumeId};
+use shoal_meta::hex::Hex;
+use shoal_types::{DiskId, MapEpoch, PeerId, VolumeId};
 
 pub use context::Context;
 use heads::HeadEntry;
@@ -49,6 +51,13 @@ pub enum Event {
     /// The session lease, on the boot clock; 0: over.
     Lease {
         valid_until_us: u64,
+    },
+    /// A voter asks for the authority's key; or it was given.
+    KeyWanted {
+        from: PeerId,
+    },
+    Key {
+        seed: Hex<32>,
     },
     Head(HeadNotice),
     Store(DiskId, StoreNotice),
@@ -90,6 +99,7 @@ pub struct Supervisor {
     /// Set once the process is to end, with its exit code.
     exit: Option<i32>,
     closing: Option<shutdown::Closing>,
+    authority: authority::AuthorityKey,
     /// The cluster is being told that this peer is back.
     returning: bool,
 }
@@ -107,6 +117,7 @@ impl Supervisor {
             scrubs: scrubs::Scrubs::default(),
             exit: None,
             closing: None,
+            authority: authority::AuthorityKey::default(),
             returning: false,
         }
     }
@@ -142,6 +153,8 @@ impl Supervisor {
             Event::Control(call) => self.on_call(call),
             Event::StateChanged => self.sync(),
             Event::Lease { valid_until_us } => self.on_lease(valid_until_us),
+            Event::KeyWanted { from } => self.on_key_wanted(from),
+            Event::Key { seed } => self.on_key(&seed),
             Event::Head(notice) => self.on_head_notice(notice),
             Event::Store(disk, notice) => self.on_store_notice(disk, notice),
             Event::Continue(next) => next(self),
@@ -154,6 +167,7 @@ impl Supervisor {
         self.tick_devices();
         self.tick_return();
         self.schedule_scrubs();
+        self.tick_authority();
     }
 
     fn broadcast(&self, name: &str, data: serde_json::Value) {
