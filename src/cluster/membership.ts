@@ -98,6 +98,13 @@ export class Membership {
     }
   }
 
+  /** The data process ends, and is started again as the only voter of the next incarnation. */
+  async recover(name: string): Promise<{ incarnation: number }> {
+    const recovered = await this.#cluster.data.request('cluster.recover', { name })
+    this.#cluster.invalidate()
+    return recovered
+  }
+
   /** Null: as it is. */
   async set(wanted: { [K in keyof SettingsRecord]: number | null }): Promise<SettingsRecord> {
     const { settings } = await this.#cluster.state()

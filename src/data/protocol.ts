@@ -8,7 +8,12 @@ export const protocolMax = 1
 const requestLimitMs = 30_000
 /** Methods that write a whole disk, or wait for one. */
 const longLimitMs = 60 * 60_000
-const longMethods: ReadonlySet<string> = new Set(['disk.add', 'shutdown', 'cluster.join'])
+const longMethods: ReadonlySet<string> = new Set([
+  'disk.add',
+  'shutdown',
+  'cluster.join',
+  'cluster.recover',
+])
 
 export function timeoutMs(method: MethodName): number {
   return longMethods.has(method) ? longLimitMs : requestLimitMs
@@ -127,6 +132,7 @@ export interface DataMethods {
     Membership
   >
   'cluster.leave': Method<Nothing, unknown>
+  'cluster.recover': Method<{ name: string }, { incarnation: number }>
   'state.get': Method<Nothing, ClusterState>
   propose: Method<{ command: Command; proposal_id: string }, { outcome: Outcome; index: number }>
   'disk.probe': Method<{ path: string }, DiskProbe>

@@ -5,6 +5,7 @@ import { formatSize } from '../common/units.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import { type ClusterState, isActive, peerName, type VolumeRecord } from '../data/state.ts'
 import { layoutOf, type VolumeLayout } from './layout.ts'
+import { goneDisks, planRecovery, type RecoveryPlan } from './recovery.ts'
 import { usedBytes, type VolumeView, volumeView } from './volume-view.ts'
 
 /** A volume ends on a whole block of the store. */
@@ -16,6 +17,12 @@ export interface NewVolume {
   size: number
   policy: string | null
   block_size: 512 | 4096
+}
+
+export interface RecoveryView extends Omit<RecoveryPlan, 'promotions'> {
+  /** Placement groups that go on, or would go on, from older copies. */
+  groups: number
+  refused: number
 }
 
 export class Volumes {
@@ -40,6 +47,18 @@ export class Volumes {
   async layout(name: string): Promise<VolumeLayout> {
     const state = await this.#cluster.state()
     return layoutOf(state, findVolume(state, name))
+  }
+
+  /** Without `allowLoss` nothing is changed: it says what may be old. */
+  async recover(name: string, allowLoss: boolean): Promise<RecoveryView> {
+    const state = await this.#cluster.state()
+    const { promotions, ...plan } = planRecovery(state, findVolume(state, name), goneDisks(state))
+    let refused = 0
+    for (const { pg, disk, expected } of allowLoss ? promotions : []) {
+      const done = await this.#cluster.propose({ type: 'pg_promote', pg, disk, expected })
+      refused += (done.results ?? []).filter(one => one.result === 'refused').length
+    }
+    return { ...plan, groups: promotions.length, refused }
   }
 
   async create(wanted: NewVolume): Promise<VolumeView> {

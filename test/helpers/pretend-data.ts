@@ -108,6 +108,9 @@ export class PretendData {
       throw new PretendError('refused', 'the token has expired')
     },
     'cluster.leave': () => null,
+    'cluster.recover': () => {
+      throw new PretendError('conflict', 'a majority of the voters answers')
+    },
     'state.get': () => this.#known(),
     propose: params => ({
       outcome: this.#apply(params.command as Command),

@@ -88,6 +88,14 @@ export const clusterRoutes = {
   'cluster.show': define({ summary: 'Show the cluster', reply: ClusterSchema }, ({ services }) =>
     services.membership.show(),
   ),
+  'cluster.recover': define(
+    {
+      summary: 'Go on from this peer alone: more than half of the voters are lost for good',
+      body: Type.Object({ name: Name }),
+      reply: Type.Object({ incarnation: Type.Integer() }),
+    },
+    ({ services, body }) => services.membership.recover(body.name),
+  ),
   'cluster.set': define(
     {
       summary: 'Change settings of the whole cluster; null: as it is',

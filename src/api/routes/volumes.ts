@@ -58,6 +58,15 @@ const LayoutSchema = Type.Object({
 
 const ByName = Type.Object({ name: Name })
 
+const RecoverySchema = Type.Object({
+  groups: Type.Integer({ description: 'placement groups that go on from older copies' }),
+  hopeless: Type.Integer(),
+  refused: Type.Integer(),
+  ranges: Type.Array(Type.Object({ offset: Type.Integer(), length: Type.Integer() })),
+  old_bytes: Type.Integer(),
+  others: Type.Array(Type.String()),
+})
+
 export const volumeRoutes = {
   'volume.list': define(
     { summary: 'List volumes', reply: Type.Array(VolumeSchema) },
@@ -105,6 +114,16 @@ export const volumeRoutes = {
       reply: VolumeSchema,
     },
     ({ services, params, body }) => services.volumes.rename(params.name, body.name),
+  ),
+  'volume.recover': define(
+    {
+      summary:
+        'Go on from older copies where the newest are gone for good; else say what may be old',
+      params: ByName,
+      body: Type.Object({ allow_data_loss: Type.Boolean() }),
+      reply: RecoverySchema,
+    },
+    ({ services, params, body }) => services.volumes.recover(params.name, body.allow_data_loss),
   ),
   'volume.delete': define(
     { summary: 'Delete a volume and its data', params: ByName },

@@ -284,5 +284,6 @@ fn services() -> Vec<ServiceMessage> {
         M::LostLog {},
         M::KeyWanted {},
         M::Key { seed: Hex([18; 32]) },
+        M::Superseded { incarnation: 19 },
     ]
 }

@@ -17,7 +17,7 @@ mod rebuild;
 
 pub use admit::Refused;
 pub use message::{MESSAGE_BYTES_MAX, MessageKind, RaftMessage};
-pub use node::{AppliedEntry, Effects, Fatal, NotProposed, RaftConfig, RaftNode, found};
+pub use node::{AppliedEntry, Effects, Fatal, NotProposed, RaftConfig, RaftNode, found, refound};
 
 #[cfg(test)]
 mod chaos;

@@ -13,7 +13,7 @@ use super::message::RaftMessage;
 use super::pending_reads::PendingReads;
 use crate::codec::DecodeError;
 use crate::hex::ProposalId;
-use crate::log_store::{HardState, LogEntry, LogError, LogStore, Position, Snapshot};
+use crate::log_store::{HardState, LogEntry, LogError, LogStore, Payload, Position, Snapshot};
 use crate::state::{ClusterState, ConfChange, Outcome, Proposal};
 
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,9 @@ impl RaftConfig {
 
 /// Entries by which a learner may be behind when it becomes a voter.
 const PROMOTE_LAG_MAX: u64 = 256;
+
+/// Terms that lost voters may have been ahead.
+const TERM_JUMP: u64 = 1 << 20;
 
 /// The process cannot go on. Never skipped, never retried.
 #[derive(Debug)]
@@ -138,6 +141,14 @@ pub fn found(log: &mut impl LogStore, state: &ClusterState) -> Result<(), LogErr
     assert_eq!(state.index(), at.index, "a cluster begins with its genesis");
     let snapshot = Snapshot { at, voters: state.voters().clone(), state: state.encode().into() };
     log.replace(&snapshot, HardState { term: 1, vote: 0, commit: at.index }, at, &[])
+}
+
+/// Begins the next incarnation of a cluster: what this log promised to the one before is given up.
+pub fn refound(log: &mut impl LogStore, state: &ClusterState, term: u64) -> Result<(), LogError> {
+    let at = Position { index: state.index(), term: term + TERM_JUMP };
+    let snapshot = Snapshot { at, voters: state.voters().clone(), state: state.encode().into() };
+    let hard_state = HardState { term: at.term, vote: 0, commit: at.index };
+    log.replace(&snapshot, hard_state, at, &[])
 }
 
 impl<S: LogStore> RaftNode<S> {
@@ -339,6 +350,24 @@ impl<S: LogStore> RaftNode<S> {
     /// Stops taking part; what was promised stays in the log.
     pub fn into_log(self) -> S {
         self.log
+    }
+
+    /// The state with everything that the log holds, committed or not: a majority that is lost may
+    /// have committed it.
+    pub fn state_with_log(&self) -> Option<ClusterState> {
+        let mut state = self.state.clone()?;
+        let rest = self.raw.store().after(state.index(), u64::MAX, usize::MAX)?;
+        for LogEntry { index, payload, .. } in rest {
+            match payload {
+                Payload::Empty => state.apply_empty(index),
+                Payload::Conf { change } => drop(state.apply_conf_change(index, change)),
+                Payload::Proposal { bytes } => match Proposal::decode(&bytes.0) {
+                    Ok(proposal) => drop(state.apply(index, &proposal)),
+                    Err(_) => break,
+                },
+            }
+        }
+        Some(state)
     }
 
     fn check_leader(&self) -> Result<(), NotProposed> {

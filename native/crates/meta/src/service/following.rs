@@ -32,6 +32,12 @@ impl Following {
         Self { contacts, asked: None, turn: 0, leaderless_since: None, held: BTreeMap::new() }
     }
 
+    /// Whoever is asked now is no help.
+    pub fn ask_anew(&mut self) {
+        self.asked = None;
+        self.turn = 0;
+    }
+
     /// Its connection is gone: so is its question, and ours to it.
     pub fn forget(&mut self, peer: PeerId) {
         self.held.remove(&peer);
@@ -101,13 +107,18 @@ impl<S: LogStore> MetaService<S> {
         self.send(peer, ServiceMessage::Follow { request });
     }
 
-    /// The leader first; then each voter in turn, then whoever let us in.
+    /// The leader first; then each voter in turn, then whoever let us in, or any peer at all: the
+    /// voters that are known here may be gone for good, and another one may have gone on.
     fn whom_to_follow(&self) -> Option<PeerId> {
         let voters = self.state().map(|state| state.voters().voters.clone());
         let mut peers: Vec<PeerId> = self.leader_hint.into_iter().collect();
         peers.extend(voters.into_iter().flatten());
-        if self.state().is_none() {
-            peers.extend(&self.following.contacts);
+        match self.state() {
+            None => peers.extend(&self.following.contacts),
+            Some(state) => {
+                let voters = &state.voters().voters;
+                peers.extend(state.peers().keys().filter(|peer| !voters.contains(peer)));
+            }
         }
         peers.retain(|peer| *peer != self.config.peer);
         let turn = self.following.turn % peers.len().max(1);

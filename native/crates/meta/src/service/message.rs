@@ -74,6 +74,10 @@ pub enum ServiceMessage {
     LostLog {},
     /// The sender votes and cannot admit peers yet.
     KeyWanted {},
+    /// The cluster was recovered since: what the receiver takes for it is over. It follows anew.
+    Superseded {
+        incarnation: u32,
+    },
     /// The authority's secret key, to a voter.
     Key {
         seed: Hex<32>,
@@ -150,6 +154,7 @@ codec_enum!(ServiceMessage: u8 {
     15 => LostLog {},
     16 => KeyWanted {},
     17 => Key { seed },
+    18 => Superseded { incarnation },
 });
 codec_enum!(ReportKind: u8 { 1 => Unreachable, 2 => StoreOut, 3 => StoreUnfit });
 codec_enum!(ProposeRefused: u8 {

@@ -39,9 +39,11 @@ pub struct MetaService<S> {
     last_raft_tick_ms: u64,
     shown: (u64, MapEpoch),
     /// What is in `spare_log` is nothing: it never promised anything, or forgot what.
-    log_is_empty: bool,
+    pub(super) log_is_empty: bool,
     /// Has voted, and has no log: it must be removed and added under a new id.
     pub(super) lost_log: bool,
+    /// A newer incarnation exists: until its state is here, this peer takes no part in any.
+    pub(super) superseded_by: u32,
     /// The authority's key was asked for.
     pub(super) wants_key: bool,
     /// Several calls are settled together.
@@ -75,6 +77,7 @@ impl<S: LogStore> MetaService<S> {
             shown: Default::default(),
             log_is_empty: !init.has_log,
             lost_log: false,
+            superseded_by: 0,
             wants_key: false,
             is_held: false,
         };
@@ -337,6 +340,10 @@ impl<S: LogStore> MetaService<S> {
                 self.on_key_wanted(from);
                 Ok(())
             }
+            M::Superseded { incarnation } => {
+                self.on_superseded(from, incarnation);
+                Ok(())
+            }
             M::Key { seed } => {
                 self.on_key(from, seed);
                 Ok(())
@@ -407,7 +414,7 @@ impl<S: LogStore> MetaService<S> {
     /// Follows the state's word on who votes: opens a log when it learns, puts it aside when removed.
     fn adopt_role(&mut self) -> Result<(), Fatal> {
         let peer = self.config.peer;
-        let Some(state) = self.state() else { return Ok(()) };
+        let Some(state) = self.state().filter(|_| !self.is_superseded()) else { return Ok(()) };
         let learns = state.voters().learners.contains(&peer);
         let votes = state.voters().voters.contains(&peer);
         if self.node.as_ref().is_some_and(|node| node.state().is_some()) && !learns && !votes {

@@ -20,6 +20,7 @@ mod meta_service;
 mod proposals;
 mod reads;
 mod sessions;
+mod succession;
 mod voting;
 
 pub use api::{Now, Output, ServiceConfig, ServiceInit, Unavailable};
@@ -28,6 +29,8 @@ pub use meta_service::MetaService;
 
 #[cfg(test)]
 mod lease_tests;
+#[cfg(test)]
+mod recovery_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

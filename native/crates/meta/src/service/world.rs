@@ -138,8 +138,19 @@ impl World {
                 continue;
             }
             let now = self.now();
+            let greets = self.services.get(&from).and_then(Service::state).map(|s| s.incarnation());
             if let Some(service) = self.services.get_mut(&to) {
-                service.receive(PeerId(from), &bytes, now).unwrap();
+                // As connections tell: an older one may ask, a newer one is not heard at all.
+                let own = service.state().map(|s| s.incarnation());
+                match greets.cmp(&own) {
+                    _ if own.is_none() || greets.is_none() => {
+                        service.receive(PeerId(from), &bytes, now).unwrap();
+                    }
+                    std::cmp::Ordering::Less => {
+                        service.receive_behind(PeerId(from), &bytes, now).unwrap();
+                    }
+                    _ => service.receive(PeerId(from), &bytes, now).unwrap(),
+                }
                 self.collect(to);
             }
         }

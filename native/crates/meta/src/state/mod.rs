@@ -17,6 +17,7 @@ mod pg;
 mod placing;
 mod policy;
 mod proposal;
+mod recovery;
 mod token;
 mod upkeep;
 mod view;

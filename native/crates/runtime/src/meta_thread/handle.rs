@@ -57,6 +57,11 @@ impl MetaShared {
         update(&mut self.service.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// What a recovery begins with: the newest state, and the term of the log.
+    pub fn legacy(&self) -> Option<(ClusterState, u64)> {
+        self.with(Service::legacy).flatten()
+    }
+
     pub fn leader(&self) -> Option<PeerId> {
         self.with(|service| service.leader()).flatten()
     }

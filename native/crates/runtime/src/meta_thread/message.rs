@@ -52,6 +52,8 @@ pub enum MetaMessage {
     },
     /// Close connections with peers that are members no more.
     MembersChanged,
+    /// This peer greets as another one now, so to speak: connections begin anew.
+    Reconnect,
     /// This peer is a member no more: stop renewing, stop asking.
     Removed,
     /// This peer votes and cannot admit peers: another voter may have the authority's key.

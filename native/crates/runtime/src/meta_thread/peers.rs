@@ -39,11 +39,13 @@ struct Side {
     peer: PeerId,
     /// A message of several frames, as far as it came.
     partial: Vec<u8>,
+    /// Of the incarnation that the other side greeted with.
+    incarnation: u64,
 }
 
 /// What came in.
 pub enum Incoming {
-    Message { from: PeerId, bytes: Vec<u8> },
+    Message { from: PeerId, bytes: Vec<u8>, incarnation: u64 },
     Disconnected { peer: PeerId },
 }
 
@@ -116,8 +118,9 @@ impl MetaPeers {
         reactor: &mut Reactor<Tag>,
         events: &mut Vec<ConnEvent>,
     ) {
+        let incarnation = established.greeting.incarnation;
         let conn = conns.adopt(established, reactor, events);
-        self.by_conn.insert(conn, Side { peer, partial: Vec::new() });
+        self.by_conn.insert(conn, Side { peer, partial: Vec::new(), incarnation });
         if let Some(Way::Dialling { waiting }) = self.ways.insert(peer, Way::Up { conn }) {
             waiting.iter().for_each(|bytes| push(conns, conn, bytes));
         }
@@ -136,7 +139,7 @@ impl MetaPeers {
                     return None;
                 }
                 let bytes = std::mem::take(&mut side.partial);
-                Some(Incoming::Message { from: side.peer, bytes })
+                Some(Incoming::Message { from: side.peer, bytes, incarnation: side.incarnation })
             }
             ConnEvent::Closed { conn, .. } => {
                 let side = self.by_conn.remove(&conn)?;

@@ -224,6 +224,7 @@ impl MetaThread {
                 &mut self.events,
             ),
             MetaMessage::MembersChanged => self.conns.close_revoked(),
+            MetaMessage::Reconnect => self.conns.close_all(),
             MetaMessage::Removed => {
                 self.shared.update(|slot| *slot = None);
                 self.conns.close_all();
@@ -325,9 +326,13 @@ impl MetaThread {
 
     fn on_event(&mut self, event: ConnEvent) {
         match self.peers.on_event(event, &mut self.conns) {
-            Some(Incoming::Message { from, bytes }) => {
-                self.drive(|service| service.receive(from, &bytes, now()));
-            }
+            Some(Incoming::Message { from, bytes, incarnation }) => self.drive(|service| {
+                let own = service.state().map_or(0, |state| u64::from(state.incarnation()));
+                match incarnation < own {
+                    true => service.receive_behind(from, &bytes, now()),
+                    false => service.receive(from, &bytes, now()),
+                }
+            }),
             Some(Incoming::Disconnected { peer }) => {
                 self.drive(|service| service.disconnected(peer, now()));
             }

@@ -21,6 +21,9 @@ use crate::clock;
 
 /// Longest silence during a handshake.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
+/// Longest time from the hello to the frame that must follow it: one byte now and then would hold
+/// a place for ever.
+const FRAME_MAX_NS: u64 = 5_000_000_000;
 
 #[derive(Debug)]
 pub enum HandshakeError {
@@ -120,10 +123,16 @@ impl Handshake {
 
     /// The next frame's meta, if it is of this kind.
     pub fn receive(&mut self, kind: Kind) -> Result<Vec<u8>, HandshakeError> {
+        self.receive_within(kind, FRAME_MAX_NS)
+    }
+
+    fn receive_within(&mut self, kind: Kind, limit_ns: u64) -> Result<Vec<u8>, HandshakeError> {
+        let deadline_ns = now_ns() + limit_ns;
         loop {
             match self.frames.pop_front() {
                 Some(frame) if frame.kind == kind => return Ok(frame.meta),
                 Some(_) => {}
+                None if now_ns() >= deadline_ns => return Err(HandshakeError::TooSlow),
                 None => {
                     self.read()?;
                     self.advance(&mut |_| false)?;

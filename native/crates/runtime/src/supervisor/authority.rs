@@ -33,8 +33,8 @@ impl Supervisor {
             return;
         }
         match self.context.files.authority() {
-            Ok(Some(_)) => self.authority.is_here = true,
-            Ok(None) => self.context.meta.send(MetaMessage::WantKey),
+            Ok(Some(key)) if self.is_authority(&key) => self.have_authority(&key),
+            Ok(_) => self.context.meta.send(MetaMessage::WantKey),
             Err(error) => eprintln!("the authority's key cannot be read: {error}"),
         }
     }
@@ -52,9 +52,21 @@ impl Supervisor {
         if !self.is_authority(&key) {
             return eprintln!("a voter sent a key that is not the authority's; it is not kept");
         }
-        match self.context.files.create_authority(&key) {
-            Ok(()) => self.authority.is_here = true,
+        match self.context.files.replace_authority(&key) {
+            Ok(()) => self.have_authority(&key),
             Err(error) => eprintln!("the authority's key cannot be kept: {error}"),
+        }
+    }
+
+    /// After a recovery the membership that joiners are shown is signed anew.
+    fn have_authority(&mut self, key: &SecretKey) {
+        self.authority.is_here = true;
+        let Some(state) = self.context.meta.read(Clone::clone) else { return };
+        let signed = self.context.files.cluster().ok().flatten();
+        if signed.is_some_and(|file| file.authority_key != state.authority_key())
+            && let Err(error) = self.sign_membership(&state, key)
+        {
+            eprintln!("the membership of this peer could not be signed: {error}");
         }
     }
 

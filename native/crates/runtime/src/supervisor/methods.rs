@@ -43,6 +43,9 @@ impl Supervisor {
                 let left = self.leave();
                 responder.answer(left);
             }
+            "cluster.recover" => {
+                with!(recover: params::Recover => self.recover(recover, responder));
+            }
             "state.get" => self.state_for(responder),
             "propose" => with!(propose: params::Propose => self.propose_for(propose, responder)),
             "disk.probe" => with!(probe: params::Probe => self.probe_disk(probe, responder)),

@@ -15,6 +15,7 @@ mod params;
 mod peer_files;
 mod rebuild;
 mod reception;
+mod recover;
 mod report;
 mod scrubs;
 mod shutdown;

@@ -52,6 +52,13 @@ pub struct Join {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Recover {
+    /// Of the cluster, so that nobody recovers another one than he means.
+    pub name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Propose {
     pub command: Command,
     pub proposal_id: ProposalId,

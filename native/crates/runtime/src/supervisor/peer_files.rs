@@ -106,6 +106,14 @@ impl PeerFiles {
         }
     }
 
+    /// In place of one that the cluster does not go by any more.
+    pub fn replace_authority(&self, key: &SecretKey) -> Result<(), String> {
+        let path = self.dir.join("authority.key");
+        ignore_missing(fs::remove_file(&path))
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        self.create_authority(key)
+    }
+
     pub fn create_authority(&self, key: &SecretKey) -> Result<(), String> {
         let path = self.dir.join("authority.key");
         file::create(&path, key, Role::Authority)

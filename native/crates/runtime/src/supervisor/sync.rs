@@ -28,6 +28,7 @@ impl Supervisor {
     pub(super) fn sync(&mut self) {
         let told = self.context.meta.read(|state| (state.index(), state.map_epoch()));
         let Some((index, map_epoch)) = told else { return };
+        self.sync_incarnation();
         self.sync_trust();
         self.open_known_disks();
         self.sync_views();

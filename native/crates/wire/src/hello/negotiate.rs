@@ -29,6 +29,8 @@ pub struct Greeting {
     pub peer: PeerId,
     pub nonce: u64,
     pub purpose: Purpose,
+    /// As the dialling side gave it; of who answers it is taken to be the own.
+    pub incarnation: u64,
 }
 
 impl Greeter {
@@ -94,8 +96,10 @@ pub fn negotiate(
     if hello.cluster != own.cluster {
         return Err(HelloRefusal::WrongCluster);
     }
-    // A stranger has a token, not a map: it cannot know the incarnation.
-    if hello.purpose != Purpose::Join && hello.incarnation != own.incarnation {
+    // A stranger has a token, not a map: it cannot know the incarnation. A member that missed a
+    // recovery may ask for the state, and for nothing else.
+    let asks = hello.purpose == Purpose::Meta && hello.incarnation < own.incarnation;
+    if hello.purpose != Purpose::Join && hello.incarnation != own.incarnation && !asks {
         return Err(HelloRefusal::WrongIncarnation);
     }
     let (lowest, highest) = (own.protocol_lowest, own.protocol_highest);
@@ -113,7 +117,8 @@ pub fn negotiate(
         return Err(HelloRefusal::FeaturesRequired { bits: missing });
     }
     let (features, purpose) = (own.features_known & offered, hello.purpose);
-    Ok(Greeting { protocol, features, peer: hello.peer, nonce: hello.nonce, purpose })
+    let Hello { peer, nonce, incarnation, .. } = *hello;
+    Ok(Greeting { protocol, features, peer, nonce, purpose, incarnation })
 }
 
 /// The dialling side's check of an accepted reply: what was agreed must lie within what was
@@ -147,5 +152,6 @@ pub fn check_reply(
     {
         return Err(HelloRefusal::WrongPeer);
     }
-    Ok(Greeting { protocol, features, peer, nonce, purpose: hello.purpose })
+    let Hello { purpose, incarnation, .. } = *hello;
+    Ok(Greeting { protocol, features, peer, nonce, purpose, incarnation })
 }

@@ -137,6 +137,7 @@ fn equal_builds_agree() {
         peer: PeerId(2),
         nonce: 102,
         purpose: Purpose::Meta,
+        incarnation: greeter(1).incarnation,
     };
     assert_eq!(dialler, Ok(greeting));
     assert_eq!(acceptor, Ok(Greeting { peer: PeerId(1), nonce: 101, ..greeting }));
@@ -185,6 +186,15 @@ fn each_wrong_claim_has_its_refusal() {
     let refused = |change: fn(&mut Hello)| meet(greeter(1), greeter(2), change).0.unwrap_err();
     assert_eq!(refused(|hello| hello.cluster = [8; 16]), HelloRefusal::WrongCluster);
     assert_eq!(refused(|hello| hello.incarnation = 2), HelloRefusal::WrongIncarnation);
+    let older = |purpose| {
+        let two = Greeter { incarnation: 8, ..greeter(2) };
+        let hello = Hello { incarnation: 7, ..greeter(1).hello(purpose) };
+        negotiate(&two, &hello, &PeerClass::Member(PeerId(1)))
+    };
+    assert_eq!(older(Purpose::Meta).expect("it may ask").incarnation, 7);
+    for purpose in [Purpose::Raft, Purpose::Replication(DiskId(1))] {
+        assert_eq!(older(purpose), Err(HelloRefusal::WrongIncarnation));
+    }
     assert_eq!(refused(|hello| hello.peer = PeerId(3)), HelloRefusal::WrongPeer);
     assert_eq!(refused(|hello| hello.purpose = Purpose::Join), HelloRefusal::Stranger);
 }

@@ -25,7 +25,7 @@ impl ClusterState {
 
     /// An event that the state machine itself records. ITS TEXT IS PART OF THE STATE: two versions
     /// that word it differently would diverge, so it is never reworded without a cluster level.
-    pub(super) fn note(
+    pub(in super::super) fn note(
         &mut self,
         severity: Severity,
         code: &str,
