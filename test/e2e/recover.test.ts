@@ -1,5 +1,11 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { systemRandom } from '../../src/common/random.ts'
+import { freePorts } from '../../src/demo/free-port.ts'
+import { apiOf, startPeer, stopPeer } from '../../src/demo/peer-process.ts'
+import type { DemoPeer } from '../../src/demo/plan.ts'
 import { DemoCluster, tool } from '../helpers/demo-cluster.ts'
 
 interface Cluster {
@@ -11,17 +17,38 @@ interface Cluster {
 
 const recover = suite('recover')
 const demo = new DemoCluster()
+let fourth: DemoPeer | undefined
 recover.before(async () => {
   await demo.up()
   await until('three voters', 'p1', cluster => cluster.may_fail === 1)
 })
-recover.after(() => demo.down())
+recover.after(async () => {
+  if (fourth) await stopPeer(fourth)
+  await demo.down()
+})
 
 recover('any voter admits peers, also without the first one', async () => {
+  const keys = ['p2', 'p3'].map(name => join(demo.peer(name).dir, 'authority.key'))
+  for (let tries = 0; tries < 100 && !keys.every(key => existsSync(key)); tries++)
+    await new Promise(resolve => setTimeout(resolve, 200))
   await demo.act('kill', 'p1')
   await until('another leader', 'p2', ({ leader }) => leader !== null && leader !== 'p1')
   const { token } = await demo.json<{ token: string }>('p2', 'cluster', 'token')
-  assert.ok(token.length > 100)
+  const ports = await freePorts(2, systemRandom)
+  const dir = join(demo.dir, 'p4')
+  fourth = { name: 'p4', id: null, dir, data_port: ports[0]!, gossip_port: ports[1]! }
+  await startPeer(fourth)
+  const body = { token, witness: true }
+  assert.is((await apiOf(fourth).call('cluster.join', { body })).peer, 'p4')
+  const disk = { path: join(dir, 'disk'), size: 2 ** 28, class: null, wipe: false }
+  const adding = apiOf(fourth).call('disk.add', { body: disk })
+  assert.match(
+    await adding.then(
+      () => 'it has a disk',
+      error => String(error),
+    ),
+    /a witness votes and stores nothing/,
+  )
   const refused = await demo.shoal('p3', 'cluster', 'recover', '--confirm', 'demo', '--json')
   assert.is(refused.code, 5, 'a majority is there')
   await demo.act('start', 'p1')

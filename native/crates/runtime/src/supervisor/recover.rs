@@ -60,7 +60,7 @@ impl Supervisor {
         let authority = self.authority_of(&state)?;
         let state = state.recovered(me, Hex(authority.public().0), clock::wall_ms());
         let named = |error: &dyn std::fmt::Display| format!("the new state: {error}");
-        let dir = FsDir::open(&self.context.files.meta_dir()).map_err(|error| named(&error))?;
+        let dir = FsDir::open(self.context.files.meta_dir()).map_err(|error| named(&error))?;
         let mut log = DirLog::open(dir, state.cluster_id(), me.0);
         refound(&mut log, &state, term).map_err(|error| named(&error))?;
         self.sign_membership(&state, &authority)?;
