@@ -34,10 +34,19 @@ export function serverOf(variable: string, crate: string, example: string): stri
   return join(target, 'debug', 'examples', example)
 }
 
+export interface GuestSizes {
+  limitSeconds?: number
+  memoryMib?: number
+}
+
 /** Runs a script in a guest of its own, with `env` there; fails unless it ends with 0. */
-export function runInGuest(script: string, env: Record<string, string>, memoryMib = 2048): void {
+export function runInGuest(
+  script: string,
+  env: Record<string, string>,
+  { limitSeconds = guestLimitSeconds, memoryMib = 2048 }: GuestSizes = {},
+): void {
   const pairs = Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`])
-  const sizes = ['--limit', String(guestLimitSeconds), '--memory', String(memoryMib)]
+  const sizes = ['--limit', String(limitSeconds), '--memory', String(memoryMib)]
   const args = [script, ...sizes, ...pairs]
   const result = spawnSync(join(root, 'test', 'vm', 'run'), args, { encoding: 'utf8' })
   const output = `${result.stdout}${result.stderr}`

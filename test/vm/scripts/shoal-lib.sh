@@ -54,6 +54,15 @@ kill_peer() { kill -9 "$(pid_of "$1")"; wait "$(pid_of "$1")" 2>/dev/null || tru
 # call PEER METHOD JSON: one request of control.
 call() { "$peer_program" call "$cluster/$1/run/data.sock" "$2" "$3" 2>/run/call.err; }
 
+# What the control plane does all the time: members that fell out come back.
+keep_joined() {
+  while sleep 1; do
+    for peer in p1 p2 p3; do
+      "$peer_program" join "$cluster/$peer/run/data.sock" && break
+    done
+  done
+}
+
 # attach PEER VOLUME [VIA [READ-ONLY [QUEUES [TAKEOVER]]]]: sets $device.
 attach() {
   request="{\"volume\":\"$2\",\"via\":\"${3:-ublk}\",\"read_only\":${4:-false}"

@@ -1,5 +1,6 @@
 # Volumes of three real data processes as ublk devices: file systems, verified I/O, discard, kill -9,
-# an orderly stop, read-only, fencing, detach of every kind.
+# an orderly stop, read-only, fencing, detach of every kind. A long form: TLS, consensus and resyncs of
+# three peers are emulated instruction by instruction.
 . "$SHOAL_ROOT/test/vm/scripts/shoal-lib.sh"
 modprobe ublk_drv
 modprobe xfs
@@ -7,6 +8,7 @@ unpack_cluster
 
 step "three peers, a device"
 for peer in p1 p2 p3; do start $peer; done
+keep_joined </dev/null >/run/joined.log 2>&1 &
 attach p1 vol ublk false 2
 [ "$(blockdev --getsize64 "$device")" = 402653184 ] || die "size of $device"
 [ "$(ls "/sys/block/$(basename "$device")/mq" | wc -l)" = 2 ] || die "queues"
@@ -41,12 +43,12 @@ verify_until_enough() {
 }
 verify_until_enough >/run/fio.out 2>&1 &
 fio_pid=$!
-for round in 1 2; do
+for round in $(seq "${SHOAL_VM_KILLS:-2}"); do
   sleep 2
   kill -0 $fio_pid 2>/dev/null || die "fio: $(cat /run/fio.out)"
   kill_peer p1
   start p1
-  until_true 60 shows p1 '"state":"active"' || die "not active again: $(call p1 device.list '{}')"
+  until_true 180 shows p1 '"state":"active"' || die "not active again: $(call p1 device.list '{}')"
 done
 touch /run/enough
 wait $fio_pid || die "I/O failed across a kill: $(cat /run/fio.out)"
@@ -102,12 +104,12 @@ fenced=$device
 attach p1 vol ublk false 0 true
 dd if="$device" bs=1M count=2 iflag=direct status=none | cmp - /run/data || die "after the take-over"
 start p2
-until_true 60 shows p2 '"state":"fenced"' || die "not fenced: $(call p2 device.list '{}')"
+until_true 180 shows p2 '"state":"fenced"' || die "not fenced: $(call p2 device.list '{}')"
 refused dd if="$fenced" of=/dev/null bs=4k count=1 iflag=direct
 refused dd if=/dev/zero of="$fenced" bs=4k count=1 oflag=direct
 kill_peer p2
 start p2
-until_true 60 shows p2 '"state":"fenced"' || die "not fenced by the next process"
+until_true 180 shows p2 '"state":"fenced"' || die "not fenced by the next process"
 refused dd if="$fenced" of=/dev/null bs=4k count=1 iflag=direct
 until_true 20 detach p2 vol || die "detach: $(cat /run/call.err)"
 [ ! -e "$fenced" ] || die "$fenced is still there"

@@ -4,6 +4,7 @@
 //! ```text
 //! data-peer run CONFIG                the data process itself, as the daemon starts it
 //! data-peer call SOCKET METHOD JSON   one request of control; prints the result
+//! data-peer join SOCKET              lets every member that is out of sync join, as control would
 //! data-peer detach DIR VOLUME         takes a device down with no daemon running
 //! ```
 
@@ -25,7 +26,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             let code = shoal_runtime::run(&std::fs::read_to_string(config)?)?;
             Ok(ExitCode::from(code as u8))
         }
-        ["call", socket, method, params] => call(socket, method, &serde_json::from_str(params)?),
+        ["call", socket, method, params] => {
+            Ok(print(call(socket, method, &serde_json::from_str(params)?)?))
+        }
+        ["join", socket] => join(socket),
         ["detach", dir, volume] => {
             let path = shoal_runtime::kernel_devices::force_detach(Path::new(dir), volume)?;
             println!("{path}");
@@ -35,26 +39,58 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
 }
 
-fn call(socket: &str, method: &str, params: &Value) -> Result<ExitCode, Box<dyn Error>> {
+type Answer = Result<Value, Value>;
+
+fn print(answer: Answer) -> ExitCode {
+    match answer {
+        Ok(result) => {
+            println!("{result}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn call(socket: &str, method: &str, params: &Value) -> Result<Answer, Box<dyn Error>> {
     let mut stream = UnixStream::connect(socket)?;
     let hello = json!({ "protocol_min": 1, "protocol_max": 1, "client": "data-peer" });
     send(&mut stream, &json!({ "id": 1, "method": "hello", "params": hello }))?;
     send(&mut stream, &json!({ "id": 2, "method": method, "params": params }))?;
     loop {
-        let message = receive(&mut stream)?;
-        match message["id"].as_u64() {
-            Some(2) if message.get("error").is_some() => {
-                eprintln!("{}", message["error"]);
-                return Ok(ExitCode::FAILURE);
-            }
-            Some(2) => {
-                println!("{}", message["result"]);
-                return Ok(ExitCode::SUCCESS);
-            }
-            // Events, and the answer to the hello.
-            _ => {}
+        let mut message = receive(&mut stream)?;
+        // Events, and the answer to the hello, are passed over.
+        if message["id"] == 2 {
+            let error = message.get_mut("error").map(Value::take);
+            return Ok(error.map_or_else(|| Ok(message["result"].take()), Err));
         }
     }
+}
+
+fn join(socket: &str) -> Result<ExitCode, Box<dyn Error>> {
+    let state = call(socket, "state.get", &Value::Null)?.map_err(|error| error.to_string())?;
+    let mut items = Vec::new();
+    for policy in state["policies"].as_array().into_iter().flatten() {
+        for pg in policy["pgs"].as_array().into_iter().flatten() {
+            let list = |name: &str| pg[name].as_array().cloned().unwrap_or_default();
+            let in_sync = list("in_sync");
+            let out = list("members").into_iter().find(|disk| !in_sync.contains(disk));
+            if let (Some(disk), true) = (out, pg["joining"].is_null()) {
+                let id = json!({ "policy": policy["id"], "index": pg["index"] });
+                items.push(json!({ "pg": id, "disk": disk, "expected": pg["epoch"] }));
+            }
+        }
+    }
+    if items.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    // New for each state: the same proposal again is the same one.
+    let id = format!("{:032x}", state["index"].as_u64().unwrap_or(0));
+    let command = json!({ "type": "pg_join", "items": items });
+    let params = json!({ "command": command, "proposal_id": id });
+    Ok(print(call(socket, "propose", &params)?))
 }
 
 fn send(stream: &mut UnixStream, message: &Value) -> std::io::Result<()> {

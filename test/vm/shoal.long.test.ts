@@ -5,7 +5,7 @@ import { needGuest, runInGuest, serverOf } from './guest.ts'
 
 needGuest()
 const SHOAL_VM_PEER = serverOf('SHOAL_VM_PEER', 'shoal-runtime', 'data-peer')
-const memoryMib = 3072
+const sizes = { limitSeconds: 1_800, memoryMib: 3072 }
 const shoal = suite('devices of volumes')
 let cluster: GuestCluster
 shoal.before(async () => {
@@ -14,7 +14,7 @@ shoal.before(async () => {
 shoal.after(() => cluster.remove())
 
 shoal('ublk: file systems, kill -9, stop, read-only, fencing, detach', () => {
-  runInGuest('shoal-ublk', { SHOAL_VM_PEER, SHOAL_VM_CLUSTER: cluster.dir }, memoryMib)
+  runInGuest('shoal-ublk', { SHOAL_VM_PEER, SHOAL_VM_CLUSTER: cluster.dir }, sizes)
 })
 
 shoal.run()
