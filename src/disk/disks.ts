@@ -180,11 +180,17 @@ function diskView({ state, local, used, held }: Known, disk: DiskRecord): DiskVi
     weight: disk.weight,
     labels: disk.labels,
     fill_factor: disk.fill_factor / 1024,
-    state: disk.state === 'in' && here && here.state !== 'open' ? here.state : disk.state,
+    state: stateOf(disk, here),
     groups,
     only_copies: onlyCopies,
     stats: here?.stats ?? null,
   }
+}
+
+/** Whoever holds the disk knows why it is down; what a person decided goes first. */
+function stateOf(disk: DiskRecord, here: LocalDisk | undefined): string {
+  const isOurs = disk.state === 'in' || disk.state === 'down'
+  return isOurs && here && here.state !== 'open' ? here.state : disk.state
 }
 
 function refuseProbe(wanted: NewDisk, probe: DiskProbe): void {

@@ -78,6 +78,10 @@ pub enum StoreNotice {
     LayerDeleted {
         layer: LayerId,
     },
+    /// The disk has answered nothing for too long.
+    Stalled,
+    /// It answers again.
+    Moving,
     /// A log write or sync failed: the store is out for good.
     Fenced,
     /// The member found its store unsound.

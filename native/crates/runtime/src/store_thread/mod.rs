@@ -5,6 +5,7 @@ mod message;
 mod open;
 mod routes;
 mod scrubs;
+mod stall;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub use open::{RING_ENTRIES, format, recover};
 use routes::{Route, Routes};
 use scrubs::Scrubs;
 pub use scrubs::{SCRUB_EVERY_MS, ScrubOrder, ScrubProgress, ScrubResult};
+use stall::Stall;
 
 use crate::clock;
 use crate::disk::{DiskFile, port};
@@ -44,6 +46,7 @@ pub struct StoreThread {
     notices: NoticeSink,
     fence_told: bool,
     scrubs: Scrubs,
+    stall: Stall,
     stopping: Option<std::sync::mpsc::SyncSender<()>>,
     conn_events: Vec<ConnEvent>,
     link_events: Vec<LinkEvent>,
@@ -81,6 +84,7 @@ impl StoreThread {
             notices: parts.notices,
             fence_told: false,
             scrubs: Scrubs::default(),
+            stall: Stall::default(),
             stopping: None,
             conn_events: Vec::new(),
             link_events: Vec::new(),
@@ -127,7 +131,12 @@ impl StoreThread {
     fn timeout(&self) -> Option<Duration> {
         let now_us = clock::now_us();
         let store_us = self.store.next_deadline().map(|ms| ms * 1_000);
-        let others = self.links.next_deadline_us().into_iter().chain(self.scrubs.wake_us());
+        let others = self
+            .links
+            .next_deadline_us()
+            .into_iter()
+            .chain(self.scrubs.wake_us())
+            .chain(self.stall.due_us());
         let due_us = store_us.into_iter().chain(others).min()?;
         Some(Duration::from_micros(due_us.saturating_sub(now_us).max(1)))
     }
@@ -135,11 +144,17 @@ impl StoreThread {
     fn tick(&mut self) {
         self.store.tick(clock::now_ms());
         self.links.tick(clock::now_us());
+        if self.stall.look(clock::now_us()) {
+            self.tell(StoreNotice::Stalled);
+        }
     }
 
     fn on_completion(&mut self, tag: Tag, result: i32) {
         match tag {
             Tag::Disk(op) => {
+                if self.stall.answered(clock::now_us()) {
+                    self.tell(StoreNotice::Moving);
+                }
                 let (id, result) = port::finish(op, result);
                 self.store.on_io(id, result);
             }
@@ -310,8 +325,11 @@ impl StoreThread {
 
     fn start_io(&mut self, io: DiskIo) {
         match port::prepare(&self.file, &self.pool, io) {
-            // SAFETY: the tag owns the buffers.
-            Ok((entry, op)) => drop(unsafe { self.reactor.push(entry, Tag::Disk(op)) }),
+            Ok((entry, op)) => {
+                self.stall.issued(clock::now_us());
+                // SAFETY: the tag owns the buffers.
+                let _key = unsafe { self.reactor.push(entry, Tag::Disk(op)) };
+            }
             Err((id, result)) => self.store.on_io(id, result.map(|none: Option<Bytes>| none)),
         }
     }

@@ -19,6 +19,7 @@ mod recover;
 mod report;
 mod scrubs;
 mod shutdown;
+mod stalls;
 mod stores;
 mod sync;
 mod takeover;
@@ -169,6 +170,7 @@ impl Supervisor {
         self.tick_return();
         self.schedule_scrubs();
         self.tick_authority();
+        self.take_back_stalled();
     }
 
     fn broadcast(&self, name: &str, data: serde_json::Value) {

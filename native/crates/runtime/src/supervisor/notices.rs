@@ -81,6 +81,8 @@ impl Supervisor {
                 self.restart_join(disk, pg, join_at);
             }
             StoreNotice::LayerDeleted { layer } => self.on_layer_deleted(disk, layer),
+            StoreNotice::Stalled => self.on_stalled(disk),
+            StoreNotice::Moving => self.on_moving(disk),
             StoreNotice::Repairs { repaired, postponed, lost } => {
                 self.on_repairs(disk, repaired, postponed, &lost);
             }
@@ -150,6 +152,7 @@ impl Supervisor {
         let message = format!("{disk} is out: {why}; replace the disk, its data is elsewhere");
         self.note(Severity::Error, "store_fenced", message, format!("disk:{}", disk.0));
         self.context.meta.report(disk, shoal_engine::head::ReportReason::StoreFenced);
+        self.set_down(disk, true);
     }
 
     /// An event for people, recorded in the cluster and told to control.

@@ -42,6 +42,10 @@ pub enum StoreState {
         reason: String,
         retry_at_ms: Option<u64>,
     },
+    /// The disk answered nothing for too long: held back until that time, once it answers again.
+    Stalled {
+        back_at_ms: Option<u64>,
+    },
     /// A log write failed.
     Fenced,
 }
@@ -57,6 +61,8 @@ pub struct StoreEntry {
     pub pgs: HashSet<PgId>,
     /// Layers that it was told to delete.
     pub deleting: HashSet<LayerId>,
+    /// Stalls in short order, and the last one.
+    pub stalls: (u32, u64),
     /// Who added the disk, to be answered once its store serves.
     pub added: Option<(Responder, Value)>,
 }
@@ -71,6 +77,7 @@ impl StoreEntry {
             figures: None,
             pgs: HashSet::new(),
             deleting: HashSet::new(),
+            stalls: (0, 0),
             added: None,
         }
     }
@@ -81,6 +88,7 @@ impl StoreEntry {
             StoreState::Open if !self.is_fit => "unfit",
             StoreState::Open => "open",
             StoreState::Failed { .. } => "failed",
+            StoreState::Stalled { .. } => "stalled",
             StoreState::Fenced => "fenced",
         }
     }
@@ -195,6 +203,7 @@ impl Supervisor {
         self.tell_store_views(disk, &views.unwrap_or_default());
         self.sync_deletions();
         self.sync_scrubs();
+        self.set_down(disk, false);
         self.broadcast("store.changed", json!({ "disk_id": disk.0, "state": "open" }));
         let added = self.stores.get_mut(&disk).and_then(|entry| entry.added.take());
         if let Some((responder, answer)) = added {

@@ -1,0 +1,76 @@
+// A real disk that fails: QEMU's storage daemon shows a file through FUSE, over the file itself, with
+// errors injected at chosen sectors; stopped, it is a disk that answers nothing.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+
+export interface Fault {
+  iotype: 'read' | 'write'
+  /** Byte offset of a 512-byte sector. */
+  offset: number
+}
+
+const mountedMs = 10_000
+
+export class FaultyDisk {
+  readonly path: string
+  readonly #daemon: ChildProcess
+
+  private constructor(path: string, daemon: ChildProcess) {
+    this.path = path
+    this.#daemon = daemon
+  }
+
+  /** Goes over `path`, which nobody may have open. */
+  static async over(path: string, faults: Fault[] = []): Promise<FaultyDisk> {
+    const inject = faults.flatMap(({ iotype, offset }, i) => [
+      `inject-error.${i}.event=none`,
+      `inject-error.${i}.iotype=${iotype}`,
+      `inject-error.${i}.sector=${offset / 512}`,
+      `inject-error.${i}.errno=5`,
+    ])
+    const args = [
+      `--blockdev=driver=file,node-name=file,filename=${path},locking=off`,
+      `--blockdev=${['driver=blkdebug', 'node-name=faulty', 'image=file', ...inject].join(',')}`,
+      '--blockdev=driver=raw,node-name=disk,file=faulty',
+      `--export=type=fuse,id=fuse,node-name=disk,mountpoint=${path},writable=on`,
+    ]
+    const daemon = spawn('qemu-storage-daemon', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    let said = ''
+    daemon.stderr?.on('data', chunk => {
+      said += String(chunk)
+    })
+    const end = Date.now() + mountedMs
+    while (!isMounted(path)) {
+      if (Date.now() > end || daemon.exitCode !== null) {
+        daemon.kill('SIGKILL')
+        throw new Error(`${path} is not mounted: ${said}`)
+      }
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+    return new FaultyDisk(path, daemon)
+  }
+
+  /** From now on it answers nothing. */
+  stall(): void {
+    this.#daemon.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#daemon.kill('SIGCONT')
+  }
+
+  /** The file alone again; nobody may have it open. */
+  async end(): Promise<void> {
+    this.resume()
+    if (this.#daemon.exitCode === null) {
+      const ended = new Promise(resolve => this.#daemon.once('exit', resolve))
+      this.#daemon.kill('SIGTERM')
+      await ended
+    }
+    if (isMounted(this.path)) execFileSync('umount', ['-l', this.path])
+  }
+}
+
+function isMounted(path: string): boolean {
+  return readFileSync('/proc/self/mounts', 'utf8').includes(` ${path} `)
+}
