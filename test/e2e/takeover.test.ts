@@ -59,20 +59,6 @@ takeover('a killed peer need not be fenced by hand once its lease is over', asyn
   await expectAll(second.uri, 0x77, '4M')
 })
 
-takeover('many volumes of a killed peer are taken over together', async () => {
-  const names = Array.from({ length: 8 }, (_, at) => `many${at}`)
-  for (const name of names) await demo.json('p1', 'volume', 'create', name, '--size', '16MiB')
-  for (const name of names) await createAt('p1', name)
-  await demo.act('kill', 'p1')
-  await Promise.all(names.map(name => createAt('p2', name)))
-  for (const name of names.slice(0, 4)) {
-    const { uri } = await createAt('p2', name)
-    await tool('qemu-io', '-f', 'raw', '-c', 'write -P 0x12 0 1M', uri)
-  }
-  await demo.act('start', 'p1')
-  await demo.waitHealthy(90_000)
-})
-
 /** Repeats while the holder's lease is good. */
 async function createAt(peer: string, volume: string, ...more: string[]): Promise<{ uri: string }> {
   for (let tries = 0; tries < 60; tries++) {

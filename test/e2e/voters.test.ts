@@ -26,7 +26,7 @@ voters('with the leader killed, I/O of others goes on, and another one leads', a
   const [user, other] = demo.peers.map(peer => peer.name).filter(name => name !== leader)
   await demo.json(user!, 'volume', 'create', 'db', '--size', '256MiB')
   uri = (await demo.json<{ uri: string }>(user!, 'export', 'create', 'db', '--nbd')).uri
-  const load = startLoad(uri, 12)
+  const load = startLoad(uri, 9)
   await sleep(2_000)
   await demo.act('kill', leader!)
   const after = await untilCluster(

@@ -23,6 +23,9 @@ fn random_command(random: &mut Seeded, state: &ClusterState) -> Command {
     let generation = state.volumes().get(&volume).map_or(0, |v| v.generation);
     let he = state.volumes().get(&volume).map_or(HeadEpoch(0), |v| v.head.epoch);
     let process = Hex([random.below(2) as u8; 16]);
+    if random.chance(15) {
+        return random_upkeep(random, peer, disk, pg, expected);
+    }
     match random.below(30) {
         27 if random.chance(30) => Command::SetFillFactors { factors: vec![(disk, 500 + random.below(700) as u16)] },
         27 => random_placement(random),
@@ -91,6 +94,19 @@ fn random_placement(random: &mut Seeded) -> Command {
             ClassRule::Only(DiskClass::Ssd)
         }),
         rules: random.chance(60).then_some(rules),
+    }
+}
+
+#[rustfmt::skip] // One line per command: a table, not a program.
+fn random_upkeep(random: &mut Seeded, peer: PeerId, disk: DiskId, pg: PgId, expected: PgEpoch) -> Command {
+    match random.below(7) {
+        0 => Command::SetSettings { settings: Settings { rebuild_after_ms: random.below(9), replace_voter_after_ms: random.below(9) } },
+        1 => Command::NeverVote { peer },
+        2 => Command::LeavePeer { peer, process: Hex([random.below(2) as u8; 16]) },
+        3 => Command::ReturnPeer { peer },
+        4 => Command::GiveUpDisks { disks: vec![disk, DiskId(1)] },
+        5 => Command::TakeBackDisks { disks: vec![disk] },
+        _ => Command::PgPromote { pg, disk, expected },
     }
 }
 
