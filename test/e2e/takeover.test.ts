@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { DemoCluster, tool } from '../helpers/demo-cluster.ts'
@@ -21,6 +22,7 @@ takeover('a paused peer is refused, fenced, and changes nothing when it wakes up
   assert.is(refusal.data.holder, 'p1')
   assert.match(refusal.why, /--takeover/)
   pause('p1', 'SIGSTOP')
+  await untilStopped(demo.peer('p1').data_pid!)
   try {
     const late = old.write(4096, 0x33)
     const begun = Date.now()
@@ -79,6 +81,14 @@ async function expectAll(uri: string, byte: number, length = '8M'): Promise<void
 function pause(name: string, signal: 'SIGSTOP' | 'SIGCONT'): void {
   const { pid, data_pid } = demo.peer(name)
   for (const one of [data_pid, pid]) process.kill(one!, signal)
+}
+
+/** A stop reaches the other threads only after the first one was scheduled to take it. */
+async function untilStopped(pid: number): Promise<void> {
+  const isStopped = (task: string) =>
+    / [Tt] /.test(readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8').replace(/\(.*\)/, ''))
+  while (!readdirSync(`/proc/${pid}/task`).every(isStopped))
+    await new Promise(resolve => setTimeout(resolve, 10))
 }
 
 async function untilVoters(): Promise<void> {
