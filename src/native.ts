@@ -10,6 +10,8 @@ interface Addon {
   version(): string
   /** The whole life of the data process; resolves with its exit code. */
   runData(config: string): Promise<number>
+  /** Ends this process at once, without the destructors of its libraries. */
+  leave(code: number): never
   /** Starts a detached process that is marked as an I/O flusher; gives its pid. */
   spawnData(argv: string[], env: string[], logPath: string): number
   notify(socket: string, state: string): void

@@ -13,6 +13,7 @@ export default class DataRun extends PrintingCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(DataRun)
     // Its signals are its own business: Node's handlers must not end it under its feet.
-    process.exitCode = await native().runData(await readFile(flags.config, 'utf8'))
+    const { runData, leave } = native()
+    leave(await runData(await readFile(flags.config, 'utf8')))
   }
 }

@@ -23,6 +23,12 @@ pub async fn run_data(config: String) -> Result<i32> {
     run.await.map_err(|panic| failure(&panic))?.map_err(|error| failure(&error))
 }
 
+/// Ends this process at once with `code`, once `run_data` is over.
+#[napi]
+pub fn leave(code: i32) {
+    process::leave(code)
+}
+
 /// Start the data process detached, marked as an I/O flusher before exec. Returns its pid.
 #[napi]
 pub fn spawn_data(argv: Vec<String>, env: Vec<String>, log_path: String) -> Result<u32> {

@@ -24,7 +24,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["run", config] => {
             let code = shoal_runtime::run(&std::fs::read_to_string(config)?)?;
-            Ok(ExitCode::from(code as u8))
+            shoal_runtime::process::leave(code)
         }
         ["call", socket, method, params] => {
             Ok(print(call(socket, method, &serde_json::from_str(params)?)?))
