@@ -112,24 +112,7 @@ impl Supervisor {
         }))
     }
 
-    /// A member that has just started may not know the state yet: then it asks the cluster first.
-    fn state_for(&self, responder: Responder) {
-        let is_known = self.context.meta.read(|_| ()).is_some();
-        if is_known || self.peer_id().is_none() {
-            return responder.answer(self.state());
-        }
-        let inlet = self.context.inlet.clone();
-        self.context.meta.barrier(move |result| {
-            inlet.go_on(move |supervisor| {
-                responder.answer(match result {
-                    Ok(()) => supervisor.state(),
-                    Err(error) => Err(meta_error(&error)),
-                });
-            });
-        });
-    }
-
-    fn state(&self) -> Result<Value, ControlError> {
+    pub(super) fn state(&self) -> Result<Value, ControlError> {
         let shared = self.context.meta.shared();
         let mut view = self.context.meta.read(state_json).ok_or_else(no_cluster)?;
         if let Some(map) = view.as_object_mut() {

@@ -6,6 +6,7 @@ mod authority;
 mod context;
 mod devices;
 mod disks;
+mod first_look;
 mod heads;
 mod leave;
 mod membership;
@@ -104,6 +105,7 @@ pub struct Supervisor {
     authority: authority::AuthorityKey,
     /// The cluster is being told that this peer is back.
     returning: bool,
+    first_look: first_look::FirstLook,
 }
 
 impl Supervisor {
@@ -121,6 +123,7 @@ impl Supervisor {
             closing: None,
             authority: authority::AuthorityKey::default(),
             returning: false,
+            first_look: first_look::FirstLook::default(),
         }
     }
 
@@ -171,6 +174,7 @@ impl Supervisor {
         self.schedule_scrubs();
         self.tick_authority();
         self.take_back_stalled();
+        self.tick_first_look(clock::now_ms());
     }
 
     fn broadcast(&self, name: &str, data: serde_json::Value) {
