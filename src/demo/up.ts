@@ -88,7 +88,7 @@ async function addDisks(demo: Demo, peer: DemoPeer, say: Say): Promise<void> {
     if (present.some(disk => disk.path === path)) continue
     say(`${peer.name}: preparing disk ${index + 1}`)
     mkdirSync(`${peer.dir}/disks`, { recursive: true })
-    await api.call('disk.add', { body: { path, size: demo.disk_size, class: null, wipe: true } })
+    await api.call('disk.add', { body: { path, size: demo.disk_size, class: null, wipe: false } })
   }
 }
 

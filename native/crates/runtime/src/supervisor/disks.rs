@@ -31,7 +31,12 @@ impl Supervisor {
     /// Refuse what is not ours to take; then fill, register, format and open.
     pub(super) fn add_disk(&mut self, add: params::AddDisk, responder: Responder) {
         let Some(peer) = self.peer_id() else { return responder.answer(Err(no_cluster())) };
-        if self.stores.values().any(|entry| entry.path == add.path) {
+        // Also one that is not open (yet): it holds a store of ours.
+        let listed = match self.context.files.disks() {
+            Ok(lines) => lines.iter().any(|line| line.path == add.path),
+            Err(error) => return responder.answer(Err(ControlError::new("io", error))),
+        };
+        if listed || self.stores.values().any(|entry| entry.path == add.path) {
             let error = ControlError::new("exists", "this disk is in use by this peer already");
             return responder.answer(Err(error));
         }

@@ -1,68 +1,89 @@
-//! The first look at the cluster's state after a start. What this peer kept may be old, and lack
-//! what it did itself shortly before: so it asks the cluster, once, and goes on with what it knows
-//! if no leader answers soon.
+//! What this peer kept of the cluster's state may be old when it starts: it may lack what the peer
+//! itself did shortly before. NOTHING HERE IS MADE TO AGREE WITH AN OLD STATE. So the cluster is
+//! asked first, again and again until it answers; whoever only wants to see is shown what is known.
+
+use shoal_types::LayerId;
 
 use super::Supervisor;
-use super::membership::meta_error;
 use crate::clock;
-use crate::control::Responder;
-use crate::meta_thread::MetaError;
+use crate::control::{ControlError, Responder};
+use crate::ring::Sender;
+use crate::store_thread::StoreMessage;
 
-/// Long enough for an election.
+/// How long somebody who asks for the state waits for the newest: enough for an election.
 const PATIENCE_MS: u64 = 4_000;
 
 #[derive(Default)]
-pub(super) enum FirstLook {
-    #[default]
-    Ahead,
-    Waiting {
-        since_ms: u64,
-        responders: Vec<Responder>,
-    },
-    Over,
+pub(super) struct FirstLook {
+    /// The state is at least as new as the cluster's at some time since the start.
+    is_current: bool,
+    is_asking: bool,
+    /// Who asked for the state, and when.
+    waiting: Vec<(u64, Responder)>,
+    /// Layers that stores had purged when they were opened.
+    purged: Vec<(Sender<StoreMessage>, Vec<LayerId>)>,
 }
 
 impl Supervisor {
+    /// Whether the state may be acted on. If not, the cluster is asked.
+    pub(super) fn is_current(&mut self) -> bool {
+        let look = &mut self.first_look;
+        if !look.is_current && !look.is_asking && self.context.trust.membership().is_some() {
+            look.is_asking = true;
+            let inlet = self.context.inlet.clone();
+            self.context.meta.barrier(move |result| {
+                inlet.go_on(move |supervisor| supervisor.end_first_look(result.is_ok()));
+            });
+        }
+        self.first_look.is_current
+    }
+
+    fn end_first_look(&mut self, has_answered: bool) {
+        self.first_look.is_asking = false;
+        if has_answered {
+            self.first_look.is_current = true;
+            self.sync();
+            for (store, layers) in std::mem::take(&mut self.first_look.purged) {
+                self.forget_purged(&store, layers);
+            }
+            self.show_state(u64::MAX);
+        }
+    }
+
+    /// Which of them may be forgotten, only the newest state can tell.
+    pub(super) fn forget_once_current(
+        &mut self,
+        store: Sender<StoreMessage>,
+        layers: Vec<LayerId>,
+    ) {
+        self.first_look.purged.push((store, layers));
+    }
+
     pub(super) fn state_for(&mut self, responder: Responder) {
-        if self.peer_id().is_none() {
+        if self.peer_id().is_none() || self.is_current() {
             return responder.answer(self.state());
         }
-        match &mut self.first_look {
-            FirstLook::Over => responder.answer(self.state()),
-            FirstLook::Waiting { responders, .. } => responders.push(responder),
-            FirstLook::Ahead => {
-                let (since_ms, responders) = (clock::now_ms(), vec![responder]);
-                self.first_look = FirstLook::Waiting { since_ms, responders };
-                let inlet = self.context.inlet.clone();
-                self.context.meta.barrier(move |result| {
-                    inlet.go_on(move |supervisor| supervisor.end_first_look(result.err()));
-                });
-            }
+        self.first_look.waiting.push((clock::now_ms(), responder));
+    }
+
+    pub(super) fn tick_first_look(&mut self) {
+        if !self.is_current() {
+            self.show_state(clock::now_ms().saturating_sub(PATIENCE_MS));
         }
     }
 
-    pub(super) fn tick_first_look(&mut self, now_ms: u64) {
-        let FirstLook::Waiting { since_ms, .. } = &self.first_look else { return };
-        let is_known = self.context.meta.read(|_| ()).is_some();
-        if is_known && now_ms >= since_ms + PATIENCE_MS {
-            self.end_first_look(None);
+    /// Answer those who have asked up to `asked_ms`.
+    fn show_state(&mut self, asked_ms: u64) {
+        let waiting = std::mem::take(&mut self.first_look.waiting);
+        let (due, rest): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|(at, _)| *at <= asked_ms);
+        self.first_look.waiting = rest;
+        for (_, responder) in due {
+            responder.answer(self.state().map_err(|_| unavailable()));
         }
     }
+}
 
-    fn end_first_look(&mut self, error: Option<MetaError>) {
-        let FirstLook::Waiting { responders, .. } = std::mem::take(&mut self.first_look) else {
-            // Patience ended before.
-            self.first_look = FirstLook::Over;
-            return;
-        };
-        let is_known = self.context.meta.read(|_| ()).is_some();
-        let answer = match error {
-            Some(error) if !is_known => Err(meta_error(&error)),
-            _ => {
-                self.first_look = FirstLook::Over;
-                self.state()
-            }
-        };
-        responders.into_iter().for_each(|responder| responder.answer(answer.clone()));
-    }
+fn unavailable() -> ControlError {
+    ControlError::new("unavailable", "no voter of the cluster can be reached")
 }

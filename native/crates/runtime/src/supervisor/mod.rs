@@ -174,7 +174,7 @@ impl Supervisor {
         self.schedule_scrubs();
         self.tick_authority();
         self.take_back_stalled();
-        self.tick_first_look(clock::now_ms());
+        self.tick_first_look();
     }
 
     fn broadcast(&self, name: &str, data: serde_json::Value) {

@@ -195,14 +195,18 @@ impl Supervisor {
         self.context.stores.insert(disk, sender.clone());
         self.forget_scrubs_of(disk);
         self.tell_local(disk, Some(&sender));
-        self.forget_purged(&sender, deleted);
         let views = self.context.meta.read(|state| {
             let records = state.tables().values().flat_map(|table| table.records());
             records.map(|record| record.view()).collect::<Vec<PgView>>()
         });
-        self.tell_store_views(disk, &views.unwrap_or_default());
-        self.sync_deletions();
-        self.sync_scrubs();
+        if self.is_current() {
+            self.forget_purged(&sender, deleted);
+            self.tell_store_views(disk, &views.unwrap_or_default());
+            self.sync_deletions();
+            self.sync_scrubs();
+        } else {
+            self.forget_once_current(sender, deleted);
+        }
         self.set_down(disk, false);
         self.broadcast("store.changed", json!({ "disk_id": disk.0, "state": "open" }));
         let added = self.stores.get_mut(&disk).and_then(|entry| entry.added.take());
@@ -212,7 +216,7 @@ impl Supervisor {
     }
 
     /// Layers that were deleted, and whose volume the cluster has forgotten meanwhile.
-    fn forget_purged(&self, sender: &Sender<StoreMessage>, deleted: Vec<LayerId>) {
+    pub(super) fn forget_purged(&self, sender: &Sender<StoreMessage>, deleted: Vec<LayerId>) {
         let live: HashSet<LayerId> = self
             .context
             .meta

@@ -28,8 +28,12 @@ impl Supervisor {
     pub(super) fn sync(&mut self) {
         let told = self.context.meta.read(|state| (state.index(), state.map_epoch()));
         let Some((index, map_epoch)) = told else { return };
+        let is_current = self.is_current();
+        self.sync_trust(is_current);
+        if !is_current {
+            return;
+        }
         self.sync_incarnation();
-        self.sync_trust();
         self.open_known_disks();
         self.sync_views();
         self.sync_volumes();
@@ -41,7 +45,8 @@ impl Supervisor {
         self.broadcast("state.changed", data);
     }
 
-    fn sync_trust(&mut self) {
+    /// Also from an old state: without it the way to the newest may not be found.
+    fn sync_trust(&mut self, is_current: bool) {
         let (keys, book) = (&self.context.trust.keys, &self.context.book);
         let me = self.context.trust.membership().map(|m| m.greeter.peer);
         let is_member = self.context.meta.read(|state| {
@@ -58,7 +63,7 @@ impl Supervisor {
             }
         }
         self.context.meta.send(MetaMessage::MembersChanged);
-        if is_member == Some(false) {
+        if is_current && is_member == Some(false) {
             self.on_removed();
         }
     }
