@@ -28,12 +28,12 @@ impl Supervisor {
     pub(super) fn sync(&mut self) {
         let told = self.context.meta.read(|state| (state.index(), state.map_epoch()));
         let Some((index, map_epoch)) = told else { return };
+        self.sync_incarnation();
         let is_current = self.is_current();
         self.sync_trust(is_current);
         if !is_current {
             return;
         }
-        self.sync_incarnation();
         self.open_known_disks();
         self.sync_views();
         self.sync_volumes();
