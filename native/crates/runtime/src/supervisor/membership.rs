@@ -43,10 +43,11 @@ impl Supervisor {
     }
 
     pub(super) fn init(&mut self, init: params::Init, responder: Responder) {
-        responder.answer(self.try_init(init));
+        let founded = self.found(init);
+        self.enter_with(founded, responder);
     }
 
-    fn try_init(&mut self, init: params::Init) -> Result<Value, ControlError> {
+    fn found(&mut self, init: params::Init) -> Result<ClusterFile, ControlError> {
         if self.peer_id().is_some() {
             return Err(ControlError::new("exists", "this peer already belongs to a cluster"));
         }
@@ -94,8 +95,7 @@ impl Supervisor {
             .recv()
             .map_err(|_| internal("the cluster state's thread is gone".to_owned()))?
             .map_err(|error| ControlError::new("io", error))?;
-        self.enter(&file).map_err(internal)?;
-        Ok(json!({ "cluster_id": Hex(cluster_id), "peer_id": peer.0 }))
+        Ok(file)
     }
 
     /// Be a member from now on, over restarts.
@@ -169,13 +169,13 @@ impl Supervisor {
         // Dialling blocks: on a thread of its own.
         thread::spawn(move || {
             let outcome = join_by(&token, &trust, &identity, process, &join);
-            inlet.go_on(move |supervisor| supervisor.on_joined(outcome, responder));
+            inlet.go_on(move |supervisor| supervisor.enter_with(outcome, responder));
         });
     }
 
     /// Answered once the cluster's state is known here: whoever asks next must find a member.
-    fn on_joined(&mut self, outcome: Result<ClusterFile, ControlError>, responder: Responder) {
-        let entered = outcome.and_then(|file| {
+    fn enter_with(&mut self, member: Result<ClusterFile, ControlError>, responder: Responder) {
+        let entered = member.and_then(|file| {
             self.enter(&file).map_err(|error| ControlError::new("internal", error))?;
             Ok(json!({ "cluster_id": file.cluster_id, "peer_id": file.peer_id }))
         });

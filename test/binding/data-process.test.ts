@@ -1,0 +1,69 @@
+// A data process of its own, asked as control asks it.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { poll, systemClock } from '../../src/common/clock.ts'
+import { DataClient } from '../../src/data/client.ts'
+
+const data = suite('data process')
+const root = join(import.meta.dirname, '../..')
+
+interface Running {
+  client: DataClient
+  end(): Promise<void>
+}
+
+async function started(dir: string): Promise<Running> {
+  mkdirSync(dir)
+  const socketPath = join(dir, 'data.sock')
+  const config = {
+    dir,
+    control_socket: socketPath,
+    nbd_socket: join(dir, 'nbd.sock'),
+    nbd_socket_mode: 0o660,
+    device_dir: join(dir, 'devices'),
+    listen: '127.0.0.1:0',
+    io_threads: 1,
+    memory_budget_bytes: 64 << 20,
+    lease_ms: 2000,
+  }
+  writeFileSync(join(dir, 'data.json'), JSON.stringify(config))
+  const argv = ['data', 'run', '--config', join(dir, 'data.json')]
+  const child: ChildProcess = spawn(join(root, 'bin/shoal'), argv, { stdio: 'inherit' })
+  assert.ok(await poll(30_000, 20, () => existsSync(socketPath) || undefined), 'it did not start')
+  const init = { socketPath, clock: systemClock, onEvent: () => {}, onClose: () => {} }
+  const { client } = await DataClient.connect(init)
+  const end = async () => {
+    client.close()
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+  }
+  return { client, end }
+}
+
+data('whoever founded a cluster can admit others at once', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'shoal-data-'))
+  const addresses = [{ role: 'data' as const, address: '127.0.0.1:1' }]
+  const domains = { rack: 'r', zone: 'z' }
+  try {
+    for (let round = 0; round < 5; round++) {
+      const { client, end } = await started(join(dir, String(round)))
+      try {
+        await client.request('cluster.init', { name: 'c', peer_name: 'p', addresses, domains })
+        const made = await client.request('cluster.token', { ttl_ms: 60_000, addresses: [] })
+        assert.ok(made.token.length > 0)
+      } finally {
+        await end()
+      }
+    }
+  } finally {
+    rmSync(dir, { recursive: true })
+  }
+})
+
+data.run()
