@@ -115,7 +115,9 @@ export const configKeys = {
     default: '1s',
     min: '100ms',
     max: '1m',
-    doc: 'Shortest time between two looks at what has to be done. Nothing is done without a change.',
+    doc:
+      'Shortest time between two looks at what has to be done; a tenth of it while one step leads ' +
+      'to the next. Nothing is done without a change.',
   },
   'log.level': {
     kind: 'choice',

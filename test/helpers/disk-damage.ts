@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs'
 
 const cellBytes = 4096
+const emptyCell = Buffer.alloc(cellBytes)
 /** Cells for data and pages begin behind the logs, at a thirteenth of a small disk. */
 const firstShare = 12
 
@@ -45,7 +46,7 @@ function usedCells(file: number, first: number, end: number): number[] {
     const bytes = readSync(file, buffer, 0, buffer.length, at * cellBytes)
     for (let i = 0; i < Math.floor(bytes / cellBytes) && at + i < end; i++) {
       const cell = buffer.subarray(i * cellBytes, (i + 1) * cellBytes)
-      if (cell.some(byte => byte !== 0)) used.push(at + i)
+      if (!cell.equals(emptyCell)) used.push(at + i)
     }
   }
   return used

@@ -5,6 +5,7 @@ import type { Clock } from '../../common/clock.ts'
 import { ShoalError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import type { ClusterPort } from '../../data/cluster-port.ts'
+import type { Command } from '../../data/command.ts'
 import type { DataStatus } from '../../data/protocol.ts'
 import type { ClusterState } from '../../data/state.ts'
 import type { Plan } from '../../placement/index.ts'
@@ -16,6 +17,10 @@ import type { SessionView } from './standing.ts'
 
 /** A peer that does not lead looks this much more seldom. */
 const followerFactor = 10
+/** While one step leads to the next, looks follow each other this much faster ... */
+const busyFactor = 10
+/** ... yet take no more than this share of one core. */
+const busyShare = 1 / 5
 /** Who leads can change without an event; everything else is told. */
 const stateAgeMsMax = 10_000
 
@@ -38,6 +43,8 @@ export class ReconcileLoop {
   #isRunning = false
   #isStopped = false
   #lastMs = Number.NEGATIVE_INFINITY
+  /** The shortest time to the next look. */
+  #pauseMs: number
   #cancel: () => void = () => undefined
   /** What was looked at last, when nothing followed from it: the same again is not planned anew. */
   #settled = ''
@@ -48,13 +55,14 @@ export class ReconcileLoop {
   constructor(cluster: ClusterPort, init: ReconcileInit) {
     this.#cluster = cluster
     this.#init = init
+    this.#pauseMs = init.intervalMs
   }
 
   /** Something changed: look as soon as the interval allows. */
   wake(): void {
     this.#isChanged = true
     const sinceMs = this.#init.clock.monotonicMs() - this.#lastMs
-    this.#schedule(Math.max(0, this.#init.intervalMs - sinceMs))
+    this.#schedule(Math.max(0, this.#pauseMs - sinceMs))
   }
 
   stop(): void {
@@ -72,6 +80,7 @@ export class ReconcileLoop {
     if (this.#isRunning) return
     this.#isRunning = true
     this.#lastMs = this.#init.clock.monotonicMs()
+    this.#pauseMs = this.#init.intervalMs
     let isLeader = false
     try {
       const isChanged = this.#isChanged
@@ -84,7 +93,7 @@ export class ReconcileLoop {
       this.#init.log.debug({ err: thrown }, 'could not reconcile')
     } finally {
       this.#isRunning = false
-      this.#schedule(this.#init.intervalMs * (isLeader || this.#isChanged ? 1 : followerFactor))
+      this.#schedule(this.#pauseMs * (isLeader || this.#isChanged ? 1 : followerFactor))
     }
   }
 
@@ -106,17 +115,30 @@ export class ReconcileLoop {
     const usedBytes = isTimeForFills ? await this.#init.usedBytes() : null
     const commands = decide({ state, sessions, plan, nowMs, usedBytes }, this.#init.limits)
     this.#settled = commands.length === 0 ? seen : ''
-    for (const command of commands) {
-      try {
-        const { results = [] } = await this.#cluster.propose(command)
-        const refused = results.filter(one => one.result === 'refused').length
-        this.#init.log.info({ command: command.type, groups: results.length, refused }, 'proposed')
-      } catch (thrown) {
-        if (!(thrown instanceof ShoalError)) throw thrown
-        this.#init.log.info({ command: command.type, why: thrown.message }, 'was not accepted')
-      }
-    }
+    let isOnTheWay = false
+    for (const command of commands) isOnTheWay = (await this.#propose(command)) || isOnTheWay
+    if (isOnTheWay) this.#pauseMs = this.#busyPauseMs()
     return true
+  }
+
+  /** Whether it changed anything. */
+  async #propose(command: Command): Promise<boolean> {
+    try {
+      const { results = [] } = await this.#cluster.propose(command)
+      const refused = results.filter(one => one.result === 'refused').length
+      this.#init.log.info({ command: command.type, groups: results.length, refused }, 'proposed')
+      return refused === 0 || refused < results.length
+    } catch (thrown) {
+      if (!(thrown instanceof ShoalError)) throw thrown
+      this.#init.log.info({ command: command.type, why: thrown.message }, 'was not accepted')
+      return false
+    }
+  }
+
+  #busyPauseMs(): number {
+    const { clock, intervalMs } = this.#init
+    const tookMs = clock.monotonicMs() - this.#lastMs
+    return Math.min(intervalMs, Math.max(intervalMs / busyFactor, tookMs / busyShare))
   }
 
   #isTimeForFills(): boolean {

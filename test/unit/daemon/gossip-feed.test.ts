@@ -1,6 +1,5 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import type { Clock } from '../../../src/common/clock.ts'
 import { createLog } from '../../../src/common/log.ts'
 import { seededRandom } from '../../../src/common/random.ts'
 import { GossipFeed, viewOf } from '../../../src/daemon/gossip-feed.ts'
@@ -9,33 +8,9 @@ import { PeerState } from '../../../src/daemon/peer-state.ts'
 import type { DataPort } from '../../../src/data/client.ts'
 import { ClusterPort } from '../../../src/data/cluster-port.ts'
 import { threePeers } from '../../helpers/cluster-fixture.ts'
+import { SteppedClock } from '../../helpers/stepped-clock.ts'
 
 const feed = suite('gossip feed')
-
-class SteppedClock implements Clock {
-  #now = 1_000
-  #timers: { at: number; call: () => void }[] = []
-  nowMs = () => this.#now
-  monotonicMs = () => this.#now
-  after = (ms: number, call: () => void) => {
-    const timer = { at: this.#now + ms, call }
-    this.#timers.push(timer)
-    return () => {
-      this.#timers = this.#timers.filter(one => one !== timer)
-    }
-  }
-
-  /** In steps small enough that what one timer starts is over before the next. */
-  async pass(ms: number): Promise<void> {
-    for (const end = this.#now + ms; this.#now < end; ) {
-      this.#now += 100
-      const due = this.#timers.filter(timer => timer.at <= this.#now)
-      this.#timers = this.#timers.filter(timer => timer.at > this.#now)
-      for (const timer of due) timer.call()
-      await new Promise(resolve => setImmediate(resolve))
-    }
-  }
-}
 
 function makeFeed(used: { bytes: number }) {
   const clock = new SteppedClock()
