@@ -18,7 +18,7 @@ use crate::service::{ProposeRefused, ReportKind, ServiceMessage};
 use crate::state::fixture::{self, Cluster};
 use crate::state::*;
 
-const LAST_COMMAND: u16 = 44;
+const LAST_COMMAND: u16 = 46;
 
 fn check(name: &str, bytes: &[u8]) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../test/golden");
@@ -107,6 +107,8 @@ fn every_command() -> Vec<Command> {
         Command::TakeBackDisks { disks: vec![disk] },
         Command::PgPromote { pg, disk, expected: epoch },
         Command::SetFillFactors { factors: vec![(disk, 1100)] },
+        Command::SetMoveRates { disk_rate: Some(29), peer_rate: None },
+        Command::GrowPolicy { policy, expected: 64, pg_count: 128 },
     ]
 }
 
@@ -152,6 +154,7 @@ fn busy() -> Cluster {
         total: None,
     });
     cluster.ok(Command::SetFillFactors { factors: vec![(DiskId(1), 1100)] });
+    cluster.ok(Command::SetMoveRates { disk_rate: None, peer_rate: Some(1 << 20) });
     cluster.refused(Command::RemovePeer { peer });
     cluster
 }
@@ -175,7 +178,7 @@ fn state_and_map() {
 #[test]
 fn older_states_are_read() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../test/golden");
-    for version in [1, 2, 3] {
+    for version in [1, 2, 3, 4] {
         let bytes = std::fs::read(folder.join(format!("meta-state-{version}.bin"))).unwrap();
         assert_eq!(bytes[4], version);
         let state = ClusterState::decode(&bytes).unwrap();
@@ -187,7 +190,8 @@ fn older_states_are_read() {
         if version < 3 {
             assert_eq!(*state.upkeep(), Upkeep { voted, ..Upkeep::default() });
         }
-        assert_eq!(state.fill_factor(DiskId(1)), FACTOR_ONE);
+        assert_eq!(state.fill_factor(DiskId(1)), if version < 4 { FACTOR_ONE } else { 1100 });
+        assert_eq!(state.move_rates(), MoveRates::default());
         assert_eq!(ClusterState::decode(&state.encode()).unwrap().encode(), state.encode());
     }
 }

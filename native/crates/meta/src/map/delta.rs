@@ -153,9 +153,11 @@ impl MapDelta {
             }
             let table =
                 map.tables.entry(policy.id).or_insert_with(|| MapTable::new(policy.pg_count));
-            if table.len() != policy.pg_count as usize {
+            // Groups are split, never merged.
+            if table.len() > policy.pg_count as usize {
                 return Err(DeltaError::Inconsistent);
             }
+            table.grow(policy.pg_count);
             map.policies.insert(policy.id, policy.clone());
         }
         for policy in &self.removed_policies {

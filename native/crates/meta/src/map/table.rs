@@ -39,6 +39,10 @@ impl MapTable {
         self.views.get(index as usize)?.as_ref()
     }
 
+    pub(super) fn grow(&mut self, pg_count: u32) {
+        self.views.resize(pg_count as usize, None);
+    }
+
     pub fn len(&self) -> usize {
         self.views.len()
     }

@@ -11,6 +11,7 @@ use super::dedupe::Answers;
 use super::disk::Disk;
 use super::event::Event;
 use super::fill::FillFactors;
+use super::growth::Growth;
 use super::limits::LEVEL_NEWEST;
 use super::outcome::Rejection;
 use super::peer::{NewPeer, Peer};
@@ -66,6 +67,7 @@ pub struct ClusterState {
     pub(super) placing: Placing,
     pub(super) upkeep: Upkeep,
     pub(super) fill: FillFactors,
+    pub(super) growth: Growth,
     pub(super) derived: Derived,
 }
 
@@ -110,6 +112,7 @@ impl ClusterState {
             placing: Placing::default(),
             upkeep: Upkeep { voted: [first].into(), ..Upkeep::default() },
             fill: FillFactors::default(),
+            growth: Growth::default(),
             derived: Derived { changes: ChangeLog::starting_at(MapEpoch(1)), ..Derived::default() },
         })
     }
@@ -249,10 +252,14 @@ impl ClusterState {
             .volumes
             .values()
             .all(|volume| !volume.layers.is_empty() && self.policies.contains_key(&volume.policy));
+        let grains = self.growth.grains.iter().all(|(volume, grain)| {
+            let policy = self.volumes.get(volume).and_then(|v| self.policies.get(&v.policy));
+            grain.is_power_of_two() && policy.is_some_and(|policy| *grain < policy.pg_count)
+        });
         let disks = self.disks.values().all(|disk| self.peers.contains_key(&disk.peer));
         let voters = self.voters.voters.iter().chain(&self.voters.learners);
         let known = voters.clone().all(|peer| self.peers.contains_key(peer));
-        if tables && volumes && disks && known && !self.voters.voters.is_empty() {
+        if tables && volumes && grains && disks && known && !self.voters.voters.is_empty() {
             Ok(())
         } else {
             Err(DecodeError::Malformed { what: "references of a snapshot" })
@@ -261,8 +268,8 @@ impl ClusterState {
 }
 
 /// Snapshots grow with placement groups and volumes; far above any cluster the limits allow.
-/// Version 2 added `placing`, version 3 `upkeep`, version 4 `fill`.
-const SNAPSHOT: Envelope = Envelope { magic: *b"SHST", version: 4, body_max: 1 << 30 };
+/// Version 2 added `placing`, version 3 `upkeep`, version 4 `fill`, version 5 `growth`.
+const SNAPSHOT: Envelope = Envelope { magic: *b"SHST", version: 5, body_max: 1 << 30 };
 
 /// Derived: no bytes of its own.
 impl Codec for Derived {
@@ -297,5 +304,6 @@ codec_struct!(ClusterState {
     placing,
     upkeep,
     fill,
+    growth,
     derived,
 });

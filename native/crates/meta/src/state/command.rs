@@ -250,6 +250,17 @@ pub enum Command {
     SetFillFactors {
         factors: Vec<(DiskId, u16)>,
     },
+    /// How fast data moves, in bytes per second, 0: as it goes; `None`: as it is.
+    SetMoveRates {
+        disk_rate: Option<u64>,
+        peer_rate: Option<u64>,
+    },
+    /// More placement groups, a power of two. Volumes that are there keep to the old ones.
+    GrowPolicy {
+        policy: PolicyId,
+        expected: u32,
+        pg_count: u32,
+    },
 }
 
 /// What is taken out of its placement groups.
@@ -435,6 +446,8 @@ codec_enum!(Command: u16 {
     42 => TakeBackDisks { disks },
     43 => PgPromote { pg, disk, expected },
     44 => SetFillFactors { factors },
+    45 => SetMoveRates { disk_rate, peer_rate },
+    46 => GrowPolicy { policy, expected, pg_count },
 });
 codec_enum!(Target: u8 { 1 => Disk(disk), 2 => Peer(peer) });
 codec_enum!(RemovalReason: u8 {

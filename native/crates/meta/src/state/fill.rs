@@ -31,7 +31,7 @@ impl FillFactors {
     }
 }
 
-/// The last part of a snapshot; one of an older version ends before it.
+/// A late part of a snapshot; one of an older version ends before it.
 impl Codec for FillFactors {
     fn put(&self, out: &mut Vec<u8>) {
         self.0.put(out);

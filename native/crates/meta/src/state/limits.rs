@@ -38,6 +38,8 @@ pub const CHANGES_MAX: usize = 1 << 18;
 pub const LABELS_MAX: usize = 32;
 /// Members that may fill up at the same time, at most.
 pub const MOVES_MAX: u32 = 65_536;
+/// Bytes per second: 1 TiB/s, above any disk.
+pub const RATE_MAX: u64 = 1 << 40;
 /// Fenced attachments remembered per volume.
 pub const FENCED_MAX: usize = 64;
 /// 2^31 shares; integers of placement stay far from overflow.

@@ -9,6 +9,7 @@ mod dedupe;
 mod disk;
 mod event;
 mod fill;
+mod growth;
 pub mod limits;
 mod name;
 mod outcome;
@@ -33,6 +34,7 @@ pub use counters::Counters;
 pub use disk::{Disk, DiskClass, NewDisk};
 pub use event::{Event, Severity};
 pub use fill::{FACTOR_ONE, FillFactors};
+pub use growth::MoveRates;
 pub use outcome::{
     Applied, Fault, Kind, Outcome, PgOutcome, PgRefused, PgResult, Rejection, outcome_json,
 };
@@ -51,6 +53,8 @@ pub use voters::{ConfChange, Voters};
 
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod growth_tests;
 #[cfg(test)]
 mod placing_tests;
 #[cfg(test)]

@@ -38,6 +38,12 @@ impl PgTable {
         self.slots.get_mut(index as usize)?.as_mut()
     }
 
+    /// The new groups have no members yet.
+    pub(super) fn grow(&mut self, pg_count: u32) {
+        assert!(pg_count as usize >= self.slots.len(), "groups are split, never merged");
+        self.slots.resize(pg_count as usize, None);
+    }
+
     pub(super) fn set(&mut self, index: u32, record: PgRecord) {
         self.slots[index as usize] = Some(record);
     }

@@ -27,6 +27,7 @@ fn random_command(random: &mut Seeded, state: &ClusterState) -> Command {
         return random_upkeep(random, peer, disk, pg, expected);
     }
     match random.below(30) {
+        27 if random.chance(20) => random_growth(random, state),
         27 if random.chance(30) => Command::SetFillFactors { factors: vec![(disk, 500 + random.below(700) as u16)] },
         27 => random_placement(random),
         28 => Command::SetDiskLabels { disk, labels: random_labels(random) },
@@ -70,6 +71,15 @@ fn random_command(random: &mut Seeded, state: &ClusterState) -> Command {
             basis: *random.pick(&[TakeBasis::Free, TakeBasis::Own, TakeBasis::LeaseOver, TakeBasis::Confirmed]),
         },
     }
+}
+
+fn random_growth(random: &mut Seeded, state: &ClusterState) -> Command {
+    if random.chance(30) {
+        return Command::SetMoveRates { disk_rate: Some(random.below(9)), peer_rate: None };
+    }
+    let expected = state.policies().get(&POLICY).map_or(8, |policy| policy.pg_count);
+    let pg_count = *random.pick(&[expected, (2 * expected).min(64), 12, expected / 2]);
+    Command::GrowPolicy { policy: POLICY, expected, pg_count }
 }
 
 fn random_labels(random: &mut Seeded) -> BTreeSet<String> {

@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use super::cluster::ClusterState;
 use super::disk::Disk;
+use super::growth::MoveRates;
 use super::pg::PgJson;
-use super::placing::Rules;
+use super::placing::{Movement, Rules};
 use super::policy::Policy;
+use super::volume::Volume;
 
 /// A policy with its table.
 #[derive(Serialize)]
@@ -30,6 +32,22 @@ struct DiskJson<'a> {
     fill_factor: u16,
 }
 
+/// A volume, and over how many of its policy's groups it is spread.
+#[derive(Serialize)]
+struct VolumeJson<'a> {
+    #[serde(flatten)]
+    volume: &'a Volume,
+    pg_count: u32,
+}
+
+#[derive(Serialize)]
+struct MovementJson {
+    #[serde(flatten)]
+    movement: Movement,
+    #[serde(flatten)]
+    rates: MoveRates,
+}
+
 /// Ids and epochs are numbers, random ids and keys lower-case hex, lists in ascending order of id.
 /// Groups that have no members yet are left out of `pgs`.
 pub fn state_json(state: &ClusterState) -> Value {
@@ -48,6 +66,10 @@ pub fn state_json(state: &ClusterState) -> Value {
         labels: state.labels(disk.id),
         fill_factor: state.fill_factor(disk.id),
     });
+    let volumes = state.volumes().values().map(|volume| VolumeJson {
+        volume,
+        pg_count: state.volume_pg_count(volume.id).expect("a volume has a policy"),
+    });
     json!({
         "cluster_id": state.cluster_id(),
         "name": state.name(),
@@ -63,10 +85,10 @@ pub fn state_json(state: &ClusterState) -> Value {
         "peers": list(state.peers().values()),
         "disks": list(disks),
         "policies": list(policies),
-        "volumes": list(state.volumes().values()),
+        "volumes": list(volumes),
         "exports": list(state.exports().values()),
         "tokens": list(state.tokens().values()),
-        "movement": state.movement(),
+        "movement": MovementJson { movement: state.movement(), rates: state.move_rates() },
         "settings": state.upkeep().settings,
         "peers_down": since(&state.upkeep().peers_down, "peer"),
         "disks_down": since(&state.upkeep().disks_down, "disk"),

@@ -4,6 +4,7 @@
 mod attachments;
 mod disks;
 mod events;
+mod growth;
 mod heads;
 mod in_sync;
 mod peers;
@@ -133,6 +134,9 @@ impl ClusterState {
             C::TakeBackDisks { disks } => self.take_back_disks(disks),
             C::PgPromote { pg, disk, expected } => self.pg_promote(*pg, *disk, *expected),
             C::SetFillFactors { factors } => self.set_fill_factors(factors),
+            C::SetMoveRates { disk_rate, peer_rate } => self.set_move_rates(*disk_rate, *peer_rate),
+            C::GrowPolicy { policy, expected, pg_count } =>
+                self.grow_policy(*policy, *expected, *pg_count),
         }
     }
 

@@ -110,6 +110,7 @@ impl ClusterState {
         let table = &self.tables[&volume.policy];
         let purge: BTreeSet<DiskId> =
             table.records().flat_map(|r| r.members.iter().map(|m| m.disk)).collect();
+        self.growth.grains.remove(&id);
         if purge.is_empty() {
             self.volumes.remove(&id);
         } else {
