@@ -5,6 +5,8 @@ use crate::disk::port::DiskOp;
 
 pub enum Tag {
     Disk(DiskOp),
+    /// The same, and when it was issued (microseconds of the monotonic clock).
+    Timed(DiskOp, u64),
     /// A peer's connection, by its key.
     PeerRecv(usize),
     PeerSend(usize),

@@ -146,7 +146,7 @@ impl IoThread {
             }
             Tag::PeerRecv(conn) => self.conns.on_recv(conn, result, &mut self.conn_events),
             Tag::PeerSend(conn) => self.conns.on_send(conn, result),
-            Tag::Disk(_) => unreachable!("an I/O thread has no disk"),
+            Tag::Disk(_) | Tag::Timed(..) => unreachable!("an I/O thread has no disk"),
         }
     }
 

@@ -6,6 +6,8 @@ use shoal_engine::member::{JoinFailure, JoinProgress};
 use shoal_store::{BadBlock, Stats};
 use shoal_types::{DiskId, LayerId, PgEpoch, PgId, PgView, Request, StoreError};
 
+use super::latency::Medians;
+use super::pace::PaceOrder;
 use super::scrubs::{ScrubOrder, ScrubProgress, ScrubResult};
 use crate::peer::{Established, LinkMessage, ReplyPort};
 
@@ -21,6 +23,8 @@ pub enum StoreMessage {
     Accepted(Box<Established>),
     /// New views of PGs that this disk is, was or becomes a member of.
     Views(Vec<PgView>),
+    /// How fast it may be filled.
+    Pace(PaceOrder),
     Scrub(ScrubOrder),
     DeleteLayer(LayerId),
     ForgetLayer(LayerId),
@@ -40,6 +44,7 @@ pub enum StoreMessage {
 pub struct StoreReport {
     pub disk: DiskId,
     pub stats: Stats,
+    pub latency: Medians,
     pub free_blocks: u64,
     /// Blocks stored of each layer that was asked for.
     pub usage: Vec<(LayerId, u64)>,

@@ -1,8 +1,10 @@
 //! The thread of one store: it owns the disk, the member that guards it, and the sockets of the
 //! heads that write to it. Receive, decrypt, append, acknowledge: no other thread in between.
 
+mod latency;
 mod message;
 mod open;
+mod pace;
 mod routes;
 mod scrubs;
 mod stall;
@@ -16,8 +18,12 @@ use shoal_store::{BadBlock, DiskIo, Output, Store};
 use shoal_types::buffer::BufferPool;
 use shoal_types::{DiskId, Reply};
 
+use latency::Latency;
+pub use latency::Medians;
 pub use message::{StoreMessage, StoreNotice, StoreReport};
 pub use open::{RING_ENTRIES, format, recover};
+use pace::{Ask, Pace};
+pub use pace::{PaceOrder, PeerPace};
 use routes::{Route, Routes};
 use scrubs::Scrubs;
 pub use scrubs::{SCRUB_EVERY_MS, ScrubOrder, ScrubProgress, ScrubResult};
@@ -47,6 +53,8 @@ pub struct StoreThread {
     fence_told: bool,
     scrubs: Scrubs,
     stall: Stall,
+    latency: Latency,
+    pace: Pace,
     stopping: Option<std::sync::mpsc::SyncSender<()>>,
     conn_events: Vec<ConnEvent>,
     link_events: Vec<LinkEvent>,
@@ -65,6 +73,7 @@ pub struct StoreParts {
     pub reactor: Reactor<Tag>,
     pub inbox: Mailbox<StoreMessage>,
     pub links: Links,
+    pub peer_pace: PeerPace,
     pub notices: NoticeSink,
 }
 
@@ -85,6 +94,8 @@ impl StoreThread {
             fence_told: false,
             scrubs: Scrubs::default(),
             stall: Stall::default(),
+            latency: Latency::default(),
+            pace: Pace::new(parts.disk, parts.peer_pace),
             stopping: None,
             conn_events: Vec::new(),
             link_events: Vec::new(),
@@ -136,7 +147,8 @@ impl StoreThread {
             .next_deadline_us()
             .into_iter()
             .chain(self.scrubs.wake_us())
-            .chain(self.stall.due_us());
+            .chain(self.stall.due_us())
+            .chain(self.pace.due_us());
         let due_us = store_us.into_iter().chain(others).min()?;
         Some(Duration::from_micros(due_us.saturating_sub(now_us).max(1)))
     }
@@ -144,6 +156,7 @@ impl StoreThread {
     fn tick(&mut self) {
         self.store.tick(clock::now_ms());
         self.links.tick(clock::now_us());
+        self.ask_on();
         if self.stall.look(clock::now_us()) {
             self.tell(StoreNotice::Stalled);
         }
@@ -151,8 +164,10 @@ impl StoreThread {
 
     fn on_completion(&mut self, tag: Tag, result: i32) {
         match tag {
-            Tag::Disk(op) => {
-                if self.stall.answered(clock::now_us()) {
+            Tag::Timed(op, issued_us) => {
+                let now_us = clock::now_us();
+                self.latency.answered(&op, issued_us, now_us);
+                if self.stall.answered(now_us) {
                     self.tell(StoreNotice::Moving);
                 }
                 let (id, result) = port::finish(op, result);
@@ -160,8 +175,12 @@ impl StoreThread {
             }
             Tag::PeerRecv(conn) => self.conns.on_recv(conn, result, &mut self.conn_events),
             Tag::PeerSend(conn) => self.conns.on_send(conn, result),
-            Tag::NbdRecv(_) | Tag::NbdSend(_) | Tag::NbdAccept | Tag::Ublk { .. } => {
-                unreachable!("a store's thread has no NBD clients")
+            Tag::Disk(_)
+            | Tag::NbdRecv(_)
+            | Tag::NbdSend(_)
+            | Tag::NbdAccept
+            | Tag::Ublk { .. } => {
+                unreachable!("a store that serves times its disk, and has no NBD clients")
             }
         }
     }
@@ -183,7 +202,9 @@ impl StoreThread {
             StoreMessage::Accepted(established) => {
                 self.conns.adopt(*established, &mut self.reactor, &mut self.conn_events);
             }
+            StoreMessage::Pace(order) => self.pace.set(order),
             StoreMessage::Views(views) => {
+                self.pace.note(&views);
                 self.member_events.extend(views.into_iter().map(MemberEvent::View));
             }
             StoreMessage::Scrub(order) => self.scrubs.add(order),
@@ -270,8 +291,8 @@ impl StoreThread {
             MemberOutput::Store { token, op } => self.store.submit(token, op),
             MemberOutput::Reply { to, reply } => self.answer(to, reply),
             MemberOutput::Ask { disk, request_id, request } => {
-                let (conns, events) = (&mut self.conns, &mut self.link_events);
-                self.links.send(disk, 0, request_id, request, conns, events);
+                self.pace.push(Ask { disk, request_id, request });
+                self.ask_on();
             }
             MemberOutput::JoinDone { pg, join_at, source } => {
                 self.tell(StoreNotice::JoinDone { pg, join_at, source });
@@ -284,6 +305,14 @@ impl StoreThread {
             }
             MemberOutput::LayerDeleted { layer } => self.tell(StoreNotice::LayerDeleted { layer }),
             MemberOutput::StoreLost { error } => self.tell(StoreNotice::Lost { error }),
+        }
+    }
+
+    /// Sends what the member asks of others, as far as it may go now.
+    fn ask_on(&mut self) {
+        while let Some(Ask { disk, request_id, request }) = self.pace.pop(clock::now_us()) {
+            let (conns, events) = (&mut self.conns, &mut self.link_events);
+            self.links.send(disk, 0, request_id, request, conns, events);
         }
     }
 
@@ -326,9 +355,10 @@ impl StoreThread {
     fn start_io(&mut self, io: DiskIo) {
         match port::prepare(&self.file, &self.pool, io) {
             Ok((entry, op)) => {
-                self.stall.issued(clock::now_us());
+                let now_us = clock::now_us();
+                self.stall.issued(now_us);
                 // SAFETY: the tag owns the buffers.
-                let _key = unsafe { self.reactor.push(entry, Tag::Disk(op)) };
+                let _key = unsafe { self.reactor.push(entry, Tag::Timed(op, now_us)) };
             }
             Err((id, result)) => self.store.on_io(id, result.map(|none: Option<Bytes>| none)),
         }
@@ -342,6 +372,7 @@ impl StoreThread {
         StoreReport {
             disk: self.disk,
             stats: self.store.stats(),
+            latency: self.latency.medians(clock::now_us()),
             free_blocks: self.store.free_blocks_soft(),
             usage: layers.iter().map(|l| (*l, self.store.layer_usage(*l))).collect(),
             joins: self.member.progress(),

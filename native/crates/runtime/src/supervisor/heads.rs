@@ -108,7 +108,7 @@ impl Supervisor {
             layer: volume.top_layer(),
             size_bytes: volume.size_bytes,
             policy: policy.id,
-            pg_count: policy.pg_count,
+            pg_count: state.volume_pg_count(id)?,
             blocks_per_extent: policy.blocks_per_extent,
             min_in_sync: u32::from(policy.min_in_sync),
             reads: read_mode(policy.reads),

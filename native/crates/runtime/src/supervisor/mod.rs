@@ -12,6 +12,7 @@ mod leave;
 mod membership;
 mod methods;
 mod notices;
+mod pace;
 mod params;
 mod peer_files;
 mod rebuild;
@@ -106,6 +107,7 @@ pub struct Supervisor {
     /// The cluster is being told that this peer is back.
     returning: bool,
     first_look: first_look::FirstLook,
+    pace: pace::PaceBook,
 }
 
 impl Supervisor {
@@ -124,6 +126,7 @@ impl Supervisor {
             authority: authority::AuthorityKey::default(),
             returning: false,
             first_look: first_look::FirstLook::default(),
+            pace: pace::PaceBook::default(),
         }
     }
 

@@ -180,6 +180,8 @@ fn stats_json(report: &StoreReport) -> Value {
         "cells_free": stats.cells_free,
         "free_bytes": report.free_blocks * 4096,
         "used_bytes": stats.blocks_stored * 4096,
+        "read_us": report.latency.read_us,
+        "write_us": report.latency.write_us,
         "data_log_bytes": stats.data_log_bytes,
         "data_log_used": stats.data_log_used,
         "meta_log_bytes": stats.meta_log_bytes,
@@ -224,6 +226,8 @@ fn store_metrics(out: &mut String, disk: DiskId, report: &StoreReport) {
     let figures = [
         ("shoal_store_free_bytes", report.free_blocks * 4096),
         ("shoal_store_used_bytes", stats.blocks_stored * 4096),
+        ("shoal_store_read_median_us", report.latency.read_us),
+        ("shoal_store_write_median_us", report.latency.write_us),
         ("shoal_store_data_log_bytes", stats.data_log_bytes),
         ("shoal_store_data_log_used_bytes", stats.data_log_used),
         ("shoal_store_meta_log_used_bytes", stats.meta_log_used),

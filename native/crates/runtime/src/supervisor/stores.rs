@@ -23,7 +23,7 @@ use crate::disk::{DiskFile, read_edges};
 use crate::io_thread::IoMessage;
 use crate::peer::{LinkMessage, Links, ReplyPort};
 use crate::ring::{Reactor, Sender, mailbox};
-use crate::store_thread::{self, StoreMessage, StoreParts, StoreThread};
+use crate::store_thread::{self, PeerPace, StoreMessage, StoreParts, StoreThread};
 
 /// Pause before a store that could not be opened is tried again.
 const RETRY_MS: u64 = 2_000;
@@ -150,7 +150,8 @@ impl Supervisor {
         let others = self.stores.iter().filter(|(id, _)| **id != disk);
         let locals = others.filter_map(|(id, entry)| Some((*id, entry.sender.clone()?))).collect();
         let (book, dialer) = (self.context.book.clone(), self.context.dialer.clone());
-        LinkParts { book, dialer, locals, pool: self.context.pool.clone() }
+        let (pool, peer_pace) = (self.context.pool.clone(), self.pace.peer.clone());
+        LinkParts { book, dialer, locals, pool, peer_pace }
     }
 
     pub(super) fn on_store_failed(&mut self, disk: DiskId, reason: String, again: bool) {
@@ -195,6 +196,7 @@ impl Supervisor {
         self.context.stores.insert(disk, sender.clone());
         self.forget_scrubs_of(disk);
         self.tell_local(disk, Some(&sender));
+        self.tell_pace(&sender);
         let views = self.context.meta.read(|state| {
             let records = state.tables().values().flat_map(|table| table.records());
             records.map(|record| record.view()).collect::<Vec<PgView>>()
@@ -282,6 +284,7 @@ struct LinkParts {
     dialer: Arc<crate::peer::Dialer>,
     locals: Vec<(DiskId, Sender<StoreMessage>)>,
     pool: BufferPool,
+    peer_pace: PeerPace,
 }
 
 /// The life of a store's thread.
@@ -335,6 +338,7 @@ fn store_main(
         reactor: opened.reactor,
         inbox,
         links: Links::new(port, links.book, links.dialer),
+        peer_pace: links.peer_pace,
         notices,
     });
     let figures = opened.figures;

@@ -35,6 +35,7 @@ impl Supervisor {
             return;
         }
         self.open_known_disks();
+        self.sync_pace();
         self.sync_views();
         self.sync_volumes();
         self.sync_devices();
