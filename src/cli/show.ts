@@ -62,6 +62,7 @@ export function diskColumns(isExact: boolean): Column<Disk>[] {
     { header: 'class', value: row => row.class },
     { header: 'state', value: row => row.state },
     { header: 'weight', value: row => String(row.weight), align: 'right', isWide: true },
+    { header: 'write us', value: row => String(row.write_us ?? '-'), align: 'right', isWide: true },
   ]
 }
 
@@ -96,6 +97,7 @@ export function diskText(disk: Disk): string {
     ['labels', disk.labels.join(', ')],
     ['fill factor', disk.fill_factor.toFixed(2)],
     ['state', disk.state],
+    ['write time', disk.write_us === null ? null : `${disk.write_us} us`],
     ['groups', String(disk.groups)],
     ['only copies', String(disk.only_copies)],
     ...Object.entries(disk.stats ?? {}).map(([key, value]) => [key, String(value)] as const),
@@ -156,11 +158,16 @@ export function policyText(policy: Policy): string {
     ['max per', boundsText(policy.max_per)],
     ['labels', policy.labels.join(', ')],
     ['localize', policy.localize],
-    ['groups', String(policy.pg_count)],
+    ['groups', groupsText(policy)],
     ['extent', sizeText(policy.blocks_per_extent * 4096, false)],
     ['volumes', String(policy.volumes)],
     ['state', policy.state],
   ])
+}
+
+function groupsText({ pg_count, pg_count_wanted }: Policy): string {
+  if (pg_count_wanted <= pg_count) return String(pg_count)
+  return `${pg_count} (${pg_count_wanted} would suit its disks)`
 }
 
 function boundsText(bounds: Policy['max_per']): string {

@@ -32,8 +32,14 @@ export function taskText(task: Task, limits: Limits | null): string {
 }
 
 export function limitsText(limits: Limits): string {
-  const { per_disk, per_peer, total } = limits
-  return `${per_disk} members per disk, ${per_peer} per peer, ${total} in all`
+  const { per_disk, per_peer, total, disk_rate, peer_rate } = limits
+  const counts = `${per_disk} members per disk, ${per_peer} per peer, ${total} in all`
+  const rates = [rateText('disk', disk_rate), rateText('peer', peer_rate)].filter(one => one !== '')
+  return [counts, ...rates].join('; ')
+}
+
+function rateText(what: string, rate: number): string {
+  return rate === 0 ? '' : `${formatSize(rate)}/s per ${what}`
 }
 
 function doneText(task: Task): string {

@@ -10,6 +10,7 @@ import {
   type PolicyRecord,
   width,
 } from '../data/state.ts'
+import { localizeOf } from './localize.ts'
 import { findPeer } from './peers.ts'
 import { findPolicy } from './policies.ts'
 import { fillFactorOne } from './table-plan.ts'
@@ -26,6 +27,8 @@ export interface PolicyChange {
   labels: string[] | null
   /** `peer:NAME`, `zone:NAME` or `none`. */
   localize: string | null
+  /** A power of two, never fewer than there are. */
+  pg_count?: number | null | undefined
 }
 
 export type TopologyChange =
@@ -130,9 +133,23 @@ function withDomains(
   }))
 }
 
+function refuseGroups({ name, pg_count }: PolicyRecord, wanted: number): void {
+  const next = `give ${pg_count * 2}, or any other larger power of two`
+  if (wanted < pg_count) {
+    throw new ShoalError('bad_request', `policy ${name} has ${pg_count} groups already`, {
+      ...{ why: 'groups become more, never fewer: pg_count_shrinks', next },
+    })
+  }
+  if ((wanted & (wanted - 1)) === 0) return
+  throw new ShoalError('bad_request', `${wanted} is no count of groups`, {
+    ...{ why: 'it is a power of two: bad_pg_count', next },
+  })
+}
+
 function withPolicy(state: ClusterState, name: string, change: PolicyChange): ClusterState {
   const found = findPolicy(state, name)
   const copies = change.copies ?? width(found)
+  refuseGroups(found, change.pg_count ?? found.pg_count)
   const changed: PolicyRecord = {
     ...found,
     name: change.name ?? found.name,
@@ -144,16 +161,7 @@ function withPolicy(state: ClusterState, name: string, change: PolicyChange): Cl
     max_per: change.max_per ?? found.max_per,
     labels: change.labels ?? found.labels,
     localize: change.localize === null ? found.localize : localizeOf(state, change.localize),
+    pg_count: change.pg_count ?? found.pg_count,
   }
   return { ...state, policies: state.policies.map(one => (one === found ? changed : one)) }
-}
-
-function localizeOf(state: ClusterState, text: string): PolicyRecord['localize'] {
-  if (text === 'none') return null
-  const [kind, name] = text.split(':', 2)
-  if (kind === 'peer' && name) return { peer: findPeer(state, name).id }
-  if (kind === 'zone' && name) return { zone: name }
-  throw new ShoalError('bad_request', `"${text}" names no place`, {
-    next: 'write peer:NAME, zone:NAME or none',
-  })
 }

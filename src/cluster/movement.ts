@@ -13,10 +13,16 @@ import type { TaskView } from './task-view.ts'
 
 export const rebalanceId = 'rebalance'
 
-export interface Throttle {
+interface Counts {
   per_disk: number | null
   per_peer: number | null
   total: number | null
+}
+
+export interface Throttle extends Counts {
+  /** Bytes per second; 0: no bound. */
+  disk_rate?: number | null | undefined
+  peer_rate?: number | null | undefined
 }
 
 export class Movement {
@@ -47,7 +53,11 @@ export class Movement {
   }
 
   async throttle(wanted: Throttle): Promise<MovementRecord> {
-    await this.#set(wanted, null)
+    const { per_disk, per_peer, total, disk_rate = null, peer_rate = null } = wanted
+    if (per_disk !== null || per_peer !== null || total !== null)
+      await this.#set({ per_disk, per_peer, total }, null)
+    if (disk_rate !== null || peer_rate !== null)
+      await this.#cluster.propose({ type: 'set_move_rates', disk_rate, peer_rate })
     return (await this.#cluster.state()).movement
   }
 
@@ -55,7 +65,7 @@ export class Movement {
     return (await this.#cluster.state()).movement
   }
 
-  async #set(wanted: Throttle, paused: boolean | null): Promise<void> {
+  async #set(wanted: Counts, paused: boolean | null): Promise<void> {
     await this.#cluster.propose({ type: 'set_movement', paused, ...wanted })
   }
 

@@ -4,10 +4,11 @@ import { checkName } from '../common/names.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import type { NewPolicyRecord, PgMembers } from '../data/command.ts'
 import type { ClusterState, DiskClass, FailureDomain, PolicyRecord } from '../data/state.ts'
-import { choosePgCount, nextBatch } from '../placement/index.ts'
+import { nextBatch } from '../placement/index.ts'
+import { localizeOf } from './localize.ts'
 import { badPlacement } from './placement-fault.ts'
 import { algorithmVersion, planState, policiesNow, topologyOf } from './table-plan.ts'
-import { type PolicyView, policyView, volumesOf } from './views.ts'
+import { type PolicyView, policyView, suitedPgCount, volumesOf } from './views.ts'
 
 /** 4 MiB of 4 KiB blocks: one extent, the unit of placement. */
 const blocksPerExtent = 1024
@@ -22,6 +23,10 @@ export interface NewPolicy {
   failure_domain: FailureDomain
   class: DiskClass | null
   pg_count: number | null
+  max_per?: Partial<Record<FailureDomain, number>> | undefined
+  labels?: string[] | undefined
+  /** `peer:NAME` or `zone:NAME`. */
+  localize?: string | null | undefined
   dry_run: boolean
 }
 
@@ -52,10 +57,12 @@ export class Policies {
     }
     const record = newRecord(state, name, wanted)
     // Planned BEFORE it is proposed: a policy that cannot be placed at all is not created.
-    const draft = withDraft(state, record)
+    const rules = rulesOf(state, wanted)
+    const draft = withDraft(state, record, rules)
     const rows = await firstRows(draft, draftId)
     if (wanted.dry_run) return policyView(draft, findPolicy(draft, name))
-    await this.#cluster.propose({ type: 'create_policy', policy: record })
+    const { policy } = await this.#cluster.propose({ type: 'create_policy', policy: record })
+    if (isRuled(rules)) await this.#rule(policy!, rules)
     if (rows.length > 0) await this.#place(name)
     return this.show(name)
   }
@@ -71,6 +78,17 @@ export class Policies {
       })
     }
     await this.#cluster.propose({ type: 'delete_policy', policy: policy.id })
+  }
+
+  /** A policy without the rules that were asked for is none. */
+  async #rule(policy: number, rules: Rules): Promise<void> {
+    const unchanged = { redundancy: null, min_in_sync: null, failure_domain: null, class: null }
+    try {
+      await this.#cluster.propose({ type: 'set_policy_placement', policy, ...unchanged, rules })
+    } catch (thrown) {
+      await this.#cluster.propose({ type: 'delete_policy', policy })
+      throw thrown
+    }
   }
 
   /** The reconciler of the leader may be faster; then there is nothing left to change. */
@@ -116,9 +134,6 @@ function newRecord(state: ClusterState, name: string, wanted: NewPolicy): NewPol
       },
     )
   }
-  const disks = state.disks.filter(
-    disk => disk.state === 'in' && (wanted.class === null || disk.class === wanted.class),
-  )
   return {
     name,
     redundancy: { replicas: { copies: wanted.copies } },
@@ -127,7 +142,7 @@ function newRecord(state: ClusterState, name: string, wanted: NewPolicy): NewPol
     min_in_sync,
     reads: 'lease',
     blocks_per_extent: blocksPerExtent,
-    pg_count: wanted.pg_count ?? choosePgCount(Math.max(1, disks.length), wanted.copies),
+    pg_count: wanted.pg_count ?? suitedPgCount(state, wanted.class, wanted.copies),
     algorithm_version: algorithmVersion,
   }
 }
@@ -148,8 +163,22 @@ async function firstRows(state: ClusterState, policy: number): Promise<PgMembers
 /** No policy has the id 0: ids count from 1. */
 const draftId = 0
 
-function withDraft(state: ClusterState, record: NewPolicyRecord): ClusterState {
-  const rules = { max_per: {}, labels: [], localize: null }
+type Rules = Pick<PolicyRecord, 'max_per' | 'labels' | 'localize'>
+
+function rulesOf(state: ClusterState, wanted: NewPolicy): Rules {
+  const { max_per = {}, labels = [], localize } = wanted
+  return {
+    max_per,
+    labels: [...new Set(labels)].sort(),
+    localize: localize == null ? null : localizeOf(state, localize),
+  }
+}
+
+function isRuled({ max_per, labels, localize }: Rules): boolean {
+  return Object.keys(max_per).length > 0 || labels.length > 0 || localize !== null
+}
+
+function withDraft(state: ClusterState, record: NewPolicyRecord, rules: Rules): ClusterState {
   const draft = { ...record, ...rules, id: draftId, table_epoch: 0, pgs: [] }
   return { ...state, policies: [...state.policies, draft] }
 }

@@ -1,6 +1,7 @@
 // How the cluster is: a pure function of what this peer knows.
 import type { DataStatus, TaskProgress } from '../data/protocol.ts'
 import { type ClusterState, type PolicyRecord, width } from '../data/state.ts'
+import { slowFindings } from './slow-disks.ts'
 import { voterFindings } from './status-voters.ts'
 import type { TaskView } from './task-view.ts'
 import {
@@ -35,6 +36,8 @@ export interface StatusInput {
   state: ClusterState
   /** Used bytes of every disk whose peer told them. */
   usedBytes: ReadonlyMap<number, number>
+  /** Median of small writes by disk, in microseconds, as far as the peers told. */
+  writeUs: ReadonlyMap<number, number>
   presenceOf: PresenceOf
   tasks: readonly TaskProgress[]
   /** Of the whole cluster. */
@@ -53,6 +56,7 @@ export function clusterStatus(input: StatusInput): StatusView {
     ...peerFindings(state),
     ...silenceFindings(input),
     ...diskFindings(state),
+    ...slowFindings(state, input.writeUs),
     ...policyFindings(state),
     ...movementFindings(input.movement),
   ]

@@ -18,10 +18,11 @@ export const algorithmVersion = 1
 /** A share as the weight says; the cluster state counts factors in parts of it. */
 export const fillFactorOne = 1024
 
-/** `usedBytes`: as far as the peers told; it shows fill, and changes no plan. */
+/** Used bytes and write times as far as the peers told: they are shown, and change no plan. */
 export function topologyOf(
   state: ClusterState,
   usedBytes: ReadonlyMap<number, number> = new Map(),
+  writeUs: ReadonlyMap<number, number> = new Map(),
 ): Topology {
   const peers = new Map(state.peers.map(peer => [peer.id, peer]))
   return {
@@ -40,6 +41,7 @@ export function topologyOf(
         class: disk.class,
         labels: disk.labels,
         state: standing(disk.state, peer?.state ?? 'in'),
+        latency_us: writeUs.get(disk.id) ?? null,
         fill: used === undefined ? null : Math.min(1, used / disk.size_bytes),
       }
     }),
@@ -75,9 +77,17 @@ export function planInput(state: ClusterState): PlanInput {
     previous: state.policies
       .filter(policy => policy.pgs.length > 0)
       .map(policy =>
-        planningBase({ name: policy.id, pgs: policy.pgs }, policy.pg_count, width(policy)),
+        planningBase({ name: policy.id, pgs: policy.pgs }, writtenPgs(policy), width(policy)),
       ),
   }
+}
+
+/** Groups that there were before the policy got more of them, which hold no data yet. */
+function writtenPgs({ pgs, pg_count }: PolicyRecord): number {
+  const last = pgs.reduce((most, pg) => Math.max(most, pg.index), 0)
+  let count = pg_count
+  while (count > 1 && last < count / 2) count /= 2
+  return count
 }
 
 /** In a thread of its own when it is large. */

@@ -2,6 +2,7 @@
 import { type Holding, holdings } from '../data/holdings.ts'
 import {
   type ClusterState,
+  type DiskClass,
   type FailureDomain,
   type PeerRecord,
   type PgRecord,
@@ -10,6 +11,7 @@ import {
   type VolumeRecord,
   width,
 } from '../data/state.ts'
+import { choosePgCount } from '../placement/index.ts'
 
 /** What this peer has heard of another one lately. A guess: the cluster state decides. */
 export type Presence = 'unknown' | 'up' | 'suspect' | 'down'
@@ -47,6 +49,8 @@ export interface PolicyView {
   labels: string[]
   localize: string | null
   pg_count: number
+  /** As a new policy on these disks would have. */
+  pg_count_wanted: number
   blocks_per_extent: number
   volumes: number
   state: PolicyState
@@ -108,10 +112,22 @@ export function policyView(state: ClusterState, policy: PolicyRecord): PolicyVie
     labels: policy.labels,
     localize: localizeText(state, policy.localize),
     pg_count: policy.pg_count,
+    pg_count_wanted: suitedPgCount(state, policy.class, width(policy)),
     blocks_per_extent: policy.blocks_per_extent,
     volumes: volumesOf(state, policy.id).length,
     state: policyState(policy),
   }
+}
+
+export function suitedPgCount(
+  state: ClusterState,
+  diskClass: DiskClass | null,
+  copies: number,
+): number {
+  const disks = state.disks.filter(
+    disk => disk.state === 'in' && (diskClass === null || disk.class === diskClass),
+  )
+  return choosePgCount(Math.max(1, disks.length), copies)
 }
 
 function localizeText(state: ClusterState, localize: PolicyRecord['localize']): string | null {

@@ -118,6 +118,7 @@ export class GossipFeed {
         size_bytes: sizes.get(disk.disk_id) ?? 0,
         used_bytes: disk.stats.used_bytes ?? 0,
         state: disk.state,
+        write_us: Math.min(disk.stats.write_us ?? 0, 2 ** 32 - 1),
       })),
     }
   }

@@ -61,6 +61,12 @@ export class PeerState {
       for (const disk of digest.disks) yield [disk.id, disk.used_bytes]
   }
 
+  /** Median write time by disk in microseconds, as the other peers told by gossip. */
+  *digestedWrites(): Iterable<[number, number]> {
+    for (const digest of this.#digests.values())
+      for (const disk of digest.disks) if (disk.write_us > 0) yield [disk.id, disk.write_us]
+  }
+
   onChange(call: () => void): () => void {
     this.#listeners.add(call)
     return () => this.#listeners.delete(call)

@@ -55,7 +55,10 @@ export function buildServices(init: ServicesInit): Services {
       id => peer.presences.get(id),
       () => clock.nowMs(),
     ),
-    disks: new Disks(cluster, () => peer.digestedUse()),
+    disks: new Disks(cluster, {
+      used: () => peer.digestedUse(),
+      writes: () => peer.digestedWrites(),
+    }),
     policies: new Policies(cluster),
     volumes: new Volumes(cluster),
     scrubs: new Scrubs(cluster),
@@ -80,15 +83,16 @@ export function buildServices(init: ServicesInit): Services {
 }
 
 async function readStatus(cluster: ClusterPort, peer: PeerState, movement: Movement) {
-  const [state, data, usedBytes, moving] = await Promise.all([
+  const [state, data, usedBytes, writeUs, moving] = await Promise.all([
     cluster.state(),
     cluster.data.request('status.get', {}),
     readUsedBytes(cluster, peer),
+    readWriteUs(cluster, peer),
     movement.tasks(),
   ])
   const presenceOf = (id: number) => peer.presences.get(id)
   const tasks = peer.tasks.list()
-  return clusterStatus({ state, data, usedBytes, presenceOf, tasks, movement: moving })
+  return clusterStatus({ state, data, usedBytes, writeUs, presenceOf, tasks, movement: moving })
 }
 
 /** Of every disk whose peer told; of the own ones by asking. */
@@ -100,6 +104,14 @@ export async function readUsedBytes(
   for (const disk of await cluster.data.request('disk.list', {}))
     used.set(disk.disk_id, disk.stats.used_bytes ?? 0)
   return used
+}
+
+/** Median write time of every disk that is known to have one. */
+async function readWriteUs(cluster: ClusterPort, peer: PeerState): Promise<Map<number, number>> {
+  const times = new Map(peer.digestedWrites())
+  for (const disk of await cluster.data.request('disk.list', {}))
+    if (disk.stats.write_us) times.set(disk.disk_id, disk.stats.write_us)
+  return times
 }
 
 /** Without a cluster, or nobody who knows its state, what this peer itself does. */

@@ -88,6 +88,8 @@ export type Command =
       per_peer: number | null
       total: number | null
     }
+  | { type: 'set_move_rates'; disk_rate: number | null; peer_rate: number | null }
+  | { type: 'grow_policy'; policy: number; expected: number; pg_count: number }
   | {
       type: 'set_pg_table'
       policy: number

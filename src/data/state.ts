@@ -91,6 +91,8 @@ export interface VolumeRecord {
   generation: number
   attachment: AttachmentRecord | null
   fenced: { peer: number; generation: number }[]
+  /** Groups over which it is spread; its policy may have more by now. */
+  pg_count: number
 }
 
 export interface ExportRecord {
@@ -117,6 +119,9 @@ export interface MovementRecord {
   per_disk: number
   per_peer: number
   total: number
+  /** Bytes per second into one disk, and into all disks of one peer; 0: no bound. */
+  disk_rate: number
+  peer_rate: number
 }
 
 export interface SettingsRecord {

@@ -32,6 +32,8 @@ export interface DiskView {
   /** Correction of its share by how full it got; 1: none. */
   fill_factor: number
   state: string
+  /** Median time of a small write, microseconds; null while not known. */
+  write_us: number | null
   /** Placement groups that have a copy on it. */
   groups: number
   /** Of these, the ones of which no other copy is in sync. */
@@ -39,14 +41,19 @@ export interface DiskView {
   stats: Record<string, number> | null
 }
 
+/** Of disks of other peers, as far as they told: used bytes, and the median time of a write. */
+export interface Elsewhere {
+  used: () => Iterable<[number, number]>
+  writes: () => Iterable<[number, number]>
+}
+
 export class Disks {
   readonly #cluster: ClusterPort
-  readonly #usedElsewhere: () => Iterable<[number, number]>
+  readonly #elsewhere: Elsewhere
 
-  /** `usedElsewhere`: used bytes of disks of other peers, as far as they told. */
-  constructor(cluster: ClusterPort, usedElsewhere: () => Iterable<[number, number]>) {
+  constructor(cluster: ClusterPort, elsewhere: Elsewhere) {
     this.#cluster = cluster
-    this.#usedElsewhere = usedElsewhere
+    this.#elsewhere = elsewhere
   }
 
   async scan(): Promise<BlockDevice[]> {
@@ -61,15 +68,13 @@ export class Disks {
 
   async list(): Promise<DiskView[]> {
     const [state, local] = await Promise.all([this.#cluster.state(), this.#local()])
-    const used = new Map(this.#usedElsewhere())
-    const known = { state, local, used, held: holdings(state) }
+    const known = this.#known(state, local)
     return state.disks.map(disk => diskView(known, disk))
   }
 
   async show(id: number): Promise<DiskView> {
     const [state, local] = await Promise.all([this.#cluster.state(), this.#local()])
-    const used = new Map(this.#usedElsewhere())
-    return diskView({ state, local, used, held: holdings(state) }, findDisk(state, id))
+    return diskView(this.#known(state, local), findDisk(state, id))
   }
 
   async add(wanted: NewDisk): Promise<DiskView> {
@@ -137,9 +142,13 @@ export class Disks {
       path: null,
       peer: null,
     })
-    const used = new Map(this.#usedElsewhere())
-    const known = { state, local: await this.#local(), used, held: holdings(state) }
-    return diskView(known, { ...disk, state: 'out' })
+    return diskView(this.#known(state, await this.#local()), { ...disk, state: 'out' })
+  }
+
+  #known(state: ClusterState, local: LocalDisk[]): Known {
+    const used = new Map(this.#elsewhere.used())
+    const writes = new Map(this.#elsewhere.writes())
+    return { state, local, used, writes, held: holdings(state) }
   }
 
   #probe(path: string): Promise<DiskProbe> {
@@ -164,10 +173,11 @@ interface Known {
   local: LocalDisk[]
   /** Of disks of other peers. */
   used: ReadonlyMap<number, number>
+  writes: ReadonlyMap<number, number>
   held: (disk: number) => Holding
 }
 
-function diskView({ state, local, used, held }: Known, disk: DiskRecord): DiskView {
+function diskView({ state, local, used, writes, held }: Known, disk: DiskRecord): DiskView {
   const here = local.find(one => one.disk_id === disk.id)
   const { groups, onlyCopies } = held(disk.id)
   return {
@@ -181,6 +191,7 @@ function diskView({ state, local, used, held }: Known, disk: DiskRecord): DiskVi
     labels: disk.labels,
     fill_factor: disk.fill_factor / 1024,
     state: stateOf(disk, here),
+    write_us: (here ? here.stats.write_us : writes.get(disk.id)) || null,
     groups,
     only_copies: onlyCopies,
     stats: here?.stats ?? null,

@@ -48,6 +48,7 @@ function writeDigest(out: ByteWriter, body: DigestBody): void {
   out.u16(disks.length)
   for (const disk of disks)
     out.u64(disk.id).u64(disk.size_bytes).u64(disk.used_bytes).text(disk.state, stateBytesMax)
+  for (const disk of disks) out.u32(disk.write_us)
 }
 
 function readDigest(from: ByteReader): DigestBody {
@@ -59,13 +60,15 @@ function readDigest(from: ByteReader): DigestBody {
   if (count > disksPerDigestMax) throw new RecordFault('bad_value', `${count} disks`)
   const disks: DigestDisk[] = []
   while (disks.length < count) disks.push(readDisk(from))
+  // Earlier versions end here.
+  for (const disk of disks) if (from.left >= 4) disk.write_us = from.u32()
   const times = { sent_at_ms, map_epoch, load_percent }
   return { kind: 'digest', state, ...times, control_version, data_version, disks }
 }
 
 function readDisk(from: ByteReader): DigestDisk {
   const [id, size_bytes, used_bytes] = [from.u64(), from.u64(), from.u64()]
-  return { id, size_bytes, used_bytes, state: from.text(stateBytesMax) }
+  return { id, size_bytes, used_bytes, state: from.text(stateBytesMax), write_us: 0 }
 }
 
 function writeEvent(out: ByteWriter, body: EventBody): void {

@@ -20,6 +20,8 @@ export interface DigestDisk {
   used_bytes: number
   /** As the store names it: open, fenced, ... */
   state: string
+  /** Median of its small writes, microseconds; 0: not known. */
+  write_us: number
 }
 
 export interface DigestBody {

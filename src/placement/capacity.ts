@@ -174,7 +174,14 @@ function spreadBefore(
   before: readonly PgTable[],
   planned: Plan,
 ): Spread {
-  return spreadOf(topology, countMembers(topology, before), sumShares(topology, planned))
+  const pgs = new Map(before.map(table => [table.name, table.pgs]))
+  const shares = new Float64Array(topology.disks.length)
+  for (const { table, shares: own } of planned.policies) {
+    // Shares of as many PGs as there were.
+    const part = (pgs.get(table.name) ?? 0) / table.pgs
+    for (let i = 0; i < shares.length; i++) shares[i] += own[i] * part
+  }
+  return spreadOf(topology, countMembers(topology, before), shares)
 }
 
 /** Weights are bytes; as plain ratios (1, 4, 8) they are read as TiB. */

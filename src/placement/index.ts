@@ -16,6 +16,7 @@ export { HOLE } from './limits.ts'
 export { extentHash, lineageSeed, pgOf, pgOfExtent } from './pg-of.ts'
 export { type PlanInput, plan, planTables } from './plan.ts'
 export { planOffLoop } from './plan-worker.ts'
+export { slowDisks } from './slow-disks.ts'
 export {
   type Batch,
   nextBatch,

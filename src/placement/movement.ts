@@ -31,14 +31,8 @@ export function movementBetween(
   for (const table of after) {
     const previous = before.find(one => one.name === table.name)
     if (previous === undefined) continue
-    for (let pg = 0; pg < table.pgs; pg++) {
-      countRow(
-        topology,
-        rowOf(previous, pg & (previous.pgs - 1)),
-        rowOf(table, pg),
-        movement,
-        between,
-      )
+    for (let pg = 0; pg < Math.min(previous.pgs, table.pgs); pg++) {
+      countRow(topology, rowOf(previous, pg), rowOf(table, pg), movement, between)
     }
   }
   const list = [...between.values()].sort((a, b) => b.members - a.members)

@@ -29,6 +29,8 @@ export interface PolicyInput {
 
 interface Before {
   readonly pgs: number
+  /** PGs that there were; the others hold no data, and whoever comes there costs nothing. */
+  readonly written: number
   /** Positions per PG: more than the policy has members, where it had more before. */
   readonly width: number
   /** Members where the data is, by index of the topology. */
@@ -45,7 +47,8 @@ export function planPolicy(input: PolicyInput): PolicyPlan {
   const target = chooseTargets(tree, share, board.diskLoads(), carried)
   board.aim(target)
   const windows = windowsOf(tree, share, target, carried)
-  const { bound, holes, chainChecks } = settleBoard(board, windows, policy)
+  const free = (before.pgs - before.written) * tree.membersPerPg
+  const { bound, holes, chainChecks } = settleBoard(board, windows, policy, free)
   const wide = outOfTree(board.slots, tree)
   const slots = narrow(wide, before.width, policy.width)
   const shares = sharesInTopology(tree, share, topology.disks.length)
@@ -56,7 +59,7 @@ export function planPolicy(input: PolicyInput): PolicyPlan {
   const name = policy.name
   return {
     table: { name, pgs: before.pgs, width: policy.width, disks: topology.ids, slots },
-    moved: previous === undefined ? 0 : countMoved(before.slots, wide, before.width),
+    moved: previous === undefined ? 0 : countMoved(before, wide),
     lowerBound: previous === undefined ? 0 : bound,
     membersPerPg: tree.membersPerPg,
     shares,
@@ -69,11 +72,12 @@ function start(input: PolicyInput, tree: PolicyTree): Before {
   const { topology, policy, previous } = input
   const pgs = policy.pgs ?? previous?.pgs ?? choosePgCount(tree.diskCount, policy.width)
   if (previous === undefined) {
-    return { pgs, width: policy.width, slots: new Uint16Array(pgs * policy.width).fill(HOLE) }
+    const slots = new Uint16Array(pgs * policy.width).fill(HOLE)
+    return { pgs, written: pgs, width: policy.width, slots }
   }
   checkGrowth(previous, policy, pgs)
   const slots = reshape(inTopology(previous, topology), previous, pgs, policy.width)
-  return { pgs, width: slots.length / pgs, slots }
+  return { pgs, written: previous.pgs, width: slots.length / pgs, slots }
 }
 
 interface Settled {
@@ -83,17 +87,17 @@ interface Settled {
   readonly chainChecks: number
 }
 
-/** Steps 4 to 9 of docs/placement.md. */
-function settleBoard(board: Board, windows: Windows, policy: CheckedPolicy): Settled {
+/** Steps 4 to 9 of docs/placement.md. `free`: members that come to PGs without data. */
+function settleBoard(board: Board, windows: Windows, policy: CheckedPolicy, free: number): Settled {
   const seed = hashText(String(policy.name))
   const order = hashOrder(board.pgs, seed)
   const chooser = new Chooser(board, seed)
   const missing = missingOnDisks(board)
-  const bound = Math.max(missing, stripOffenders(board, order))
+  const bound = Math.max(missing, stripOffenders(board, order)) - free
   const holes = fillHoles(board, chooser, order)
   moveDirectly(board, chooser, order)
   const chainChecks = resolveChains(board, chooser, order)
-  shortenDetours(board, windows, board.newcomers() > bound)
+  shortenDetours(board, windows, board.newcomers() - free > bound)
   keepPositions(board)
   if (!policy.isErasureCoded) balanceReaders(board, order)
   return { bound, holes, chainChecks }
@@ -129,9 +133,9 @@ function carryOn(carried: Float64Array, shares: Float64Array, loads: Int32Array)
 }
 
 /** Members of the new rows that the old rows did not have. */
-export function countMoved(before: Uint16Array, after: Uint16Array, width: number): number {
+function countMoved({ slots: before, width, written }: Before, after: Uint16Array): number {
   let moved = 0
-  for (let first = 0; first < after.length; first += width) {
+  for (let first = 0; first < written * width; first += width) {
     for (let at = first; at < first + width; at++) {
       const disk = after[at]
       if (disk === HOLE || disk === before[at]) continue

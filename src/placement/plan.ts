@@ -2,7 +2,7 @@ import { checkPolicies } from './checked-policy.ts'
 import { type CheckedTopology, checkTopology } from './checked-topology.ts'
 import { PlacementError } from './errors.ts'
 import { planPolicy } from './plan-policy.ts'
-import { slowDiskWarnings } from './slow-disks.ts'
+import { slowDisks } from './slow-disks.ts'
 import { spreadOf } from './spread.ts'
 import type { Id, PgTable, Plan, PlanWarning, Policy, PolicyPlan, Topology } from './types.ts'
 
@@ -33,7 +33,7 @@ export function plan(input: PlanInput): Plan {
       planPolicy({ topology, policy, previous: previous.get(policy.name), carried, warnings }),
     )
   }
-  warnings.push(...slowDiskWarnings(topology))
+  warnings.push(...slowDisks(topology.disks))
   return summarize(
     topology,
     policies.map(policy => planned.get(policy.name) as PolicyPlan),

@@ -13,9 +13,9 @@ export function inTopology(previous: PgTable, topology: CheckedTopology): Uint16
 }
 
 /**
- * The rows of a table in the shape that the policy has now. More PGs: PG i splits into i and
- * i + n, as the hash sends its extents, and both begin with the same members. More copies: holes.
- * Fewer copies: the rows stay as wide as they were until it is decided who leaves.
+ * The rows of a table in the shape that the policy has now. More PGs: the new ones are empty, for
+ * what was written before keeps to the old ones. More copies: holes. Fewer copies: the rows stay as
+ * wide as they were until it is decided who leaves.
  */
 export function reshape(
   slots: Uint16Array,
@@ -26,8 +26,8 @@ export function reshape(
   if (from.pgs === pgs && from.width >= width) return slots
   const wide = Math.max(width, from.width)
   const rows = new Uint16Array(pgs * wide).fill(HOLE)
-  for (let pg = 0; pg < pgs; pg++) {
-    const first = (pg & (from.pgs - 1)) * from.width
+  for (let pg = 0; pg < from.pgs; pg++) {
+    const first = pg * from.width
     rows.set(slots.subarray(first, first + from.width), pg * wide)
   }
   return rows
@@ -64,7 +64,7 @@ export function checkGrowth(previous: PgTable, policy: CheckedPolicy, pgs: numbe
   throw new PlacementError(
     'pg_count_shrinks',
     `policy ${JSON.stringify(policy.name)} has ${previous.pgs} PGs, ${pgs} are asked for`,
-    'PGs can be split, not merged: keep the count, or double it',
+    'PGs become more, never fewer: keep the count, or double it',
   )
 }
 

@@ -24,7 +24,7 @@ export interface TopologyDisk {
   readonly factor?: number | null
   /** Used part of the disk, 0…1, as measured. */
   readonly fill?: number | null
-  /** Typical time of a small read, as measured; finds disks slower than their class. */
+  /** Typical time of a small write, as measured; finds disks slower than their class. */
   readonly latency_us?: number | null
   readonly class?: string | null
   readonly state?: DiskState | null

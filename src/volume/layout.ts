@@ -38,7 +38,7 @@ export async function layoutOf(state: ClusterState, volume: VolumeRecord): Promi
   const policy = state.policies.find(one => one.id === volume.policy)!
   const extentBytes = policy.blocks_per_extent * blockBytes
   const extents = Math.ceil(volume.size_bytes / extentBytes)
-  const counts = await countExtents(volume.lineage, extents, policy.pg_count)
+  const counts = await countExtents(volume.lineage, extents, volume.pg_count)
   const groups = policy.pgs
     .filter(pg => counts[pg.index]! > 0)
     .map(({ index, members, in_sync }) => ({

@@ -80,10 +80,9 @@ export function goneDisks(state: ClusterState): ReadonlySet<number> {
 
 function groupsOf(state: ClusterState, volume: VolumeRecord): ReadonlySet<number> {
   const found = new Set<number>()
-  const { pg_count } = state.policies.find(one => one.id === volume.policy)!
   for (const { pg } of extentsOf(state, volume)) {
     found.add(pg)
-    if (found.size === pg_count) break
+    if (found.size === volume.pg_count) break
   }
   return found
 }
@@ -108,6 +107,6 @@ function* extentsOf(state: ClusterState, volume: VolumeRecord) {
   for (let extent = 0; extent * extentBytes < volume.size_bytes; extent++) {
     const offset = extent * extentBytes
     const length = Math.min(extentBytes, volume.size_bytes - offset)
-    yield { offset, length, pg: pgOfExtent(seed, extent, policy.pg_count) }
+    yield { offset, length, pg: pgOfExtent(seed, extent, volume.pg_count) }
   }
 }

@@ -78,6 +78,15 @@ rebalance('racks: copies go apart, and again when one is renamed', async () => {
   assertApart(map, rackOf(map))
 })
 
+rebalance('more groups move nothing of what is there', async () => {
+  const members = (map: MapView) => map.policies[0]!.pgs.map(pg => pg.members)
+  const before = members(await demo.map())
+  await demo.json('p1', 'policy', 'set', 'default', '--groups', `${before.length * 2}`)
+  await demo.waitHealthy(restMs)
+  const after = members(await demo.settle(restMs))
+  assert.equal([after.length, after.slice(0, before.length)], [before.length * 2, before])
+})
+
 rebalance('nobody who read or wrote meanwhile saw an error, and all is there', async () => {
   if (load.exitCode === null) await once(load, 'exit')
   assert.is(load.exitCode, 0, 'fio saw an error')

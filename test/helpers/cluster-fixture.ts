@@ -18,7 +18,7 @@ export function emptyState(): ClusterState {
     policies: [],
     volumes: [],
     exports: [],
-    movement: { paused: false, per_disk: 4, per_peer: 8, total: 64 },
+    movement: { paused: false, per_disk: 4, per_peer: 8, total: 64, disk_rate: 0, peer_rate: 0 },
     events: [],
     settings: { rebuild_after_ms: 600_000, replace_voter_after_ms: 120_000 },
     peers_down: [],
@@ -108,6 +108,7 @@ export function makeVolume(id: number, name: string, policy = 1): VolumeRecord {
     generation: 0,
     attachment: null,
     fenced: [],
+    pg_count: 4,
   }
 }
 

@@ -38,10 +38,18 @@ export function applyTopology(state: ClusterState, command: Command): Outcome | 
       Object.assign(state.movement, present({ paused, per_disk, per_peer, total }))
       break
     }
+    case 'set_move_rates': {
+      const { disk_rate, peer_rate } = command
+      Object.assign(state.movement, present({ disk_rate, peer_rate }))
+      break
+    }
+    case 'grow_policy':
+      state.policies.find(one => one.id === command.policy)!.pg_count = command.pg_count
+      break
     default:
       return undefined
   }
-  if (command.type !== 'set_movement') state.topology_epoch++
+  if (command.type !== 'set_movement' && command.type !== 'set_move_rates') state.topology_epoch++
   return { applied: { type: 'done' } }
 }
 

@@ -15,6 +15,7 @@ const DiskSchema = Type.Object({
   labels: Type.Array(Type.String()),
   fill_factor: Type.Number({ description: 'correction of the share by measured fill' }),
   state: Type.String(),
+  write_us: Nullable(Type.Integer({ description: 'median time of a small write' })),
   groups: Type.Integer(),
   only_copies: Type.Integer({ description: 'of groups no other copy of which is in sync' }),
   stats: Nullable(Type.Record(Type.String(), Type.Number())),

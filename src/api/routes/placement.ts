@@ -1,14 +1,12 @@
 import { Type } from 'typebox'
 import { ShoalError } from '../../common/errors.ts'
 import { define } from '../route.ts'
-import { Name, Nullable } from './schemas.ts'
+import { Bounds, GroupCount, Labels, Name, Nullable } from './schemas.ts'
 
 const Domain = Type.Enum(['disk', 'peer', 'rack', 'zone'])
 const DiskClass = Type.Enum(['nvme', 'ssd', 'hdd'])
 const Standing = Type.Enum(['in', 'draining', 'out'])
 const DiskId = Type.Integer({ minimum: 1 })
-const Label = Type.String({ pattern: '^[a-z0-9][a-z0-9._-]{0,62}$' })
-const Labels = Type.Array(Label, { maxItems: 32 })
 /** Empty: none of that kind; then the peer stands for itself. */
 const Place = Type.String({ maxLength: 255 })
 
@@ -19,19 +17,10 @@ const PolicyChange = Type.Object({
   failure_domain: Nullable(Domain),
   class: Nullable(Type.Enum(['nvme', 'ssd', 'hdd', 'any'])),
   reads: Nullable(Type.Enum(['lease', 'confirmed'])),
-  max_per: Nullable(
-    Type.Object(
-      {
-        disk: Type.Optional(Type.Literal(1)),
-        peer: Type.Optional(Type.Integer({ minimum: 1, maximum: 16 })),
-        rack: Type.Optional(Type.Integer({ minimum: 1, maximum: 16 })),
-        zone: Type.Optional(Type.Integer({ minimum: 1, maximum: 16 })),
-      },
-      { additionalProperties: false },
-    ),
-  ),
+  max_per: Nullable(Bounds),
   labels: Nullable(Labels),
   localize: Nullable(Name),
+  pg_count: Type.Optional(Nullable(GroupCount)),
 })
 
 const Change = Type.Union([

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { define } from '../route.ts'
-import { Name, Nullable } from './schemas.ts'
+import { Bounds, GroupCount, Labels, Name, Nullable } from './schemas.ts'
 
 const PolicySchema = Type.Object({
   name: Type.String(),
@@ -14,6 +14,7 @@ const PolicySchema = Type.Object({
   labels: Type.Array(Type.String()),
   localize: Nullable(Type.String()),
   pg_count: Type.Integer(),
+  pg_count_wanted: Type.Integer({ description: 'as a new policy on these disks would have' }),
   blocks_per_extent: Type.Integer(),
   volumes: Type.Integer(),
   state: Type.Enum(['ok', 'degraded', 'blocked', 'empty']),
@@ -39,7 +40,10 @@ export const policyRoutes = {
         min_in_sync: Nullable(Type.Integer({ minimum: 1, maximum: 7 })),
         failure_domain: Type.Enum(['disk', 'peer', 'rack', 'zone']),
         class: Nullable(Type.Enum(['nvme', 'ssd', 'hdd'])),
-        pg_count: Nullable(Type.Integer({ minimum: 1, maximum: 262144 })),
+        pg_count: Nullable(GroupCount),
+        max_per: Type.Optional(Bounds),
+        labels: Type.Optional(Labels),
+        localize: Type.Optional(Nullable(Name)),
         dry_run: Type.Boolean(),
       }),
       reply: PolicySchema,

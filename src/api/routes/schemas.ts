@@ -8,6 +8,23 @@ export function Nullable<T extends TSchema>(schema: T) {
   return Type.Union([schema, Type.Null()])
 }
 
+const Label = Type.String({ pattern: '^[a-z0-9][a-z0-9._-]{0,62}$' })
+
+export const Labels = Type.Array(Label, { maxItems: 32 })
+
+export const GroupCount = Type.Integer({ minimum: 1, maximum: 262_144 })
+
+/** Most members of one group in one of these. */
+export const Bounds = Type.Object(
+  {
+    disk: Type.Optional(Type.Literal(1)),
+    peer: Type.Optional(Type.Integer({ minimum: 1, maximum: 16 })),
+    rack: Type.Optional(Type.Integer({ minimum: 1, maximum: 16 })),
+    zone: Type.Optional(Type.Integer({ minimum: 1, maximum: 16 })),
+  },
+  { additionalProperties: false },
+)
+
 export const Confirmation = Type.Object({
   force: Type.Optional(Type.Boolean()),
   allow_degraded: Type.Optional(Type.Boolean()),

@@ -10,11 +10,15 @@ const ByTask = Type.Object({ id: Name })
 
 const Limit = Type.Integer({ minimum: 1, maximum: 65_536, description: 'members at the same time' })
 
+const Rate = Type.Integer({ minimum: 0, maximum: 2 ** 40, description: 'bytes/s; 0: no bound' })
+
 const LimitsSchema = Type.Object({
   paused: Type.Boolean(),
   per_disk: Type.Integer(),
   per_peer: Type.Integer(),
   total: Type.Integer(),
+  disk_rate: Type.Integer(),
+  peer_rate: Type.Integer(),
 })
 
 export const taskRoutes = {
@@ -47,12 +51,14 @@ export const taskRoutes = {
   ),
   'task.set': define(
     {
-      summary: 'Set how much moves at once',
+      summary: 'Set how much moves at once, and how fast',
       params: ByTask,
       body: Type.Object({
         per_disk: Nullable(Limit),
         per_peer: Nullable(Limit),
         total: Nullable(Limit),
+        disk_rate: Type.Optional(Nullable(Rate)),
+        peer_rate: Type.Optional(Nullable(Rate)),
       }),
       reply: LimitsSchema,
     },

@@ -1,5 +1,7 @@
 import { Args, Flags } from '@oclif/core'
 import { ShoalCommand } from '../../cli/base-command.ts'
+import { domains, parseBounds } from '../../cli/bounds.ts'
+import { parseNames } from '../../cli/pairs.ts'
 import { policyText } from '../../cli/show.ts'
 
 export default class PolicyCreate extends ShoalCommand {
@@ -7,6 +9,7 @@ export default class PolicyCreate extends ShoalCommand {
   static override examples = [
     '<%= config.bin %> policy create default --copies 3',
     '<%= config.bin %> policy create fast --copies 2 --class nvme --domain rack',
+    '<%= config.bin %> policy create wide --copies 3 --max-per rack=2 --labels new --localize zone:west',
   ]
   static override args = { name: Args.string({ required: true, description: 'its name' }) }
   static override flags = {
@@ -18,13 +21,16 @@ export default class PolicyCreate extends ShoalCommand {
     }),
     domain: Flags.string({
       description: 'what may hold only one copy',
-      options: ['disk', 'peer', 'rack', 'zone'],
+      options: [...domains],
       default: 'peer',
     }),
     class: Flags.string({
       description: 'only disks of this class',
       options: ['nvme', 'ssd', 'hdd'],
     }),
+    'max-per': Flags.string({ description: 'upper bounds beside it, as rack=2,zone=2' }),
+    labels: Flags.string({ description: 'only disks with all of these' }),
+    localize: Flags.string({ description: 'one copy at peer:NAME or zone:NAME' }),
     groups: Flags.integer({ description: 'placement groups, a power of two (default: by disks)' }),
     'dry-run': Flags.boolean({
       char: 'n',
@@ -43,6 +49,9 @@ export default class PolicyCreate extends ShoalCommand {
         failure_domain: flags.domain as 'disk' | 'peer' | 'rack' | 'zone',
         class: (flags.class ?? null) as 'nvme' | 'ssd' | 'hdd' | null,
         pg_count: flags.groups ?? null,
+        max_per: parseBounds(flags['max-per'] ?? 'none'),
+        labels: parseNames(flags.labels ?? ''),
+        localize: flags.localize ?? null,
         dry_run: flags['dry-run'],
       },
     })

@@ -1,20 +1,21 @@
 import { Args, Flags } from '@oclif/core'
 import { confirmFlags } from '../../cli/base-command.ts'
+import { domains, parseBounds } from '../../cli/bounds.ts'
 import { ChangeCommand, changeFlags, type PolicyChange } from '../../cli/change-command.ts'
-import { parseNames, parsePairs } from '../../cli/pairs.ts'
+import { parseNames } from '../../cli/pairs.ts'
 import { ShoalError } from '../../common/errors.ts'
-
-const domains = ['disk', 'peer', 'rack', 'zone'] as const
 
 export default class PolicySet extends ChangeCommand {
   static override summary = 'Change a policy: how many copies, and where they may lie'
   static override description =
     'Data moves as the new rules ask. Fewer copies have to be confirmed. Changed --reads count for ' +
-    'a volume from its next attachment on, all else at once.'
+    'a volume from its next attachment on, all else at once. More --groups move nothing: volumes that ' +
+    'are there keep to the old ones, those to come use all.'
   static override examples = [
     '<%= config.bin %> policy set default --domain rack --dry-run',
     '<%= config.bin %> policy set default --copies 3 --max-per rack=2',
     '<%= config.bin %> policy set fast --class nvme --labels new',
+    '<%= config.bin %> policy set default --groups 256',
     '<%= config.bin %> policy set default --copies 2 --yes --confirm default',
   ]
   static override args = { name: Args.string({ required: true, description: 'its name' }) }
@@ -40,6 +41,11 @@ export default class PolicySet extends ChangeCommand {
     'max-per': Flags.string({ description: 'upper bounds, as peer=1,rack=2; none: no bound' }),
     labels: Flags.string({ description: 'only disks with all of these; empty: any' }),
     localize: Flags.string({ description: 'one copy at peer:NAME or zone:NAME; none: anywhere' }),
+    groups: Flags.integer({
+      description: 'placement groups, a power of two, never fewer',
+      min: 1,
+      max: 262_144,
+    }),
   }
 
   async run(): Promise<void> {
@@ -51,9 +57,10 @@ export default class PolicySet extends ChangeCommand {
       failure_domain: (flags.domain ?? null) as PolicyChange['failure_domain'],
       class: (flags.class ?? null) as PolicyChange['class'],
       reads: (flags.reads ?? null) as PolicyChange['reads'],
-      max_per: flags['max-per'] === undefined ? null : boundsOf(flags['max-per']),
+      max_per: flags['max-per'] === undefined ? null : parseBounds(flags['max-per']),
       labels: flags.labels === undefined ? null : parseNames(flags.labels),
       localize: flags.localize ?? null,
+      pg_count: flags.groups ?? null,
     }
     if (Object.values(change).every(value => value === null))
       throw new ShoalError('usage', 'nothing to set', { next: 'add --help to see what can be set' })
@@ -78,15 +85,4 @@ export default class PolicySet extends ChangeCommand {
       `${policy.volumes} volumes of policy ${name}`
     await this.confirmDestroying(what, name, flags)
   }
-}
-
-function boundsOf(text: string): PolicyChange['max_per'] {
-  if (text === 'none') return {}
-  const bounds: Record<string, number> = {}
-  for (const [domain, count] of parsePairs(text, domains)) {
-    bounds[domain] = Number(count)
-    if (!/^\d{1,2}$/.test(count) || bounds[domain] === 0)
-      throw new ShoalError('usage', `"${count}" bounds nothing`, { next: 'write rack=2' })
-  }
-  return bounds
 }

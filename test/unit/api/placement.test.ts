@@ -167,7 +167,11 @@ api('what moves is a task: watched, paused, throttled, resumed', async ({ fixtur
   await fixture.api.call('task.set', { params, body })
   await fixture.api.call('task.resume', { params })
   const limits = await fixture.api.call('task.limits', { params })
-  assert.equal(limits, { paused: false, per_disk: 1, per_peer: 8, total: 5 })
+  const counts = { paused: false, per_disk: 1, per_peer: 8, total: 5 }
+  assert.equal(limits, { ...counts, disk_rate: 0, peer_rate: 0 })
+  const rates = { per_disk: null, per_peer: null, total: null, disk_rate: 2 ** 20, peer_rate: null }
+  const slower = await fixture.api.call('task.set', { params, body: rates })
+  assert.equal(slower, { ...counts, disk_rate: 2 ** 20, peer_rate: 0 })
   await fixture.mutate(state => {
     const pg = state.policies[0]!.pgs[0]!
     state.policies[0]!.pgs[0] = { ...makePg(0, [...pg.members.slice(1), 4]) }
@@ -178,6 +182,58 @@ api('what moves is a task: watched, paused, throttled, resumed', async ({ fixtur
   assert.ok(later.done > 0 && later.rate! > 0 && later.eta_seconds! > 0)
   await failure(fixture.api.call('task.pause', { params: { id: 'x' } }), 'unsupported')
   await failure(fixture.api.call('task.show', { params: { id: 'x' } }), 'not_found')
+})
+
+api('a policy is made with its rules, and planned with them first', async ({ fixture }) => {
+  await fixture.mutate(state => {
+    state.disks[3]!.labels = ['new']
+    state.disks[2]!.labels = ['new']
+    state.peers[3]!.domains = { rack: 'r1', zone: 'west' }
+  })
+  const body = {
+    ...{ name: 'ruled', copies: 2, min_in_sync: null, failure_domain: 'peer' as const },
+    ...{ class: null, pg_count: 4, max_per: { rack: 2 }, labels: ['new'], localize: 'zone:west' },
+  }
+  const shown = await fixture.api.call('policy.create', { body: { ...body, dry_run: true } })
+  assert.equal([shown.max_per, shown.labels, shown.localize], [{ rack: 2 }, ['new'], 'zone:west'])
+  assert.equal(fixture.data.proposals, [])
+  const made = await fixture.api.call('policy.create', { body: { ...body, dry_run: false } })
+  assert.equal({ ...made, id: shown.id, state: shown.state }, shown)
+  assert.equal(
+    fixture.data.proposals.map(one => one.type),
+    ['create_policy', 'set_policy_placement', 'set_pg_table'],
+  )
+  const { pgs } = fixture.data.state!.policies[1]!
+  for (const pg of pgs) assert.equal(pg.members.slice().sort(), [3, 4])
+  const lost = { ...body, name: 'lost', localize: 'zone', dry_run: false }
+  await failure(fixture.api.call('policy.create', { body: lost }), 'bad_request')
+})
+
+api('a policy gets more groups: nothing moves, old volumes keep to the old', async context => {
+  const { fixture } = context
+  await fixture.mutate(state => {
+    state.volumes.push(makeVolume(1, 'db'))
+    state.disks.pop()
+    state.peers.pop()
+  })
+  const grow = (pg_count: number): Change => ({
+    type: 'policy_set',
+    policy: 'default',
+    change: { ...unchangedPolicy, pg_count },
+  })
+  const shown = await plan(fixture, grow(16))
+  assert.equal([shown.moved, shown.moved_bytes, shown.policies[0]!.pgs], [0, 0, 16])
+  await fixture.api.call('placement.change', { body: { change: grow(16) } })
+  const asked = fixture.data.proposals.at(-1)
+  assert.equal(asked, { type: 'grow_policy', policy: 1, expected: 4, pg_count: 16 })
+  const policy = await fixture.api.call('policy.show', { params: { name: 'default' } })
+  assert.equal([policy.pg_count, policy.pg_count_wanted, policy.state], [16, 128, 'empty'])
+  const layout = await fixture.api.call('volume.layout', { params: { name: 'db' } })
+  assert.ok(layout.groups.every(group => group.index < 4))
+  const make = (count: number) =>
+    fixture.api.call('placement.change', { body: { change: grow(count) } })
+  assert.match((await failure(make(2), 'bad_request')).why ?? '', 'pg_count_shrinks')
+  assert.match((await failure(make(24), 'bad_request')).why ?? '', 'bad_pg_count')
 })
 
 api('drains are tasks; one with no other place says so, and status warns', async ({ fixture }) => {

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { clusterStatus, type StatusInput } from '../../../src/cluster/status.ts'
 import { safety } from '../../../src/cluster/voters.ts'
 import type { ClusterState } from '../../../src/data/state.ts'
-import { addPeer, makeVolume, threePeers } from '../../helpers/cluster-fixture.ts'
+import { addDisk, addPeer, makeVolume, threePeers } from '../../helpers/cluster-fixture.ts'
 
 const status = suite('status')
 
@@ -19,6 +19,7 @@ function of(change: (state: ClusterState) => void, more: Partial<StatusInput> = 
   return clusterStatus({
     ...{ state, usedBytes, tasks: [], movement: [], data },
     presenceOf: () => undefined,
+    writeUs: new Map(),
     ...more,
   })
 }
@@ -29,6 +30,20 @@ status('all is well', () => {
   assert.equal(found.reasons, [])
   assert.equal(found.volumes, { total: 1, degraded: 0, blocked: 0 })
   assert.equal(found.capacity, { total: 3 * 2 ** 31, used: 100 })
+})
+
+status('a disk that writes much slower than its class is named, and can be given less', () => {
+  const times = (...us: number[]) => ({
+    writeUs: new Map(us.map((one, at) => [at + 1, one] as [number, number])),
+  })
+  const four = (state: ClusterState) => void addDisk(state, 1)
+  assert.is(of(four, times(300, 400, 350, 1_300)).health, 'ok')
+  const found = of(four, times(300, 400, 350, 9_000))
+  assert.is(found.health, 'warn')
+  assert.is(found.reasons[0]!.code, 'disk_slow')
+  assert.match(found.reasons[0]!.message, 'disk 4 (/srv/disk4) is slow: 9000 us per write, 350 us')
+  assert.match(found.reasons[0]!.next, 'shoal disk set 4 --weight 1')
+  assert.is(of(() => undefined, times(300, 400, 9_000)).health, 'ok', 'three have no median')
 })
 
 status('a copy that is missing warns and names whom to start', () => {

@@ -299,7 +299,7 @@ reconcile('a peer that is down holds no other move up, and nothing is moved onto
     for (const name of ['p4', 'p5']) addDisk(one, addPeer(one, name))
     one.peers[3]!.state = 'down'
     one.disks[2]!.state = 'draining'
-    one.movement = { paused: false, per_disk: 9, per_peer: 9, total: 4 }
+    Object.assign(one.movement, { paused: false, per_disk: 9, per_peer: 9, total: 4 })
     for (const pg of one.policies[0]!.pgs) pg.in_sync = pg.in_sync.filter(disk => disk !== 1)
     one.peers[0]!.state = 'down'
   })
@@ -353,11 +353,11 @@ reconcile('joins are bounded by disk and by peer', () => {
     assert.ok(join?.type === 'pg_join')
     return join.items.length
   }
-  state.movement = { paused: false, per_disk: 3, per_peer: 9, total: 9 }
+  Object.assign(state.movement, { paused: false, per_disk: 3, per_peer: 9, total: 9 })
   assert.is(items(), 3)
-  state.movement = { paused: false, per_disk: 3, per_peer: 2, total: 9 }
+  Object.assign(state.movement, { paused: false, per_disk: 3, per_peer: 2, total: 9 })
   assert.is(items(), 2)
-  state.movement = { paused: true, per_disk: 0, per_peer: 0, total: 0 }
+  Object.assign(state.movement, { paused: true, per_disk: 0, per_peer: 0, total: 0 })
   assert.is(items(), 1)
 })
 

@@ -1,6 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
+  type Id,
   type Plan,
   type Policy,
   planTables,
@@ -116,13 +117,21 @@ test('more copies or fewer: newcomers or leavers alone', () => {
   assert.ok(back.moved <= 2, `${back.moved} moved`)
 })
 
-test('PGs double: both halves begin with the same members', () => {
+test('PGs double: the old ones stay as they are, the new ones cost nothing', () => {
   const disks = cluster([1, 2], [2, 1], [3, 3], [1, 1])
   const before = right(disks, { name: 'a', copies: 3 })
   const doubled = right(disks, { name: 'a', copies: 3, pgs: 128 }, before)
   assert.is(doubled.policies[0].table.pgs, 128)
-  // Twice a rounded count is at most one slot from the rounded double, on every disk.
-  assert.ok(doubled.moved <= disks.length, `${doubled.moved} moved`)
+  assert.equal([doubled.moved, doubled.lowerBound], [0, 0])
+  const kept = rows(before.policies[0].table)
+  assert.equal(rows(doubled.policies[0].table).slice(0, 64).map(sorted), kept.map(sorted))
+  const uneven = right(cluster([1, 2], [2, 1], [3, 3], [5, 1]), { name: 'a', copies: 3 }, before)
+  const both = right(
+    cluster([1, 2], [2, 1], [3, 3], [5, 1]),
+    { name: 'a', copies: 3, pgs: 256 },
+    before,
+  )
+  assert.ok(both.moved <= uneven.moved, 'what moves is what the targets need of the old ones')
 })
 
 test('a disk of another class, label, state or no weight gets nothing', () => {
@@ -138,5 +147,9 @@ test('a disk of another class, label, state or no weight gets nothing', () => {
   const used = new Set(rows(right(disks, policy).policies[0].table).flat())
   assert.equal([...used].sort(), ['p0d0', 'p1d0', 'p2d0'])
 })
+
+function sorted(row: readonly Id[]): Id[] {
+  return row.slice().sort()
+}
 
 test.run()

@@ -1,0 +1,23 @@
+// Disks that take much longer for a write than others of their class do.
+import type { ClusterState } from '../data/state.ts'
+import { slowDisks } from '../placement/index.ts'
+import type { Finding } from './status.ts'
+
+/** `writeUs`: by disk, as far as the peers told. */
+export function slowFindings(state: ClusterState, writeUs: ReadonlyMap<number, number>): Finding[] {
+  const known = new Map(state.disks.map(disk => [disk.id, disk]))
+  const timed = state.disks.map(({ id, class: of }) => ({
+    ...{ id, class: of },
+    latencyUs: writeUs.get(id) ?? null,
+  }))
+  return slowDisks(timed).map(({ subject, message }) => {
+    const disk = known.get(Number(subject))!
+    const less = Math.max(1, Math.floor(disk.weight / 2))
+    return {
+      health: 'warn' as const,
+      code: 'disk_slow',
+      message: `disk ${disk.id} (${disk.path}) is slow: ${message}`,
+      next: `give it less: shoal disk set ${disk.id} --weight ${less}; or let it be left: shoal disk drain ${disk.id}`,
+    }
+  })
+}
