@@ -5,6 +5,7 @@ import { Config, type Interfaces, run, settings } from '@oclif/core'
 import { ShoalError } from '../common/errors.ts'
 import { exitCode } from '../common/exit-code.ts'
 import { nearest } from '../common/nearest.ts'
+import { loadCheckout } from './command-list.ts'
 import { reportError, wantsJson } from './report.ts'
 
 export async function main(root: string, isSource: boolean): Promise<void> {
@@ -23,10 +24,9 @@ export async function loadCommands(root: string, isSource: boolean): Promise<Con
   // Node strips the types by itself; oclif shall not look for a transpiler.
   settings.enableAutoTranspile = false
   const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Interfaces.PJSON
-  const target = isSource ? './src/commands' : './commands'
-  pjson.oclif.commands = { strategy: 'pattern', target }
-  // The list of commands that spares loading them all lies in dist: in a checkout it would be stale.
-  return Config.load({ root: isSource ? root : join(root, 'dist'), pjson })
+  if (isSource) return loadCheckout(root, pjson)
+  pjson.oclif.commands = { strategy: 'pattern', target: './commands' }
+  return Config.load({ root: join(root, 'dist'), pjson })
 }
 
 function refuseUnknown(config: Config, argv: string[]): void {

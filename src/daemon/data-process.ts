@@ -33,14 +33,7 @@ export class DataProcess {
   }
 
   start(configPath: string): void {
-    const argv = [
-      process.execPath,
-      join(packageRoot, 'bin/run.js'),
-      'data',
-      'run',
-      '--config',
-      configPath,
-    ]
+    const argv = [process.execPath, join(packageRoot, 'bin/data.js'), configPath]
     const env = envKept.flatMap(name => {
       const value = process.env[name]
       return value === undefined ? [] : [`${name}=${value}`]

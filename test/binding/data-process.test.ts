@@ -32,8 +32,8 @@ async function started(dir: string): Promise<Running> {
     lease_ms: 2000,
   }
   writeFileSync(join(dir, 'data.json'), JSON.stringify(config))
-  const argv = ['data', 'run', '--config', join(dir, 'data.json')]
-  const child: ChildProcess = spawn(join(root, 'bin/shoal'), argv, { stdio: 'inherit' })
+  const argv = [join(root, 'bin/data.js'), join(dir, 'data.json')]
+  const child: ChildProcess = spawn(process.execPath, argv, { stdio: 'inherit' })
   assert.ok(await poll(30_000, 20, () => existsSync(socketPath) || undefined), 'it did not start')
   const init = { socketPath, clock: systemClock, onEvent: () => {}, onClose: () => {} }
   const { client } = await DataClient.connect(init)
