@@ -3,10 +3,12 @@
 export type Presence = 'unknown' | 'up' | 'suspect' | 'down'
 
 const digestsMissedMax = 2
+/** A peer hears of every other one once in each interval: so it hears 2.5 digests a second at most. */
+const msPerMember = 400
 
 /** Digests go out on change, else this often: so the load of a peer does not grow with the cluster. */
 export function digestIntervalMs(members: number, shortestMs: number): number {
-  return Math.max(shortestMs, members * 200)
+  return Math.max(shortestMs, members * msPerMember)
 }
 
 /** Without a word for so long someone counts as down. */

@@ -23,7 +23,6 @@ const arrows: Record<string, readonly string[]> = {
 /** Single files that may do more than their room. */
 const exceptions: Record<string, readonly string[]> = {
   'src/commands/daemon/run.ts': ['daemon'],
-  'src/commands/data/run.ts': ['native'],
   'src/commands/detach.ts': ['ublk'],
 }
 
