@@ -34,7 +34,7 @@ export async function demoStatus(dir: string): Promise<DemoView> {
 export type PeerAction = 'start' | 'stop' | 'kill'
 
 const actions: Record<PeerAction, (peer: DemoPeer) => Promise<unknown>> = {
-  start: startPeer,
+  start: peer => startPeer(peer),
   stop: stopPeer,
   kill: killPeer,
 }

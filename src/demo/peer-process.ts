@@ -17,7 +17,7 @@ import {
 import { packageRoot } from '../common/version.ts'
 import { type DemoPeer, peerSettings } from './plan.ts'
 
-const readyMs = 20_000
+export const readyMsUsual = 20_000
 const stopMs = 6_000
 const pollMs = 20
 
@@ -36,7 +36,7 @@ export function apiOf(peer: DemoPeer): ApiClient {
 }
 
 /** True when it had to be started; it answers when this returns. */
-export async function startPeer(peer: DemoPeer): Promise<boolean> {
+export async function startPeer(peer: DemoPeer, readyMs = readyMsUsual): Promise<boolean> {
   const isRunning = findProcesses(peer).control !== undefined
   if (!isRunning) spawnControl(peer)
   const paths = peerPaths(peer.dir)

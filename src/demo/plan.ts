@@ -34,6 +34,8 @@ export interface DemoRequest {
   disks: number
   disk_size: number
   has_volume: boolean
+  /** How long a peer may take until it answers. */
+  ready_ms?: number
 }
 
 /** A demo only grows: what is there stays as it is. */

@@ -30,7 +30,7 @@ export async function demoUp(request: DemoRequest, say: Say): Promise<DemoView> 
   return withDemoLock(request.dir, async () => {
     const demo = await prepare(request, systemRandom)
     say(`starting ${demo.peers.length} peers in ${demo.dir}`)
-    await Promise.all(demo.peers.map(startPeer))
+    await Promise.all(demo.peers.map(peer => startPeer(peer, request.ready_ms)))
     await formCluster(demo, say)
     await Promise.all(demo.peers.map(peer => addDisks(demo, peer, say)))
     await createPolicy(demo, say)

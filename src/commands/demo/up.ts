@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core'
 import { DemoCommand } from '../../cli/demo-command.ts'
 import { statusText } from '../../cli/status-text.ts'
+import { parseDuration } from '../../common/duration.ts'
 import { parseSize } from '../../common/units.ts'
 import { requireDemo } from '../../demo/demo-file.ts'
 import { demoUp } from '../../demo/up.ts'
@@ -20,6 +21,7 @@ export default class DemoUp extends DemoCommand {
     peers: Flags.integer({ description: 'how many peers', default: 3 }),
     disks: Flags.integer({ description: 'disks of each peer', default: 1 }),
     'disk-size': Flags.string({ description: 'size of each disk', default: '2GiB' }),
+    patience: Flags.string({ description: 'how long a peer may take to start', default: '20s' }),
     'no-volume': Flags.boolean({ description: 'create no volume' }),
   }
 
@@ -32,6 +34,7 @@ export default class DemoUp extends DemoCommand {
       disks: flags.disks,
       disk_size: parseSize(flags['disk-size']),
       has_volume: !flags['no-volume'],
+      ready_ms: parseDuration(flags.patience),
     }
     const view = await demoUp(request, text => this.say(text))
     const demo = requireDemo(dir)

@@ -2,6 +2,7 @@
 //! the session lease, and the leader's judgements. The service decides; this thread gives it
 //! time, messages and a directory.
 
+mod blame;
 mod handle;
 mod keeper;
 mod message;

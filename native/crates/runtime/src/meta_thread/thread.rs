@@ -16,6 +16,7 @@ use shoal_types::{DiskId, PeerId};
 use shoal_wire::hello::Purpose;
 use shoal_wire::identity::PublicKey;
 
+use super::blame::Blame;
 use super::handle::{Done, MetaError, MetaShared, Proposed, Service};
 use super::keeper::{Keeper, known};
 use super::peers::{Incoming, MetaPeers};
@@ -46,6 +47,7 @@ pub struct MetaThread {
     lease_until_ms: u64,
     events: Vec<ConnEvent>,
     keeper: Keeper,
+    blame: Blame,
     stop_asked: Option<SyncSender<()>>,
     stopping: Option<SyncSender<()>>,
 }
@@ -72,6 +74,7 @@ impl MetaThread {
             lease_until_ms: 0,
             events: Vec::new(),
             keeper,
+            blame: Blame::default(),
             stop_asked: None,
             stopping: None,
         }
@@ -389,7 +392,9 @@ impl MetaThread {
             Output::KeyWanted { from } => self.start.inlet.send(Event::KeyWanted { from }),
             Output::Key { seed } => self.start.inlet.send(Event::Key { seed }),
             Output::Blamed { disk } => {
-                eprintln!("others reach {disk}, this peer does not: its network is at fault");
+                if self.blame.is_news(disk, clock::now_ms()) {
+                    eprintln!("others reach {disk}, this peer does not: its network is at fault");
+                }
             }
         }
     }

@@ -39,12 +39,23 @@ pub struct UblkFront {
     ops: Slab<PendingOp>,
     /// Not fetched yet.
     coming: Vec<NewDevice>,
+    /// What the kernel was told: queue, tag, result.
+    #[cfg(test)]
+    told: Vec<(usize, u16, Result<u32, i32>)>,
 }
 
 impl UblkFront {
     pub fn new(pool: BufferPool) -> Self {
         let (devices, queues, ops) = (Slab::new(), Slab::new(), Slab::new());
-        Self { pool, devices, queues, ops, coming: Vec::new() }
+        Self {
+            pool,
+            devices,
+            queues,
+            ops,
+            coming: Vec::new(),
+            #[cfg(test)]
+            told: Vec::new(),
+        }
     }
 
     /// Is this operation of a ublk device?
@@ -142,6 +153,8 @@ impl UblkFront {
         result: Result<u32, i32>,
         reactor: &mut Reactor<Tag>,
     ) {
+        #[cfg(test)]
+        self.told.push((queue, tag, result));
         let entry = self.queues[queue].queue.commit(tag, result);
         // SAFETY: user copy: the entry names no memory.
         unsafe { reactor.push(entry, Tag::Ublk { queue, tag }) };
@@ -235,3 +248,6 @@ impl UblkFront {
 fn completed(request: &Request) -> Completed {
     Completed { kind: request::kind(request), offset: request.offset, length: request.len }
 }
+
+#[cfg(test)]
+mod tests;
