@@ -8,6 +8,7 @@
 //! - [`member`]: guards one store; also the joiner's side of a resync.
 
 mod common;
+pub mod cover;
 pub mod head;
 pub mod insync;
 pub mod lease;

@@ -48,10 +48,34 @@ pub enum Bug {
     NoSpaceNotUndone,
     /// Nothing is rolled forward.
     NoRollForward,
+    /// An older image of a disk is taken for the disk.
+    RollbackUnnoticed,
+    /// The lease is counted from the reply.
+    LeaseFromReply,
+    /// A head is granted while the old one's lease still runs.
+    LeaseNotWaitedOut,
+    /// A removal does not raise the PG's epoch.
+    RemovalWithoutEpoch,
+    /// A resync's source is any other member.
+    SourceByPresence,
+    /// A joiner is read from.
+    JoinerServesReads,
+    /// A resync passes over what is absent or zero at the source.
+    DiscardsMissed,
+    /// A volume is taken again under the same head epoch.
+    SameHeadEpoch,
+    /// Nobody compares bytes with their checksum.
+    ChecksumIgnored,
+    /// A failed write is acknowledged.
+    WriteErrorIgnored,
+    /// The watermark passes over writes in flight.
+    WatermarkTooHigh,
+    /// A joiner takes live writes of any session.
+    SessionUnchecked,
 }
 
 impl Bug {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 34] = [
         Self::H1AckWithoutJoiner,
         Self::H2AnswersOutliveEpoch,
         Self::H3JoinerLeftOut,
@@ -74,6 +98,18 @@ impl Bug {
         Self::StaleHeadAccepted,
         Self::NoSpaceNotUndone,
         Self::NoRollForward,
+        Self::RollbackUnnoticed,
+        Self::LeaseFromReply,
+        Self::LeaseNotWaitedOut,
+        Self::RemovalWithoutEpoch,
+        Self::SourceByPresence,
+        Self::JoinerServesReads,
+        Self::DiscardsMissed,
+        Self::SameHeadEpoch,
+        Self::ChecksumIgnored,
+        Self::WriteErrorIgnored,
+        Self::WatermarkTooHigh,
+        Self::SessionUnchecked,
     ];
 }
 

@@ -104,10 +104,29 @@ fn bad_copy_is_passed_over_and_reported() {
     bench.answer_all(|_| Some(Reply::Refused(Refusal::BadBlock)));
     // Every copy has something bad: block by block.
     bench.answer_of(|d, _| (d == B).then(|| Reply::Blocks { blocks: vec![data(0, 1)] }));
-    for _ in 0..3 {
+    // All of them twice, for one may be repaired meanwhile.
+    for _ in 0..6 {
+        assert!(bench.done.is_empty());
         bench.answer_all(|_| Some(Reply::Refused(Refusal::BadBlock)));
     }
     assert_eq!(bench.done, [(1, Err(ClientError::BadBlock { offset: 4096 }))]);
+}
+
+#[test]
+fn a_copy_that_was_repaired_meanwhile_is_asked_again() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.request(1, ClientOp::Read { offset: 0, len: 4096 });
+    for _ in 0..3 {
+        bench.answer_all(|_| Some(Reply::Refused(Refusal::BadBlock)));
+    }
+    bench.answer_all(|_| Some(Reply::Blocks { blocks: vec![data(0, 1)] }));
+    assert!(matches!(bench.done[..], [(1, Ok(_))]));
+    // So does one that was bad under an older view, when the good ones are gone.
+    bench.request(2, ClientOp::Read { offset: 0, len: 4096 });
+    bench.answer_all(|_| Some(Reply::Refused(Refusal::BadBlock)));
+    bench.event(HeadEvent::View(view(2, &[B], None)));
+    bench.answer_all(|_| Some(Reply::Blocks { blocks: vec![data(0, 1)] }));
+    assert!(matches!(bench.done[..], [_, (2, Ok(_))]));
 }
 
 #[test]

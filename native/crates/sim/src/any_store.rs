@@ -4,8 +4,11 @@
 use shoal_engine::member::Recovered;
 use shoal_types::{BlockState, DiskId, LayerId, PgId, StoreError, StoreOp, StoreReply};
 
+use crate::disk_fault::{DiskFault, OpenError};
 use crate::disk_store::DiskStore;
-use crate::model_store::{Image, ModelStore};
+use crate::medium::Medium;
+use crate::model_image::Image;
+use crate::model_store::ModelStore;
 use crate::plan::Plan;
 use crate::rng::Rng;
 
@@ -14,18 +17,88 @@ pub enum AnyStore {
     Disk(Box<DiskStore>),
 }
 
+/// A disk's content at one moment.
+pub enum Snapshot {
+    Model(Box<ModelStore>),
+    Disk(Medium),
+}
+
 impl AnyStore {
     pub fn new(plan: &Plan, disk: DiskId) -> Self {
         match plan.production_store {
             true => Self::Disk(Box::new(DiskStore::new(disk))),
-            false => Self::Model(Box::new(ModelStore::new(plan.capacity))),
+            false => Self::Model(Box::new(ModelStore::new(disk, plan.capacity))),
         }
     }
 
-    pub fn open(&mut self) -> Recovered {
+    /// What a start of the disk's member finds.
+    pub fn open(&mut self, id: DiskId) -> Result<Recovered, OpenError> {
         match self {
-            Self::Model(model) => model.recovered(),
-            Self::Disk(disk) => disk.open(),
+            Self::Model(model) => model.open(id),
+            Self::Disk(disk) => disk.open(id),
+        }
+    }
+
+    /// Ends what `open` began.
+    pub fn close(&mut self) {
+        match self {
+            Self::Model(_) => {}
+            Self::Disk(disk) => disk.close(),
+        }
+    }
+
+    /// Only grows, as long as nobody exchanges the disk's content.
+    pub fn position(&self) -> u64 {
+        match self {
+            Self::Model(model) => model.position(),
+            Self::Disk(disk) => disk.position(),
+        }
+    }
+
+    /// A damage at the end of the log may hide acknowledged writes.
+    pub fn may_have_lost(&self) -> bool {
+        match self {
+            Self::Model(_) => false,
+            Self::Disk(disk) => disk.may_have_lost(),
+        }
+    }
+
+    pub fn arm(&mut self, fault: DiskFault, rng: &mut Rng) {
+        match self {
+            Self::Model(model) => model.arm(fault, rng),
+            Self::Disk(disk) => disk.arm(fault),
+        }
+    }
+
+    /// Holds, or is about to hold, something that it will not read back.
+    pub fn is_damaged(&self) -> bool {
+        match self {
+            Self::Model(model) => model.is_damaged(),
+            Self::Disk(disk) => disk.is_damaged(),
+        }
+    }
+
+    /// As if the disk had never lied.
+    pub fn undo_damage(&mut self) {
+        match self {
+            Self::Model(model) => model.undo_damage(),
+            Self::Disk(disk) => disk.undo_damage(),
+        }
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        match self {
+            Self::Model(model) => Snapshot::Model(model.clone()),
+            Self::Disk(disk) => Snapshot::Disk(disk.snapshot()),
+        }
+    }
+
+    /// While no member has it open.
+    pub fn restore(&mut self, snapshot: Snapshot) {
+        match (self, snapshot) {
+            (Self::Model(model), Snapshot::Model(old)) => *model = old,
+            (Self::Disk(disk), Snapshot::Disk(medium)) => disk.restore(medium),
+            _ => unreachable!("a store's own snapshot"),
         }
     }
 
@@ -50,7 +123,7 @@ impl AnyStore {
         rng: &mut Rng,
     ) -> Vec<(u64, Result<StoreReply, StoreError>)> {
         match self {
-            Self::Model(model) => model.commit(count),
+            Self::Model(model) => model.commit(count, rng),
             Self::Disk(disk) => disk.commit(count, now_ms, rng),
         }
     }
@@ -62,10 +135,19 @@ impl AnyStore {
         }
     }
 
+    /// Nothing is left, not even the mark of a store.
     pub fn wipe(&mut self) {
         match self {
             Self::Model(model) => model.wipe(),
-            Self::Disk(disk) => disk.wipe(),
+            Self::Disk(disk) => disk.restore(Medium::default()),
+        }
+    }
+
+    /// Makes a new store under the disk's name, beyond the old one's position.
+    pub fn format(&mut self, id: DiskId, beyond: u64) {
+        match self {
+            Self::Model(model) => model.format(id, beyond),
+            Self::Disk(disk) => disk.format(id, beyond),
         }
     }
 
@@ -85,12 +167,14 @@ impl AnyStore {
     }
 
     /// One block as a reader sees it, at the end.
-    pub fn read_now(&mut self, pg: PgId, layer: LayerId, block: u64) -> BlockState {
+    pub fn read_now(
+        &mut self,
+        pg: PgId,
+        layer: LayerId,
+        block: u64,
+    ) -> Result<BlockState, StoreError> {
         match self {
-            Self::Model(model) => {
-                let entry = model.durable().blocks.get(&(pg, layer, block));
-                entry.map_or(BlockState::Absent, |e| e.state.clone())
-            }
+            Self::Model(model) => model.read_now(pg, layer, block),
             Self::Disk(disk) => disk.read_now(pg, layer, block),
         }
     }

@@ -1,30 +1,32 @@
 //! The production store over a simulated disk with a volatile cache: a crash keeps, loses or tears
-//! (at 512 bytes) each write that was not stable yet.
+//! (at 512 bytes) each write that was not stable yet, and the disk may lie.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use shoal_engine::member::Recovered;
 use shoal_store::{
-    Budget, DiskIo, Format, FormatParams, Identity, IoKind, LayerState, Output, Params, Recovery,
-    Store,
+    Budget, DiskIo, Format, FormatParams, Identity, IoError, IoKind, LayerState, Output, Params,
+    Recovery, RecoveryError, Store,
 };
 use shoal_types::{BlockState, DiskId, LayerId, PgId, StoreError, StoreOp, StoreReply, VolumeId};
 
+use crate::disk_fault::{DiskFault, OpenError};
+use crate::medium::Medium;
 use crate::rng::Rng;
 
 const DEVICE_BYTES: u64 = 16 << 20;
-const CELL_BYTES: usize = 4096;
-const SECTOR_BYTES: usize = 512;
 const CLUSTER: [u8; 16] = [7; 16];
 /// Token of a read that the checker makes.
 const CHECKER: u64 = u64::MAX;
+const EIO: IoError = IoError { code: 5 };
 
 type Done = (u64, Result<StoreReply, StoreError>);
 
 pub struct DiskStore {
-    disk: DiskId,
-    image: Image,
+    medium: Medium,
+    /// Before the last start, where the medium was damaged then.
+    before_start: Option<Medium>,
     /// Answered writes that a sync has not covered, and when they were answered.
     cached: Vec<(u64, u64, Vec<u8>)>,
     /// Issued, not answered; and what had been answered by then.
@@ -34,39 +36,17 @@ pub struct DiskStore {
     done: VecDeque<Done>,
     starts: u64,
     formats: u8,
-}
-
-#[derive(Default)]
-struct Image(BTreeMap<u64, Vec<u8>>);
-
-impl Image {
-    fn write(&mut self, offset: u64, data: &[u8]) {
-        for (i, sector) in data.chunks(SECTOR_BYTES).enumerate() {
-            let at = offset as usize + i * SECTOR_BYTES;
-            let cell = self.0.entry((at / CELL_BYTES) as u64);
-            let cell = cell.or_insert_with(|| vec![0; CELL_BYTES]);
-            cell[at % CELL_BYTES..][..sector.len()].copy_from_slice(sector);
-        }
-    }
-
-    fn read(&self, offset: u64, len: u64) -> Bytes {
-        let first = offset / CELL_BYTES as u64;
-        let mut bytes = Vec::with_capacity(len as usize);
-        for cell in first..first + len / CELL_BYTES as u64 {
-            match self.0.get(&cell) {
-                Some(cell) => bytes.extend_from_slice(cell),
-                None => bytes.resize(bytes.len() + CELL_BYTES, 0),
-            }
-        }
-        Bytes::from(bytes)
-    }
+    armed: Vec<DiskFault>,
+    /// Of the log, when the store was last open.
+    last_position: u64,
+    rng: Rng,
 }
 
 impl DiskStore {
     pub fn new(disk: DiskId) -> Self {
         let mut fresh = Self {
-            disk,
-            image: Image::default(),
+            medium: Medium::default(),
+            before_start: None,
             cached: Vec::new(),
             issued: Vec::new(),
             answered: 0,
@@ -74,20 +54,22 @@ impl DiskStore {
             done: VecDeque::new(),
             starts: 0,
             formats: 0,
+            armed: Vec::new(),
+            last_position: 0,
+            rng: Rng::new(disk.0),
         };
-        fresh.format();
+        fresh.format(disk, 0);
         fresh
     }
 
-    fn format(&mut self) {
+    /// A new store under the disk's name, beyond everything that was heard of the old one.
+    pub fn format(&mut self, disk: DiskId, log_beyond: u64) {
+        self.medium = Medium::default();
+        self.armed.clear();
         self.formats += 1;
-        let identity = Identity {
-            cluster_id: CLUSTER,
-            disk: self.disk,
-            store_uuid: [self.formats; 16],
-            incarnation: 1,
-        };
-        let params = FormatParams { identity, device_bytes: DEVICE_BYTES, log_beyond: 0 };
+        let identity =
+            Identity { cluster_id: CLUSTER, disk, store_uuid: [self.formats; 16], incarnation: 1 };
+        let params = FormatParams { identity, device_bytes: DEVICE_BYTES, log_beyond };
         let mut format = Format::new(params).expect("the disk is large enough");
         loop {
             while let Some(io) = format.poll() {
@@ -101,11 +83,12 @@ impl DiskStore {
     }
 
     /// Opens the store as a start would; gives what it recovered.
-    pub fn open(&mut self) -> Recovered {
+    pub fn open(&mut self, disk: DiskId) -> Result<Recovered, OpenError> {
         self.starts += 1;
+        self.before_start = self.medium.is_damaged().then(|| self.medium.clone());
         let params = Params {
             cluster_id: CLUSTER,
-            disk: Some(self.disk),
+            disk: Some(disk),
             device_bytes: DEVICE_BYTES,
             start_id: self.starts,
             budget: Budget { dirty_bytes: 1 << 20, ..Budget::default() },
@@ -116,13 +99,33 @@ impl DiskStore {
                 let read = self.execute(&io, u64::MAX);
                 recovery.on_io(io.id, Ok(read));
             }
-            if let Some(outcome) = recovery.take() {
-                break outcome.expect("a crash leaves a store that opens").0;
+            match recovery.take() {
+                None => {}
+                Some(Ok((store, _))) => break store,
+                Some(Err(RecoveryError::OtherDisk { found })) => {
+                    return Err(OpenError::OtherDisk { found });
+                }
+                Some(Err(error)) => return Err(OpenError::Damaged(format!("{error:?}"))),
             }
         };
         let recovered = recovered(&store);
         self.store = Some(store);
-        recovered
+        Ok(recovered)
+    }
+
+    /// The end of the log may lie under a damage that this start did not notice.
+    pub fn may_have_lost(&self) -> bool {
+        self.before_start.is_some() && self.position() <= self.last_position
+    }
+
+    pub fn position(&self) -> u64 {
+        self.store.as_ref().map_or(self.last_position, |s| s.log_position())
+    }
+
+    pub fn close(&mut self) {
+        self.last_position = self.last_position.max(self.position());
+        self.store = None;
+        self.done.clear();
     }
 
     pub fn submit(&mut self, token: u64, op: StoreOp) {
@@ -159,11 +162,30 @@ impl DiskStore {
                 break;
             }
             let (io, covers) = self.issued.remove(rng.below(self.issued.len() as u64) as usize);
-            let read = self.execute(&io, covers);
-            self.opened().on_io(io.id, Ok(read));
+            let answer = match self.fails(&io) {
+                true => Err(EIO),
+                false => Ok(self.execute(&io, covers)),
+            };
+            self.opened().on_io(io.id, answer);
             self.pump();
         }
         self.done.drain(..).collect()
+    }
+
+    /// An armed error hits this command; what a failed write left behind is any part of it.
+    fn fails(&mut self, io: &DiskIo) -> bool {
+        let fault = match io.kind {
+            IoKind::Read { .. } => DiskFault::ReadError,
+            _ => DiskFault::WriteError,
+        };
+        let Some(at) = self.armed.iter().position(|f| *f == fault) else { return false };
+        self.armed.remove(at);
+        if let IoKind::Write { offset, bufs, .. } = &io.kind {
+            let mut rng = self.rng.clone();
+            self.interrupt(*offset, &bufs.concat(), &mut rng);
+            self.rng = rng;
+        }
+        true
     }
 
     fn execute(&mut self, io: &DiskIo, covers: u64) -> Option<Bytes> {
@@ -175,7 +197,7 @@ impl DiskStore {
                 if *durable {
                     // What lies in the cache below it was there before.
                     self.flush_below(*offset, data.len() as u64);
-                    self.image.write(*offset, &data);
+                    self.settle(*offset, &data);
                 } else {
                     self.cached.push((self.answered, *offset, data));
                 }
@@ -184,11 +206,24 @@ impl DiskStore {
             IoKind::Sync => {
                 let (stable, kept): (Vec<_>, Vec<_>) =
                     self.cached.drain(..).partition(|(at, ..)| *at <= covers);
-                stable.iter().for_each(|(_, offset, data)| self.image.write(*offset, data));
                 self.cached = kept;
+                stable.iter().for_each(|(_, offset, data)| self.settle(*offset, data));
                 None
             }
             IoKind::Discard { .. } => None,
+        }
+    }
+
+    /// A write reaches the medium, unless the disk lies.
+    fn settle(&mut self, offset: u64, data: &[u8]) {
+        let lie = |f: &DiskFault| !matches!(f, DiskFault::WriteError | DiskFault::ReadError);
+        let Some(at) = self.armed.iter().position(lie) else {
+            return self.medium.write(offset, data);
+        };
+        match self.armed.remove(at) {
+            DiskFault::TornWrite => self.medium.tear(offset, data, &mut self.rng),
+            DiskFault::MisdirectedWrite => self.medium.misdirect(offset, data, &mut self.rng),
+            _ => self.medium.lose(offset, data),
         }
     }
 
@@ -197,52 +232,87 @@ impl DiskStore {
             *at < offset + len && offset < at + data.len() as u64
         };
         let (stable, kept): (Vec<_>, Vec<_>) = self.cached.drain(..).partition(below);
-        stable.iter().for_each(|(_, offset, data)| self.image.write(*offset, data));
+        stable.iter().for_each(|(_, offset, data)| self.medium.write(*offset, data));
         self.cached = kept;
     }
 
     /// What a reader sees: the cache over the medium.
     fn current(&self, offset: u64, len: u64) -> Bytes {
-        let mut seen = Image::default();
-        seen.write(offset, &self.image.read(offset, len));
-        for (_, at, data) in &self.cached {
-            if *at < offset + len && offset < at + data.len() as u64 {
-                seen.write(*at, data);
-            }
+        let over = |at: u64, data: &[u8]| at < offset + len && offset < at + data.len() as u64;
+        if !self.cached.iter().any(|(_, at, data)| over(*at, data)) {
+            return self.medium.read(offset, len);
+        }
+        let mut seen = Medium::default();
+        seen.write(offset, &self.medium.read(offset, len));
+        for (_, at, data) in self.cached.iter().filter(|(_, at, data)| over(*at, data)) {
+            seen.write(*at, data);
         }
         seen.read(offset, len)
     }
 
     pub fn crash(&mut self, rng: &mut Rng) {
         let cached = std::mem::take(&mut self.cached);
-        cached.into_iter().for_each(|(_, offset, data)| self.tear(offset, &data, rng));
+        cached.into_iter().for_each(|(_, offset, data)| self.interrupt(offset, &data, rng));
         for (io, _) in std::mem::take(&mut self.issued) {
             if let IoKind::Write { offset, bufs, .. } = io.kind {
-                self.tear(offset, &bufs.concat(), rng);
+                self.interrupt(offset, &bufs.concat(), rng);
             }
         }
-        self.store = None;
-        self.done.clear();
+        self.armed.clear();
+        // What this run wrote since is the truth now.
+        self.before_start = None;
+        self.close();
     }
 
-    /// Whole, not at all, or some of its sectors.
-    fn tear(&mut self, offset: u64, data: &[u8], rng: &mut Rng) {
-        match rng.below(3) {
-            0 => self.image.write(offset, data),
-            1 => {}
+    /// Whole, not at all, some of its sectors, or noise in the sectors that were being written.
+    fn interrupt(&mut self, offset: u64, data: &[u8], rng: &mut Rng) {
+        match rng.below(7) {
+            0 | 1 => self.medium.write(offset, data),
+            2 | 3 => {}
+            4 => self.medium.scramble(offset, data, rng),
             _ => {
-                for (i, sector) in data.chunks(SECTOR_BYTES).enumerate() {
+                for (i, sector) in data.chunks(crate::medium::SECTOR_BYTES).enumerate() {
                     if rng.percent(50) {
-                        self.image.write(offset + (i * SECTOR_BYTES) as u64, sector);
+                        let at = offset + (i * crate::medium::SECTOR_BYTES) as u64;
+                        self.medium.write(at, sector);
                     }
                 }
             }
         }
     }
 
-    pub fn wipe(&mut self) {
-        self.image = Image::default();
-        self.format();
+    pub fn arm(&mut self, fault: DiskFault) {
+        match fault {
+            DiskFault::Rot => self.medium.rot(&mut self.rng),
+            other => self.armed.push(other),
+        }
+    }
+
+    pub fn is_damaged(&self) -> bool {
+        self.medium.is_damaged() || self.armed.iter().any(|f| *f != DiskFault::WriteError)
+    }
+
+    pub fn undo_damage(&mut self) {
+        self.armed.retain(|f| *f == DiskFault::WriteError);
+        if self.store.is_none()
+            && let Some(medium) = self.before_start.take()
+        {
+            self.medium = medium;
+        }
+        self.medium.undo_damage();
+    }
+
+    pub fn snapshot(&self) -> Medium {
+        let mut medium = self.medium.clone();
+        self.cached.iter().for_each(|(_, offset, data)| medium.write(*offset, data));
+        medium.undo_damage();
+        medium
+    }
+
+    /// Another content, of whatever age.
+    pub fn restore(&mut self, medium: Medium) {
+        self.before_start = None;
+        self.medium = medium;
     }
 
     pub fn free_blocks(&self) -> u32 {
@@ -250,19 +320,30 @@ impl DiskStore {
         free.min(u64::from(u32::MAX)) as u32
     }
 
+    pub fn fold(&mut self) {
+        self.opened().fold();
+        self.pump();
+    }
+
     /// One block as the store would answer it now.
-    pub fn read_now(&mut self, pg: PgId, layer: LayerId, block: u64) -> BlockState {
+    pub fn read_now(
+        &mut self,
+        pg: PgId,
+        layer: LayerId,
+        block: u64,
+    ) -> Result<BlockState, StoreError> {
         self.submit(CHECKER, StoreOp::Read { pg, layer, block, blocks: 1 });
         loop {
             if let Some(at) = self.done.iter().position(|(token, _)| *token == CHECKER) {
                 let (_, result) = self.done.remove(at).expect("just found");
                 return match result {
-                    Ok(StoreReply::Blocks(mut blocks)) => blocks.remove(0),
-                    Err(StoreError::NoLayer) => BlockState::Absent,
-                    other => panic!("{}: a read gave {other:?}", self.disk),
+                    Ok(StoreReply::Blocks(mut blocks)) => Ok(blocks.remove(0)),
+                    Ok(other) => panic!("a read gave {other:?}"),
+                    Err(StoreError::NoLayer) => Ok(BlockState::Absent),
+                    Err(error) => Err(error),
                 };
             }
-            assert!(!self.issued.is_empty(), "{}: a read hangs", self.disk);
+            assert!(!self.issued.is_empty(), "a read hangs");
             let (io, covers) = self.issued.remove(0);
             let read = self.execute(&io, covers);
             self.opened().on_io(io.id, Ok(read));

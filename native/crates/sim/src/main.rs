@@ -1,82 +1,65 @@
 //! `shoal-sim --seed N` replays one seed with a readable trace; `shoal-sim --seeds A..B
 //! [--jobs J] [--for 40s]` plays many and exits 1 with the failing seed last when one fails.
 
+mod options;
+
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use options::{Options, Task, USAGE};
+use shoal_sim::report::Report;
 use shoal_sim::{Outcome, run};
 
-struct Options {
-    seed: Option<u64>,
-    from: u64,
-    to: u64,
-    jobs: usize,
-    limit: Option<Duration>,
-    #[cfg(feature = "planted")]
-    bug: Option<shoal_engine::planted::Bug>,
-}
-
 fn main() -> ExitCode {
-    let options = match parse(std::env::args().skip(1)) {
+    let options = match Options::parse(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(message) => {
-            eprintln!("{message}\nusage: shoal-sim --seed N | --seeds A..B [--jobs J] [--for 40s]");
+            eprintln!("error: {message}\n{USAGE}");
             return ExitCode::from(2);
         }
     };
-    match options.seed {
-        Some(seed) => one(seed, &options),
-        None => many(&options),
+    match options.task {
+        Task::Help => {
+            say(USAGE);
+            ExitCode::SUCCESS
+        }
+        Task::One { seed } => one(seed, &options),
+        Task::Many { from, to } => many(from, to, &options),
     }
+}
+
+/// A reader that went away is no reason to fail.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 fn one(seed: u64, options: &Options) -> ExitCode {
-    plant(options);
+    options.plant();
     let outcome = run(seed, true);
-    println!("{outcome:#?}");
+    say(&format!("{outcome:#?}"));
     if outcome.failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-#[derive(Default)]
-struct Sum {
-    seeds: u64,
-    simulated_us: u64,
-    faults: u64,
-    ops: u64,
-    take_overs: u64,
-    removals: u64,
-    joins: u64,
-}
-
-impl Sum {
-    fn add(&mut self, outcome: &Outcome) {
-        self.seeds += 1;
-        self.simulated_us += outcome.simulated_us;
-        self.faults += outcome.counts.faults.values().sum::<u64>();
-        self.ops += outcome.counts.ops;
-        self.take_overs += outcome.counts.take_overs;
-        self.removals += outcome.counts.removals;
-        self.joins += outcome.counts.joins;
-    }
-}
-
-fn many(options: &Options) -> ExitCode {
+fn many(from: u64, to: u64, options: &Options) -> ExitCode {
+    // What panics is a failure of its seed, told at the end.
+    std::panic::set_hook(Box::new(|_| {}));
     let started = now();
-    let next = AtomicU64::new(options.from);
+    let next = AtomicU64::new(from);
     let stop = AtomicBool::new(false);
-    let mut sum = Sum::default();
+    let mut report = Report::default();
     let mut failed: Vec<Outcome> = Vec::new();
     let (send, receive) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..options.jobs {
             let (send, next, stop) = (send.clone(), &next, &stop);
             scope.spawn(move || {
-                plant(options);
+                options.plant();
                 while !stop.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= options.to || send.send(run(seed, false)).is_err() {
+                    if seed >= to || send.send(run(seed, false)).is_err() {
                         return;
                     }
                 }
@@ -84,7 +67,7 @@ fn many(options: &Options) -> ExitCode {
         }
         drop(send);
         for outcome in receive {
-            sum.add(&outcome);
+            report.add(&outcome);
             let late = options.limit.is_some_and(|limit| now() - started > limit);
             if outcome.failure.is_some() {
                 failed.push(outcome);
@@ -92,74 +75,22 @@ fn many(options: &Options) -> ExitCode {
             stop.store(late || !failed.is_empty(), Ordering::Relaxed);
         }
     });
-    println!(
-        "{} seeds, {:.1} simulated minutes, {} faults, {} requests, {} take-overs, {} removals, \
-         {} joins",
-        sum.seeds,
-        sum.simulated_us as f64 / 60e6,
-        sum.faults,
-        sum.ops,
-        sum.take_overs,
-        sum.removals,
-        sum.joins
-    );
     failed.sort_by_key(|o| o.seed);
-    let Some(first) = failed.first() else { return ExitCode::SUCCESS };
-    println!("{}", first.failure.clone().unwrap_or_default());
-    println!("failing seed {}", first.seed);
-    ExitCode::FAILURE
-}
-
-#[cfg(feature = "planted")]
-fn plant(options: &Options) {
-    shoal_engine::planted::plant(options.bug);
-}
-
-#[cfg(not(feature = "planted"))]
-fn plant(_options: &Options) {}
-
-#[cfg(feature = "planted")]
-fn bug_named(name: &str) -> Result<shoal_engine::planted::Bug, String> {
-    let all = shoal_engine::planted::Bug::ALL;
-    let named = all.iter().find(|bug| format!("{bug:?}") == name);
-    named.copied().ok_or_else(|| format!("{name}: no such bug; there are {all:?}"))
+    match failed.first() {
+        None => {
+            say(&report.to_string());
+            ExitCode::SUCCESS
+        }
+        Some(first) => {
+            say(&format!("{report}\n{}", first.failure.clone().unwrap_or_default()));
+            say(&format!("failing seed {}", first.seed));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Only the tool's own time limit is measured by a clock.
 #[allow(clippy::disallowed_methods)]
 fn now() -> Instant {
     Instant::now()
-}
-
-fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let mut options = Options {
-        seed: None,
-        from: 0,
-        to: 100,
-        jobs: cores,
-        limit: None,
-        #[cfg(feature = "planted")]
-        bug: None,
-    };
-    while let Some(name) = args.next() {
-        let value = args.next().ok_or(format!("{name} needs a value"))?;
-        let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{text}: no number"));
-        match name.as_str() {
-            "--seed" => options.seed = Some(number(&value)?),
-            "--seeds" => {
-                let (from, to) = value.split_once("..").ok_or("--seeds wants A..B")?;
-                (options.from, options.to) = (number(from)?, number(to)?);
-            }
-            "--jobs" => options.jobs = number(&value)?.max(1) as usize,
-            #[cfg(feature = "planted")]
-            "--bug" => options.bug = Some(bug_named(&value)?),
-            "--for" => {
-                let seconds = number(value.strip_suffix('s').unwrap_or(&value))?;
-                options.limit = Some(Duration::from_secs(seconds));
-            }
-            other => return Err(format!("{other}: unknown option")),
-        }
-    }
-    Ok(options)
 }

@@ -1,38 +1,20 @@
 //! A store in memory: what `StoreOp` means, without a disk. Ops become durable in order, after a
 //! delay; a crash keeps some prefix of what was not durable yet, and nothing else.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
+use bytes::Bytes;
 use shoal_engine::member::Recovered;
 use shoal_engine::planted::{Bug, is_planted};
-use shoal_types::message::{CopyEntry, EntryInfo, EntryKind};
 use shoal_types::{
-    BLOCK_BYTES, BlockState, Body, CopyItem, HeadEpoch, LayerId, PgEpoch, PgId, StoreError,
-    StoreOp, StoreReply, Version, VolumeId,
+    BlockState, Body, DiskId, LayerId, PgId, StoreError, StoreOp, StoreReply, Version, VolumeId,
 };
 
+use crate::disk_fault::{DiskFault, OpenError};
+use crate::model_image::{Image, Key};
 use crate::rng::Rng;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    pub volume: VolumeId,
-    pub version: Version,
-    pub stamp: PgEpoch,
-    pub state: BlockState,
-}
-
-/// What a store holds at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct Image {
-    pub heads: BTreeMap<VolumeId, HeadEpoch>,
-    pub pgs: BTreeMap<PgId, PgEpoch>,
-    pub marks: BTreeMap<(PgId, VolumeId), (Version, Version)>,
-    pub blocks: BTreeMap<(PgId, LayerId, u64), Entry>,
-    pub layers: BTreeMap<LayerId, VolumeId>,
-    pub data_blocks: usize,
-}
-
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pending {
     token: u64,
     op: StoreOp,
@@ -40,26 +22,116 @@ struct Pending {
     changes: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ModelStore {
+    /// As its superblock says; none: there is no store.
+    disk: Option<DiskId>,
     durable: Image,
     /// With everything that was submitted.
     newest: Image,
     pending: VecDeque<Pending>,
     /// Data blocks that fit in.
     capacity: usize,
+    /// Blocks whose bytes do not fit their checksum.
+    bad: BTreeSet<Key>,
+    armed: Vec<DiskFault>,
+    fenced: bool,
 }
 
 impl ModelStore {
-    pub fn new(capacity: usize) -> Self {
+    pub fn new(disk: DiskId, capacity: usize) -> Self {
         let (durable, newest) = (Image::default(), Image::default());
-        Self { durable, newest, pending: VecDeque::new(), capacity }
+        let (pending, bad, armed) = (VecDeque::new(), BTreeSet::new(), Vec::new());
+        Self { disk: Some(disk), durable, newest, pending, capacity, bad, armed, fenced: false }
+    }
+
+    pub fn open(&mut self, id: DiskId) -> Result<Recovered, OpenError> {
+        let found = self.disk.ok_or(OpenError::Damaged("no store".to_owned()))?;
+        if found != id {
+            return Err(OpenError::OtherDisk { found });
+        }
+        self.fenced = false;
+        self.durable.position += 1;
+        self.newest = self.durable.clone();
+        Ok(self.recovered())
+    }
+
+    pub fn position(&self) -> u64 {
+        self.durable.position
     }
 
     pub fn submit(&mut self, token: u64, op: StoreOp) {
-        let reply = self.newest.apply(&op, self.capacity);
-        let changes = reply.as_ref().is_ok_and(|r| *r == StoreReply::Done);
+        if self.fenced {
+            let reply = Err(StoreError::Fenced);
+            return self.pending.push_back(Pending { token, op, reply, changes: false });
+        }
+        let reply = match self.bad_block_of(&op) {
+            Some(error) => Err(error),
+            None => self.newest.apply(&op, self.capacity),
+        };
+        let reply = if self.bad.is_empty() { reply } else { self.as_read(&op, reply) };
+        let done = reply.as_ref().is_ok_and(|r| *r == StoreReply::Done);
+        let changes = done && !matches!(op, StoreOp::Repair { .. });
+        if done && !self.bad.is_empty() {
+            let newest = &self.newest;
+            self.bad.retain(|key| !is_replaced_by(key, &op) && newest.holds_data(key));
+        }
         self.pending.push_back(Pending { token, op, reply, changes });
+    }
+
+    /// What the medium gives: wrong bytes where a block is bad, if nobody looks.
+    fn as_read(
+        &self,
+        op: &StoreOp,
+        reply: Result<StoreReply, StoreError>,
+    ) -> Result<StoreReply, StoreError> {
+        let (StoreOp::Read { pg, layer, block, .. }, Ok(StoreReply::Blocks(mut blocks))) =
+            (op, reply.clone())
+        else {
+            return reply;
+        };
+        for (i, state) in blocks.iter_mut().enumerate() {
+            let bad = self.bad.contains(&(*pg, *layer, block + i as u64));
+            if let BlockState::Data { data, .. } = state
+                && bad
+            {
+                let mut bytes = data.to_vec();
+                bytes[77] ^= 0x20;
+                *data = Bytes::from(bytes);
+            }
+        }
+        Ok(StoreReply::Blocks(blocks))
+    }
+
+    /// A read that meets a bad block, or a repair of one with bytes that do not fit.
+    fn bad_block_of(&mut self, op: &StoreOp) -> Option<StoreError> {
+        match op {
+            StoreOp::Read { pg, layer, block, blocks }
+            | StoreOp::ReadVersioned { pg, layer, block, blocks } => {
+                let keys = || (*block..block + u64::from(*blocks)).map(|b| (*pg, *layer, b));
+                let bad = keys().find(|key| self.bad.contains(key));
+                if is_planted(Bug::ChecksumIgnored) {
+                    return None;
+                }
+                let failed = keys().find(|key| self.newest.holds_data(key)).filter(|_| {
+                    let at = self.armed.iter().position(|f| *f == DiskFault::ReadError);
+                    at.map(|at| self.armed.remove(at)).is_some()
+                });
+                let block = bad.or(failed)?.2;
+                Some(StoreError::BadBlock { block })
+            }
+            StoreOp::Repair { pg, layer, block, crc, .. } => {
+                let key = (*pg, *layer, *block);
+                let recorded = self.newest.blocks.get(&key).map(|e| &e.state);
+                let fits = match recorded {
+                    Some(BlockState::Data { crc: recorded, .. }) => recorded == crc,
+                    _ => true,
+                };
+                let refused = self.bad.contains(&key) && !fits;
+                refused.then_some(StoreError::BadBlock { block: *block })
+            }
+            _ => None,
+        }
     }
 
     pub fn is_idle(&self) -> bool {
@@ -67,32 +139,123 @@ impl ModelStore {
     }
 
     /// The oldest `count` ops are durable now.
-    pub fn commit(&mut self, count: usize) -> Vec<(u64, Result<StoreReply, StoreError>)> {
+    pub fn commit(
+        &mut self,
+        count: usize,
+        rng: &mut Rng,
+    ) -> Vec<(u64, Result<StoreReply, StoreError>)> {
+        let failing = self.armed.iter().position(|f| *f == DiskFault::WriteError);
+        if let Some(at) = failing.filter(|_| self.pending.iter().any(|p| p.changes)) {
+            self.armed.remove(at);
+            if !is_planted(Bug::WriteErrorIgnored) {
+                return self.fence(rng);
+            }
+            let pending = std::mem::take(&mut self.pending);
+            return pending.into_iter().map(|p| (p.token, p.reply)).collect();
+        }
         let mut done = Vec::new();
         for _ in 0..count {
             let Some(pending) = self.pending.pop_front() else { break };
             self.persist(&pending);
+            self.lie_about(&pending.op, rng);
             done.push((pending.token, pending.reply));
         }
         done
+    }
+
+    /// A write failed: some of what was under way is stable, and nobody is told what.
+    fn fence(&mut self, rng: &mut Rng) -> Vec<(u64, Result<StoreReply, StoreError>)> {
+        self.fenced = true;
+        let stable = rng.below(self.pending.len() as u64 + 1) as usize;
+        let pending = std::mem::take(&mut self.pending);
+        pending.iter().take(stable).for_each(|p| self.persist(p));
+        self.newest = self.durable.clone();
+        pending.iter().map(|p| (p.token, Err(StoreError::Fenced))).collect()
+    }
+
+    /// An armed lie hits the first block of this write.
+    fn lie_about(&mut self, op: &StoreOp, rng: &mut Rng) {
+        let StoreOp::Write { pg, layer, block, body: Body::Data { .. }, .. } = op else { return };
+        let lie = |f: &DiskFault| !matches!(f, DiskFault::WriteError | DiskFault::ReadError);
+        let Some(at) = self.armed.iter().position(lie) else { return };
+        if self.armed.remove(at) == DiskFault::MisdirectedWrite {
+            self.rot(rng);
+        }
+        self.spoil((*pg, *layer, *block));
+    }
+
+    fn rot(&mut self, rng: &mut Rng) {
+        let keys: Vec<Key> = self.durable.blocks.keys().copied().collect();
+        if let Some(key) = rng.pick(&keys) {
+            self.spoil(*key);
+        }
+    }
+
+    fn spoil(&mut self, key: Key) {
+        if self.durable.holds_data(&key) && self.newest.holds_data(&key) {
+            self.bad.insert(key);
+        }
+    }
+
+    pub fn arm(&mut self, fault: DiskFault, rng: &mut Rng) {
+        match fault {
+            DiskFault::Rot => self.rot(rng),
+            other => self.armed.push(other),
+        }
+    }
+
+    pub fn is_damaged(&self) -> bool {
+        !self.bad.is_empty() || self.armed.iter().any(|f| *f != DiskFault::WriteError)
+    }
+
+    pub fn undo_damage(&mut self) {
+        self.bad.clear();
+        self.armed.retain(|f| *f == DiskFault::WriteError);
     }
 
     fn persist(&mut self, pending: &Pending) {
         if pending.changes {
             let again = self.durable.apply(&pending.op, self.capacity);
             assert_eq!(again, pending.reply, "the same ops in the same order");
+            self.durable.position += 1;
         }
     }
 
     pub fn crash(&mut self, rng: &mut Rng) {
         let kept = rng.below(self.pending.len() as u64 + 1) as usize;
-        self.commit(kept);
-        self.pending.clear();
+        self.crash_after(kept);
+    }
+
+    /// The oldest `kept` ops of those under way are stable, and nothing else.
+    pub fn crash_after(&mut self, kept: usize) {
+        let pending = std::mem::take(&mut self.pending);
+        pending.iter().take(kept).for_each(|p| self.persist(p));
         self.newest = self.durable.clone();
+        self.armed.clear();
+        let durable = &self.durable;
+        self.bad.retain(|key| durable.holds_data(key));
+    }
+
+    pub fn pending(&self) -> usize {
+        self.pending.len()
     }
 
     pub fn wipe(&mut self) {
-        *self = Self::new(self.capacity);
+        *self = Self { disk: None, ..Self::new(DiskId(0), self.capacity) };
+    }
+
+    pub fn format(&mut self, id: DiskId, beyond: u64) {
+        *self = Self::new(id, self.capacity);
+        self.durable.position = beyond + 1;
+    }
+
+    pub fn read_now(&self, pg: PgId, layer: LayerId, block: u64) -> Result<BlockState, StoreError> {
+        let key = (pg, layer, block);
+        if self.bad.contains(&key) {
+            return Err(StoreError::BadBlock { block });
+        }
+        let entry = self.durable.blocks.get(&key);
+        Ok(entry.map_or(BlockState::Absent, |e| e.state.clone()))
     }
 
     pub fn durable(&self) -> &Image {
@@ -119,220 +282,19 @@ impl ModelStore {
     }
 }
 
-impl Image {
-    fn apply(&mut self, op: &StoreOp, capacity: usize) -> Result<StoreReply, StoreError> {
-        match op {
-            StoreOp::Write { volume, pg, layer, block, version, stamp, watermark, body } => {
-                let layer = self.known(*layer)?;
-                self.admit(*pg, layer, *block, body, capacity)?;
-                self.raise(&[(*volume, version.head_epoch)], &[(*pg, *stamp)]);
-                if let Some(wm) = watermark {
-                    self.raise_mark(*pg, *volume, *wm, Version::ZERO);
-                }
-                self.raise_mark(*pg, *volume, Version::ZERO, *version);
-                for i in 0..body.blocks() as usize {
-                    let state = state_of(body, i);
-                    let entry = Entry { volume: *volume, version: *version, stamp: *stamp, state };
-                    self.write_block((*pg, layer, block + i as u64), entry);
-                }
-                Ok(StoreReply::Done)
-            }
-            StoreOp::Raise { volumes, pgs, watermarks } => {
-                self.raise(volumes, pgs);
-                for (volume, pg, wm) in watermarks {
-                    self.raise_mark(*pg, *volume, *wm, Version::ZERO);
-                }
-                Ok(StoreReply::Done)
-            }
-            StoreOp::Copy { volume, pg, layer, items } => {
-                let layer = self.known(*layer)?;
-                let is_new = |item: &&CopyItem| {
-                    let held = self.blocks.get(&(*pg, layer, item.block)).map(|e| &e.state);
-                    matches!(item.state, BlockState::Data { .. })
-                        && !matches!(held, Some(BlockState::Data { .. }))
-                };
-                self.check_room(items.iter().filter(is_new).count(), capacity)?;
-                for item in items {
-                    let (version, stamp) = (item.version, item.stamp);
-                    let state = item.state.clone();
-                    self.raise_mark(*pg, *volume, Version::ZERO, version);
-                    let entry = Entry { volume: *volume, version, stamp, state };
-                    self.put((*pg, layer, item.block), Some(entry));
-                }
-                Ok(StoreReply::Done)
-            }
-            StoreOp::OpenLayer { volume, layer } => {
-                self.layers.insert(*layer, *volume);
-                Ok(StoreReply::Done)
-            }
-            // Nothing rots here.
-            StoreOp::Repair { .. } => Ok(StoreReply::Done),
-            StoreOp::DropPg { pg } => {
-                let gone: Vec<_> = self.blocks.keys().filter(|k| k.0 == *pg).copied().collect();
-                gone.into_iter().for_each(|key| self.put(key, None));
-                self.marks.retain(|(of, _), _| of != pg);
-                Ok(StoreReply::Done)
-            }
-            StoreOp::DeleteLayer { layer } | StoreOp::ForgetLayer { layer } => {
-                self.layers.remove(layer);
-                Ok(StoreReply::Done)
-            }
-            reading => self.read(reading),
+/// The op puts other bytes, or the right ones, in the place of a bad block.
+fn is_replaced_by(key: &Key, op: &StoreOp) -> bool {
+    let (pg, layer, block) = *key;
+    match op {
+        StoreOp::Write { pg: p, layer: l, block: first, body, .. } => {
+            let blocks = *first..first + u64::from(body.blocks());
+            (pg, layer) == (*p, *l) && blocks.contains(&block)
         }
-    }
-
-    fn read(&self, op: &StoreOp) -> Result<StoreReply, StoreError> {
-        match op {
-            StoreOp::Read { pg, layer, block, blocks } => {
-                let at = |b| self.versioned(*pg, *layer, b).2;
-                Ok(StoreReply::Blocks((*block..block + u64::from(*blocks)).map(at).collect()))
-            }
-            StoreOp::ReadVersioned { pg, layer, block, blocks } => {
-                let at = |b| self.versioned(*pg, *layer, b);
-                Ok(StoreReply::Versioned((*block..block + u64::from(*blocks)).map(at).collect()))
-            }
-            StoreOp::Unsettled { volume, pg, after, limit } => {
-                let wm = self.marks.get(&(*pg, *volume)).map_or(Version::ZERO, |m| m.0);
-                let of =
-                    |e: &(&(PgId, LayerId, u64), &Entry)| e.1.volume == *volume && e.1.version > wm;
-                let found = self.after(*pg, *after).filter(of).map(|(key, e)| info(key, e));
-                let (entries, more) = page(found, *limit as usize);
-                Ok(StoreReply::Unsettled { entries, more })
-            }
-            StoreOp::Changed { pg, since, after, limit } => {
-                let chunks = self.changed(*pg, *since, *after);
-                let (entries, more) = page(chunks.into_iter(), *limit as usize);
-                Ok(StoreReply::Changed { entries, more })
-            }
-            other => unreachable!("changes: {other:?}"),
+        StoreOp::Copy { pg: p, layer: l, items, .. } => {
+            (pg, layer) == (*p, *l) && items.iter().any(|i| i.block == block)
         }
-    }
-
-    fn known(&self, layer: LayerId) -> Result<LayerId, StoreError> {
-        if self.layers.contains_key(&layer) { Ok(layer) } else { Err(StoreError::NoLayer) }
-    }
-
-    fn admit(
-        &self,
-        pg: PgId,
-        layer: LayerId,
-        block: u64,
-        body: &Body,
-        capacity: usize,
-    ) -> Result<(), StoreError> {
-        let Body::Data { crcs, .. } = body else { return Ok(()) };
-        let held = |i: &usize| {
-            let key = (pg, layer, block + *i as u64);
-            matches!(self.blocks.get(&key), Some(Entry { state: BlockState::Data { .. }, .. }))
-        };
-        let need = crcs.len() - (0..crcs.len()).filter(held).count();
-        self.check_room(need, capacity)
-    }
-
-    /// What needs no new room is always admitted.
-    fn check_room(&self, need: usize, capacity: usize) -> Result<(), StoreError> {
-        let full = need > 0 && self.data_blocks + need > capacity;
-        if full { Err(StoreError::NoSpace) } else { Ok(()) }
-    }
-
-    fn raise(&mut self, volumes: &[(VolumeId, HeadEpoch)], pgs: &[(PgId, PgEpoch)]) {
-        for (volume, he) in volumes {
-            let kept = self.heads.entry(*volume).or_default();
-            *kept = (*kept).max(*he);
-        }
-        for (pg, pe) in pgs {
-            let kept = self.pgs.entry(*pg).or_default();
-            *kept = (*kept).max(*pe);
-        }
-    }
-
-    fn raise_mark(&mut self, pg: PgId, volume: VolumeId, watermark: Version, newest: Version) {
-        let marks = self.marks.entry((pg, volume)).or_default();
-        *marks = (marks.0.max(watermark), marks.1.max(newest));
-    }
-
-    fn write_block(&mut self, key: (PgId, LayerId, u64), entry: Entry) {
-        match self.blocks.get_mut(&key) {
-            Some(old) if old.version > entry.version => {}
-            Some(old) if old.version == entry.version => {
-                if !is_planted(Bug::H5StampNotStored) {
-                    old.stamp = old.stamp.max(entry.stamp);
-                }
-            }
-            _ => self.put(key, Some(entry)),
-        }
-    }
-
-    fn put(&mut self, key: (PgId, LayerId, u64), entry: Option<Entry>) {
-        let is_data =
-            |e: &Option<Entry>| matches!(e, Some(Entry { state: BlockState::Data { .. }, .. }));
-        self.data_blocks += usize::from(is_data(&entry));
-        let old = match entry {
-            Some(Entry { state: BlockState::Absent, .. }) | None => self.blocks.remove(&key),
-            Some(entry) => self.blocks.insert(key, entry),
-        };
-        self.data_blocks -= usize::from(is_data(&old));
-    }
-
-    fn versioned(&self, pg: PgId, layer: LayerId, block: u64) -> (Version, PgEpoch, BlockState) {
-        match self.blocks.get(&(pg, layer, block)) {
-            Some(e) => (e.version, e.stamp, e.state.clone()),
-            None => (Version::ZERO, PgEpoch::ZERO, BlockState::Absent),
-        }
-    }
-
-    fn after(
-        &self,
-        pg: PgId,
-        after: Option<(LayerId, u64)>,
-    ) -> impl Iterator<Item = (&(PgId, LayerId, u64), &Entry)> {
-        let start = after.map_or((pg, LayerId(0), 0), |(layer, block)| (pg, layer, block));
-        self.blocks
-            .range(start..)
-            .take_while(move |(key, _)| key.0 == pg)
-            .filter(move |(key, _)| after.is_none_or(|a| (key.1, key.2) > a))
-    }
-
-    fn changed(&self, pg: PgId, since: PgEpoch, after: Option<(LayerId, u64)>) -> Vec<CopyEntry> {
-        let mut chunks: BTreeMap<(LayerId, u64), CopyEntry> = BTreeMap::new();
-        for ((_, layer, block), e) in self.after(pg, None).filter(|(_, e)| e.stamp >= since) {
-            let base = block / 32 * 32;
-            if after.is_some_and(|a| (*layer, base) <= a) {
-                continue;
-            }
-            let (volume, layer) = (e.volume, *layer);
-            let fresh = CopyEntry { volume, layer, block: base, mask: 0, stamp: e.stamp };
-            let chunk = chunks.entry((layer, base)).or_insert(fresh);
-            chunk.mask |= 1 << (block - base);
-            chunk.stamp = chunk.stamp.max(e.stamp);
-        }
-        chunks.into_values().collect()
-    }
-}
-
-fn info((_, layer, block): &(PgId, LayerId, u64), e: &Entry) -> EntryInfo {
-    let kind = match e.state {
-        BlockState::Data { .. } => EntryKind::Data,
-        BlockState::Zero | BlockState::Absent => EntryKind::Zero,
-    };
-    EntryInfo { layer: *layer, block: *block, version: e.version, stamp: e.stamp, kind }
-}
-
-fn page<T>(from: impl Iterator<Item = T>, limit: usize) -> (Vec<T>, bool) {
-    // Small pages, so that every run crosses their borders.
-    let limit = limit.min(3);
-    let mut found: Vec<T> = from.take(limit + 1).collect();
-    let more = found.len() > limit;
-    found.truncate(limit);
-    (found, more)
-}
-
-fn state_of(body: &Body, i: usize) -> BlockState {
-    match body {
-        Body::Zero { .. } => BlockState::Zero,
-        Body::Data { data, crcs, .. } => {
-            let data = data.slice(i * BLOCK_BYTES..(i + 1) * BLOCK_BYTES);
-            BlockState::Data { data, crc: crcs[i] }
-        }
+        StoreOp::Repair { pg: p, layer: l, block: b, .. } => *key == (*p, *l, *b),
+        StoreOp::DropPg { pg: p } => pg == *p,
+        _ => false,
     }
 }

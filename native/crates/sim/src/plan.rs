@@ -35,6 +35,8 @@ pub struct Plan {
     pub capacity: usize,
     /// The production store over simulated disks; otherwise the model.
     pub production_store: bool,
+    /// Disks may hold other bytes than were written.
+    pub lies: bool,
     /// Relative weights of the kinds of faults.
     pub weights: Weights,
 }
@@ -49,6 +51,19 @@ pub struct Weights {
     pub wipe: u64,
     pub take_over: u64,
     pub removal: u64,
+    pub disk_error: u64,
+    pub slow_disk: u64,
+    pub stalled_disk: u64,
+    pub old_image: u64,
+    pub swapped_disks: u64,
+    pub clock_jump: u64,
+    /// Beyond what a lease allows: only where reads are confirmed.
+    pub clock_stop: u64,
+    pub read_error: u64,
+    pub rot: u64,
+    pub lost_write: u64,
+    pub torn_write: u64,
+    pub misdirected_write: u64,
 }
 
 impl Plan {
@@ -58,10 +73,23 @@ impl Plan {
         let mut rng = Rng::new(seed);
         let wide = Self::wide(&mut rng);
         if seed.is_multiple_of(2) {
-            return wide;
+            let production_store = seed % 16 == 6;
+            return Self { production_store, ..wide }.sound();
         }
         let production_store = seed % 8 == 7;
-        Self { production_store, ..Self::narrow(&mut rng, wide) }
+        Self { production_store, ..Self::narrow(&mut rng, wide) }.sound()
+    }
+
+    /// Faults that this world cannot have, and those that each must have.
+    fn sound(mut self) -> Self {
+        if !self.lies {
+            self.weights.no_lies();
+        }
+        if !self.confirmed_reads {
+            self.weights.clock_stop = 0;
+        }
+        self.weights.crash = self.weights.crash.max(1);
+        self
     }
 
     fn narrow(rng: &mut Rng, wide: Self) -> Self {
@@ -77,10 +105,9 @@ impl Plan {
             blocks_per_extent: 8,
             copy_pause_us: [1, 200_000, 800_000][rng.below(3) as usize],
             blocks,
-            clients: rng.range(2, 5),
+            clients: rng.range(3, 7),
             fault_every_us: rng.range(15_000, 250_000),
-            faults_until_us: 30_000_000,
-            think_us: rng.range(2_000, 30_000),
+            think_us: rng.range(500, 10_000),
             delay_us_max: [2_000, 20_000, 60_000][rng.below(3) as usize],
             late_permille: [0, 10, 50][rng.below(3) as usize],
             lease_ms: rng.range(100, 600),
@@ -120,6 +147,7 @@ impl Plan {
             commit_us_max: [200, 3_000, 20_000][rng.below(3) as usize],
             lease_ms: rng.range(300, 1_500),
             production_store: false,
+            lies: rng.percent(50),
             capacity: if tight { all * 3 / 4 } else { all * 10 + 100 },
             turn_us: 60_000,
             stride: 1,
@@ -153,6 +181,18 @@ impl Weights {
             wipe: weight(1),
             take_over: weight(8),
             removal: weight(12),
+            disk_error: weight(2),
+            slow_disk: weight(1),
+            stalled_disk: weight(1),
+            old_image: weight(2),
+            swapped_disks: weight(1),
+            clock_jump: weight(2),
+            clock_stop: weight(2),
+            read_error: weight(3),
+            rot: weight(3),
+            lost_write: weight(3),
+            torn_write: weight(2),
+            misdirected_write: weight(2),
         }
     }
 
@@ -168,6 +208,29 @@ impl Weights {
             wipe: weight(3),
             take_over: weight(6),
             removal: weight(4),
+            disk_error: weight(4),
+            slow_disk: weight(2),
+            stalled_disk: weight(2),
+            old_image: weight(3),
+            swapped_disks: weight(2),
+            clock_jump: weight(3),
+            clock_stop: weight(3),
+            read_error: weight(4),
+            rot: weight(4),
+            lost_write: weight(4),
+            torn_write: weight(4),
+            misdirected_write: weight(3),
         }
+    }
+
+    fn no_lies(&mut self) {
+        let lies = [
+            &mut self.read_error,
+            &mut self.rot,
+            &mut self.lost_write,
+            &mut self.torn_write,
+            &mut self.misdirected_write,
+        ];
+        lies.into_iter().for_each(|weight| *weight = 0);
     }
 }

@@ -1,12 +1,13 @@
 //! The trace of a run: a hash always, text on request.
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Write as _};
+use std::hash::{Hash, Hasher};
+use std::io::Write as _;
 
 pub struct Trace {
     verbose: bool,
-    hash: u64,
+    hash: Fnv,
     events: u64,
-    text: String,
 }
 
 /// Longest line shown.
@@ -14,37 +15,60 @@ const LINE_BYTES: usize = 400;
 
 impl Trace {
     pub fn new(verbose: bool) -> Self {
-        Self { verbose, hash: 0xCBF2_9CE4_8422_2325, events: 0, text: String::new() }
+        Self { verbose, hash: Fnv(0xCBF2_9CE4_8422_2325), events: 0 }
     }
 
-    pub fn event(&mut self, now_us: u64, event: &impl Debug) {
-        use std::fmt::Write;
+    /// `mark`: what tells this event from others; formatting each would cost more than the rest.
+    pub fn event(&mut self, now_us: u64, event: &impl Debug, mark: impl Hash) {
         self.events += 1;
-        self.text.clear();
-        let _ = write!(Shortened(&mut self.text), "{event:?}");
-        self.add(now_us);
+        (now_us, mark).hash(&mut self.hash);
+        if self.verbose {
+            let mut text = String::new();
+            let _ = write!(Shortened(&mut text), "{event:?}");
+            print_line(now_us, &text);
+        }
     }
 
     pub fn note(&mut self, now_us: u64, text: impl FnOnce() -> String) {
-        self.text = text();
-        self.add(now_us);
+        if self.verbose {
+            print_line(now_us, &text());
+        }
     }
 
-    fn add(&mut self, now_us: u64) {
-        for byte in now_us.to_le_bytes().iter().chain(self.text.as_bytes()) {
-            self.hash = (self.hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
-        }
-        if self.verbose {
-            println!("{:>12.6} {}", now_us as f64 / 1e6, self.text);
-        }
+    pub fn mix(&mut self, mark: impl Hash) {
+        mark.hash(&mut self.hash);
     }
 
     pub fn hash(&self) -> u64 {
-        self.hash
+        self.hash.0
     }
 
     pub fn events(&self) -> u64 {
         self.events
+    }
+}
+
+fn print_line(now_us: u64, text: &str) {
+    // A reader that went away (`| head`) ends the listing, not the run.
+    let _ = writeln!(std::io::stdout(), "{:>12.6} {text}", now_us as f64 / 1e6);
+}
+
+/// FNV-1a: the same in every process.
+struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(23);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -1,23 +1,26 @@
-//! Fixed seeds, and those that once failed. `shoal-sim --seeds A..B` plays as many as one likes.
+//! Fixed seeds, those that once failed, and fresh ones of this commit. `scripts/sim --seeds A..B`
+//! plays as many as one likes.
 
+use std::process::Command;
+
+use shoal_sim::report::Report;
 use shoal_sim::run;
 
 /// Seeds that found something once.
-const ONCE_FAILED: [u64; 6] = [0, 2, 49, 53, 112, 352];
+const ONCE_FAILED: [u64; 16] =
+    [0, 2, 10, 16, 25, 49, 53, 63, 112, 153, 223, 336, 352, 579, 1000049, 522134469853500];
 
-fn play(seeds: impl Iterator<Item = u64>) {
-    let (mut requests, mut faults, mut joins, mut take_overs) = (0, 0, 0, 0);
+/// Seeds of a run of all tests that nobody played before.
+const FRESH: u64 = 500;
+
+fn play(seeds: impl Iterator<Item = u64>) -> Report {
+    let mut report = Report::default();
     for seed in seeds {
         let outcome = run(seed, false);
         assert!(outcome.failure.is_none(), "seed {seed}: {}", outcome.failure.unwrap());
-        requests += outcome.counts.ops;
-        faults += outcome.counts.faults.values().sum::<u64>();
-        joins += outcome.counts.joins;
-        take_overs += outcome.counts.take_overs;
+        report.add(&outcome);
     }
-    // A world in which nothing happens would prove nothing.
-    assert!(requests > 1_000 && faults > 50, "{requests} requests, {faults} faults");
-    assert!(joins > 5 && take_overs > 20, "{joins} joins, {take_overs} take-overs");
+    report
 }
 
 #[test]
@@ -25,14 +28,34 @@ fn seeds_that_once_failed() {
     play(ONCE_FAILED.into_iter());
 }
 
+/// Two threads, one for the wide worlds and one for the narrow: see `Plan::of`.
 #[test]
-fn wide_worlds() {
-    play((1000..1160).step_by(2));
+fn fresh_wide_worlds() {
+    fresh(0);
 }
 
 #[test]
-fn narrow_worlds() {
-    play((1001..1321).step_by(2));
+fn fresh_narrow_worlds() {
+    fresh(1);
+}
+
+fn fresh(odd: u64) {
+    let first = fresh_seed() + odd;
+    let report = play((first..first + FRESH).step_by(2));
+    // A world in which nothing happens would prove nothing.
+    println!("seeds from {first} on, every second:\n{report}");
+    assert!(report.counted * 2 >= report.seeds, "too few count:\n{report}");
+    assert!(report.faults() > 10 * report.seeds, "{report}");
+}
+
+/// Of the commit, so that every one plays others; a tree without a history plays always the same.
+/// Even: the kinds of worlds alternate.
+fn fresh_seed() -> u64 {
+    let mut git = Command::new("git");
+    let asked = git.args(["rev-parse", "HEAD"]).output();
+    let commit = asked.ok().filter(|o| o.status.success()).map(|o| o.stdout).unwrap_or_default();
+    let digits = String::from_utf8_lossy(&commit[..commit.len().min(12)]).into_owned();
+    u64::from_str_radix(&digits, 16).unwrap_or(10_000) * 2
 }
 
 #[test]
@@ -44,4 +67,18 @@ fn equal_seeds_give_equal_traces() {
         assert!(first.events > 1_000, "seed {seed} did nothing");
     }
     assert_ne!(run(7, false).hash, run(8, false).hash);
+}
+
+/// Nothing of this process (addresses, hash seeds, times) gets into a trace.
+#[test]
+fn two_processes_give_the_same_trace() {
+    let play = || {
+        let program = env!("CARGO_BIN_EXE_shoal-sim");
+        let run = Command::new(program).args(["--seed", "7"]).output().expect("it starts");
+        assert!(run.status.success());
+        run.stdout
+    };
+    let (first, second) = (play(), play());
+    assert!(first.len() > 100_000, "a readable trace");
+    assert!(first == second, "the traces differ");
 }

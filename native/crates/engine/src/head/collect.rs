@@ -12,6 +12,7 @@ use super::pg::{PgPhase, Slot};
 use super::piece::Owner;
 use super::refusal::Next;
 use crate::common::Key;
+use crate::cover::cover;
 use crate::planted::{Bug, is_planted};
 
 /// Who reported a block unsettled: in-sync members only, with what they hold. Empty: only the
@@ -78,6 +79,9 @@ impl Head {
             PgPhase::Collecting(collect) => Some(collect),
             _ => None,
         };
+        if dropped.is_some() {
+            cover!("collect discarded by a view");
+        }
         for ask in dropped.iter().flat_map(|collect| &collect.asks) {
             ask.request.map(|key| self.forget_sent(key));
         }

@@ -9,6 +9,7 @@ use super::links::What;
 use super::pg::Slot;
 use super::piece::Confirmation;
 use crate::common::Key;
+use crate::cover::cover;
 use crate::planted::{Bug, is_planted};
 
 #[derive(Debug, Default)]
@@ -143,6 +144,7 @@ impl Head {
     pub(super) fn confirm_failed(&mut self, ask: u32) {
         let Some(round) = &mut self.confirm.round else { return };
         round.asks[ask as usize] = None;
+        cover!("confirm round failed");
         round.failed = true;
         self.end_confirm_round(false);
     }

@@ -6,6 +6,7 @@ use super::Head;
 use super::api::{ClientError, HeadCommand, HeadEvent, HeadPhase, OpTrace};
 use super::links::What;
 use crate::common::Key;
+use crate::cover::cover;
 
 impl Head {
     pub(super) fn dispatch(&mut self, event: HeadEvent) {
@@ -59,6 +60,7 @@ impl Head {
     fn on_reply(&mut self, disk: DiskId, request_id: u64, reply: Reply) {
         let key = Key(request_id);
         if self.sent.get(key).is_none_or(|s| s.disk != disk) {
+            cover!("answer of a round that is over");
             return;
         }
         let sent = self.forget_sent(key).expect("just seen");

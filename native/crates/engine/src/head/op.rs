@@ -4,6 +4,7 @@ use super::Head;
 use super::api::{ClientError, ClientReply, HeadCommand, HeadPhase, OpTrace, Segment};
 use super::piece::{Owner, Piece, Times};
 use crate::common::Key;
+use crate::cover::cover;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OpKind {
@@ -151,6 +152,7 @@ impl Head {
 
     /// A newer head exists: nothing that is in flight here will ever complete.
     pub(super) fn fence(&mut self, installed: shoal_types::HeadEpoch) {
+        cover!("fenced by a newer head");
         self.phase = HeadPhase::Fenced;
         self.fail_everything(ClientError::Fenced);
         self.out.push(HeadCommand::Fenced { installed });

@@ -94,6 +94,8 @@ pub(super) struct Fetch {
     pub(super) starved: bool,
     /// Every copy of the run had something bad: block by block now, from whoever has it good.
     pub(super) narrow: bool,
+    /// Every copy of the block was bad once: asked a second time, for one may be repaired by now.
+    pub(super) again: bool,
     pub(super) found: Vec<BlockState>,
     pub(super) done: bool,
 }

@@ -11,6 +11,7 @@ use super::collect::Holders;
 use super::pg::{PgPhase, Slot};
 use super::piece::{Owner, Piece, Stage, Work};
 use crate::common::Key;
+use crate::cover::cover;
 use crate::planted::{Bug, is_planted};
 
 /// Blocks of one PG rolled forward at once.
@@ -50,12 +51,16 @@ impl Head {
 
     fn roll_block(&mut self, slot: Slot, layer: LayerId, block: u64, holders: Holders) {
         let best = holders.iter().map(|(_, e)| e).max_by_key(|e| e.version);
+        if best.is_none() {
+            cover!("roll of a block that only the joiner has");
+        }
         let zero = best.is_some_and(|e| e.kind != EntryKind::Data);
         let mut piece = Piece::new(Owner::Roll, slot, layer, block, 1, Work::Roll(holders));
         piece.stage = Stage::Fetching;
         let key = self.pieces.insert(piece);
         self.enter_active(key);
         if zero {
+            cover!("roll of zeros");
             self.roll_value(key, BlockState::Zero);
         } else {
             self.try_fetch(key);

@@ -10,9 +10,11 @@ use super::api::ClientError;
 use super::piece::{Stage, Undo, Work};
 use super::roll::body_of;
 use crate::common::Key;
+use crate::cover::cover;
 
 impl Head {
     pub(super) fn start_undo(&mut self, key: Key, holder: DiskId) {
+        cover!("no space: undone");
         self.forget_requests(key);
         let piece = self.pieces.get_mut(key).expect("its answer just came");
         let undo = Undo { holder, wanted: Body::Zero { blocks: 0 }, runs: Default::default() };
@@ -31,6 +33,7 @@ impl Head {
     pub(super) fn resume_write(&mut self, key: Key) {
         let piece = self.pieces.get_mut(key).expect("a piece at work lives");
         let Work::Undo(undo) = &mut piece.work else { unreachable!("resumes an undo") };
+        cover!("no space: undo resumed");
         let wanted = std::mem::replace(&mut undo.wanted, Body::Zero { blocks: 0 });
         piece.work = Work::Write(wanted);
         // Its number is still open; the next one shadows it.

@@ -7,6 +7,7 @@ use super::api::HeadCommand;
 use super::pg::{PgPhase, Slot};
 use super::piece::{Confirmation, Stage, TARGETS_MAX};
 use crate::common::Key;
+use crate::cover::cover;
 use crate::planted::{Bug, is_planted};
 
 impl Head {
@@ -53,6 +54,7 @@ impl Head {
             let Some(piece) = self.pieces.get_mut(key) else { continue };
             match piece.stage {
                 Stage::Writing => {
+                    cover!("re-stamped in flight");
                     piece.times.resends += 1;
                     let acked = piece.write.pending;
                     self.send_to_all(key);
@@ -82,6 +84,7 @@ impl Head {
     }
 
     /// Rule 29: a view change restarts the round; a fetch from a member that left goes elsewhere.
+    /// A copy that was bad counts again: those that were good may be gone, and it may be repaired.
     fn restart_read(&mut self, key: Key) {
         let piece = self.pieces.get_mut(key).expect("active pieces live");
         if piece.confirm != Confirmation::None {
@@ -89,6 +92,7 @@ impl Head {
             self.confirm.waiting.push(key);
         }
         piece.fetch.avoid.clear();
+        piece.fetch.bad.clear();
         let slot = piece.pg;
         let Some(request) = piece.fetch.request else { return };
         let asked = self.sent.get(request).map(|s| s.disk);

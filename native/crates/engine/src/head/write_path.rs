@@ -11,6 +11,7 @@ use super::pg::Slot;
 use super::piece::{Owner, Stage, Work};
 use super::refusal::Next;
 use crate::common::Key;
+use crate::cover::cover;
 use crate::planted::{Bug, is_planted};
 
 impl Head {
@@ -55,6 +56,7 @@ impl Head {
 
     pub(super) fn begin_write(&mut self, key: Key) {
         if !self.has_space(key) {
+            cover!("no space: refused at once");
             return self.finish_piece(key, Err(ClientError::NoSpace));
         }
         self.enter_active(key);
@@ -131,6 +133,9 @@ impl Head {
     pub(super) fn watermark(&self, slot: Slot) -> Version {
         let pg = &self.pgs[slot];
         let seq = pg.seqs.watermark();
+        if pg.is_active() && is_planted(Bug::WatermarkTooHigh) {
+            return Version { head_epoch: self.head_epoch, seq: Seq(self.next_seq - 1) };
+        }
         if !pg.is_active() && is_planted(Bug::H8WatermarkInRollForward) {
             return Version { head_epoch: self.head_epoch, seq: Seq(self.next_seq - 1) };
         }
@@ -154,6 +159,7 @@ impl Head {
                 }
                 self.note_free_space(disk, free_blocks);
                 if !fits {
+                    cover!("ack of another stamp");
                     self.retry_write(key, target);
                 }
                 self.try_complete(key);

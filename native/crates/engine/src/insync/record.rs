@@ -118,6 +118,9 @@ impl PgRecord {
         let epoch = self.epoch;
         self.in_sync.retain(|d| *d != disk);
         self.member_mut(disk).expect("in sync is a member").out_at = epoch;
+        if is_planted(Bug::RemovalWithoutEpoch) {
+            return Ok(());
+        }
         self.advance();
         Ok(())
     }
@@ -151,7 +154,8 @@ impl PgRecord {
         if self.joining != Some(JoiningRecord { disk, join_at }) {
             return Err(InsyncError::NoSession);
         }
-        let source_left = !self.is_in_sync(source) && !is_planted(Bug::H10SourceLeaves);
+        let any_source = is_planted(Bug::H10SourceLeaves) || is_planted(Bug::SourceByPresence);
+        let source_left = !self.is_in_sync(source) && !any_source;
         if source_left || self.member(source).is_none_or(|m| m.full) {
             return Err(InsyncError::BadSource);
         }

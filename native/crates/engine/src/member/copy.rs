@@ -8,6 +8,7 @@ use shoal_types::{
 use super::api::{JoinFailure, JoinPhase};
 use super::session::{AskedWhat, CopyRun, GROUP_BLOCKS, JoinStep};
 use super::{Member, MemberOutput};
+use crate::cover::cover;
 use crate::planted::{Bug, is_planted};
 
 /// Chunks of this store listed at once.
@@ -109,8 +110,15 @@ impl Member {
             // WRITTEN LIVE UNDER THIS SESSION WINS: a later write of the block is on its way here
             // too, for every head's view names this joiner, so no copy can be the newer one.
             let live = session.is_live(run.layer, block) && !is_planted(Bug::H12CopyAlways);
+            if wanted && live {
+                cover!("copy passed over a live write");
+            }
             if wanted && !live {
                 let CopyBlock { version, stamp, state } = copied;
+                let data = matches!(state, BlockState::Data { .. });
+                if !data && is_planted(Bug::DiscardsMissed) {
+                    continue;
+                }
                 items.push(CopyItem { block, version, stamp, state });
             }
         }

@@ -10,6 +10,7 @@ use super::job::Job;
 use super::session::{Asked, AskedWhat, CopyRun, GROUP_BLOCKS, JoinStep, Session};
 use super::{Member, MemberOutput};
 use crate::common::Key;
+use crate::cover::cover;
 use crate::planted::{Bug, is_planted};
 
 /// Entries of this store listed at once.
@@ -20,10 +21,19 @@ impl Member {
         let joiner = self.config.disk;
         let (join_at, full) = (self.sessions[&pg].join_at, self.sessions[&pg].full);
         if full {
-            // Rule 30: this is the way back in. Nothing is served before the session accepts.
-            self.readmitted.insert(pg);
+            cover!("full join");
+            self.readmit(pg, join_at);
         }
         self.ask_source(pg, Request::JoinOpen { pg, join_at, joiner }, AskedWhat::Open);
+    }
+
+    /// Rule 30: this is the way back in. ONLY FOR WHAT CARRIES THE SESSION'S EPOCH OR A NEWER ONE: a
+    /// head that still takes this disk for an in-sync member would otherwise find an empty one.
+    /// Nothing is durable of that yet; after a crash the store is unfit as before.
+    fn readmit(&mut self, pg: PgId, join_at: PgEpoch) {
+        if !self.config.fit && self.readmitted.insert(pg) {
+            self.raise_pg(pg, join_at);
+        }
     }
 
     pub(super) fn ask_source(&mut self, pg: PgId, request: Request, what: AskedWhat) {
@@ -188,6 +198,7 @@ impl Member {
         for (volume, watermark) in std::mem::take(&mut session.watermarks) {
             let marks = self.marks.entry((pg, volume)).or_default();
             if watermark > marks.watermark && watermark > Version::ZERO {
+                cover!("clean joiner takes over watermarks");
                 marks.watermark = watermark;
                 watermarks.push((volume, pg, watermark));
             }
@@ -236,7 +247,10 @@ impl Member {
         match (step, error) {
             // The layer was deleted meanwhile: its blocks need no copy.
             (JoinStep::Copy { run, .. }, StoreError::NoLayer) => self.copy_ended(pg, run, 0),
-            _ => self.fail_join(pg, JoinFailure::Store(error)),
+            _ => {
+                cover!("join failed: store");
+                self.fail_join(pg, JoinFailure::Store(error));
+            }
         }
     }
 

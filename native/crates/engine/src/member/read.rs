@@ -8,6 +8,8 @@ use shoal_types::{
 
 use super::job::Job;
 use super::{Member, ReplyTo};
+use crate::cover::cover;
+use crate::planted::{Bug, is_planted};
 
 /// Consecutive blocks of one layer.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +64,10 @@ impl Member {
     /// Never by a joiner, nor by one that knows that it is out.
     fn check_in_sync(&self, pg: PgId, pg_epoch: PgEpoch) -> Result<(), Refusal> {
         let Some(view) = self.pgs.get(&pg).and_then(|p| p.view.as_ref()) else { return Ok(()) };
-        if view.epoch < pg_epoch || view.is_in_sync(self.config.disk) {
+        if is_planted(Bug::JoinerServesReads)
+            || view.epoch < pg_epoch
+            || view.is_in_sync(self.config.disk)
+        {
             return Ok(());
         }
         if view.epoch > pg_epoch {
@@ -105,7 +110,10 @@ impl Member {
             Some((version, _, state)) if version == entry.version => {
                 self.reply(to, Reply::Entry { state });
             }
-            _ => self.refuse(to, Refusal::NotFound),
+            _ => {
+                cover!("entry gone before it was read");
+                self.refuse(to, Refusal::NotFound);
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use super::job::Job;
 use super::session::{Asked, AskedWhat};
 use super::{Member, MemberOutput, RepairOutcome};
 use crate::common::Key;
+use crate::cover::cover;
 
 /// Blocks under repair at once; more are postponed.
 pub(super) const REPAIRS_MAX: usize = 256;
@@ -108,6 +109,7 @@ impl Member {
                     return self.ask_for_repair(at);
                 }
                 let BlockAt { pg, layer, block } = at;
+                cover!("repair from another copy");
                 self.submit(Job::Repair(at), StoreOp::Repair { pg, layer, block, data, crc });
             }
             Reply::Refused(Refusal::BadBlock) => {

@@ -11,6 +11,7 @@ use super::ReplyTo;
 use super::api::{JoinPhase, JoinProgress};
 use super::repair::BlockAt;
 use crate::common::FastMap;
+use crate::cover::cover;
 
 /// Blocks in one unit of a copy: as many as a copy list's mask has bits.
 pub(super) const GROUP_BLOCKS: u64 = 32;
@@ -132,6 +133,7 @@ impl Session {
         if self.failed || self.parked.len() >= PARKED_MAX {
             return Err(to);
         }
+        cover!("live write parked");
         self.parked.push((to, request));
         Ok(())
     }

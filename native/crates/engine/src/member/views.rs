@@ -7,6 +7,7 @@ use shoal_types::{DiskId, PgId, PgView, Refusal};
 use super::api::JoinFailure;
 use super::session::Session;
 use super::{Member, MemberOutput};
+use crate::cover::cover;
 use crate::planted::{Bug, is_planted};
 
 impl Member {
@@ -35,6 +36,7 @@ impl Member {
         let again = is_planted(Bug::H9SessionOutlivesRestart);
         if joining.join_at <= self.pgs[&pg].seen_before && !again {
             // One session per joining epoch, and it may have been this one (rule 25).
+            cover!("join failed: restarted");
             let (join_at, reason) = (joining.join_at, JoinFailure::Restarted);
             return self.out.push(MemberOutput::JoinFailed { pg, join_at, reason });
         }
@@ -51,6 +53,9 @@ impl Member {
         let state = &self.pgs[&pg];
         let view = state.view.as_ref()?;
         let turn = (pg.index.wrapping_add(state.failures)) as usize % view.in_sync.len();
+        if is_planted(Bug::SourceByPresence) {
+            return view.members.iter().copied().rfind(|d| *d != self.config.disk);
+        }
         let spread = || view.in_sync[turn..].iter().chain(&view.in_sync[..turn]).copied();
         let connected = |d: &DiskId| !self.disconnected.contains(d);
         spread().find(connected).or_else(|| spread().next())
@@ -61,6 +66,7 @@ impl Member {
         let source = self.sessions[&pg].source;
         let view = self.pgs[&pg].view.as_ref().expect("just set");
         if !view.is_in_sync(source) && !is_planted(Bug::H10SourceLeaves) {
+            cover!("join failed: source left");
             self.fail_join(pg, JoinFailure::SourceLeft { source });
         }
     }

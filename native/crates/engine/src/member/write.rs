@@ -6,11 +6,13 @@ use shoal_types::{BLOCK_BYTES, Body, Refusal, Reply, Request, Role, StoreOp, Ver
 
 use super::job::Job;
 use super::{Member, ReplyTo};
+use crate::cover::cover;
 use crate::planted::{Bug, is_planted};
 
 impl Member {
     pub(super) fn on_write(&mut self, to: ReplyTo, write: WriteRequest) {
         if let Err(refusal) = self.check_write(&write) {
+            cover!("write of an older epoch refused");
             return self.refuse(to, refusal);
         }
         let mut watermark = self.newer_watermark(&write);
@@ -18,7 +20,7 @@ impl Member {
             let Some(session) = self.sessions.get_mut(&write.pg) else {
                 return self.refuse(to, Refusal::NoSession);
             };
-            if session.join_at != join_at {
+            if session.join_at != join_at && !is_planted(Bug::SessionUnchecked) {
                 return self.refuse(to, Refusal::NoSession);
             }
             if !session.accepts {
@@ -31,6 +33,9 @@ impl Member {
             // A joiner that still holds leftovers must not call them settled (H7).
             let may = session.clean || is_planted(Bug::H7JoinerMovesWatermark);
             watermark = watermark.filter(|_| may);
+            if watermark.is_some() {
+                cover!("joiner moves its watermark");
+            }
         }
         self.submit_write(to, write, watermark);
     }

@@ -52,13 +52,26 @@ pub fn is_linearizable(register: &Register) -> bool {
     let mut keep = seen.iter();
     ops.retain(|_| *keep.next().expect("one each"));
     ops.sort_by_key(|op| op.start);
-    Search { taken: vec![0; ops.len().div_ceil(64)], ops, dead: HashSet::new() }.run(0, 0)
+    Search { taken: vec![0; ops.len().div_ceil(64)], ops, dead: HashSet::new() }.run()
 }
 
 struct Search {
     ops: Vec<Op>,
     taken: Vec<u64>,
-    dead: HashSet<(Vec<u64>, u64)>,
+    dead: HashSet<(usize, Vec<u64>, u64)>,
+}
+
+/// One point of the search; what led to it is undone when it turns out dead.
+struct Frame {
+    /// Everything before it is taken.
+    from: usize,
+    value: u64,
+    /// The write that led here.
+    by: Option<usize>,
+    /// Reads of the value, taken at once: that is never wrong.
+    reads: Vec<usize>,
+    writes: Vec<usize>,
+    next: usize,
 }
 
 impl Search {
@@ -70,40 +83,74 @@ impl Search {
         self.taken[i / 64] ^= 1 << (i % 64);
     }
 
-    /// `from`: everything before it is taken.
-    fn run(&mut self, from: usize, value: u64) -> bool {
-        let mut from = from;
-        while from < self.ops.len() && self.is_taken(from) {
-            from += 1;
-        }
-        let left = (from..self.ops.len()).filter(|i| !self.is_taken(*i));
-        let deadline = left.clone().map(|i| self.ops[i].end).min().unwrap_or(u64::MAX);
-        if deadline == u64::MAX {
-            return true;
-        }
-        if self.dead.contains(&(self.taken.clone(), value)) {
-            return false;
-        }
-        let next: Vec<usize> = left.take_while(|i| self.ops[*i].start <= deadline).collect();
-        // A read of the present value is never wrong to take at once.
-        let now = next.iter().copied().find(|i| self.ops[*i].action == Action::Read(value));
-        if let Some(i) = now {
-            self.flip(i);
-            let right = self.run(from, value);
-            self.flip(i);
-            return right;
-        }
-        for i in next {
-            let Action::Write(written) = self.ops[i].action else { continue };
-            self.flip(i);
-            let right = self.run(from, written);
-            self.flip(i);
-            if right {
-                return true;
+    /// A STACK OF ITS OWN: a history that is wrong late is searched as deep as it is long.
+    fn run(&mut self) -> bool {
+        let Some(first) = self.enter(None, 0, 0) else { return true };
+        let mut stack = vec![first];
+        while let Some(top) = stack.last_mut() {
+            let Some(write) = top.writes.get(top.next).copied() else {
+                let frame = stack.pop().expect("just seen");
+                self.dead.insert(self.key(&frame));
+                self.undo(&frame);
+                continue;
+            };
+            top.next += 1;
+            let Action::Write(value) = self.ops[write].action else { unreachable!("a write") };
+            let from = top.from;
+            self.flip(write);
+            let Some(frame) = self.enter(Some(write), from, value) else { return true };
+            if self.dead.contains(&self.key(&frame)) {
+                self.undo(&frame);
+            } else {
+                stack.push(frame);
             }
         }
-        self.dead.insert((self.taken.clone(), value));
         false
+    }
+
+    /// The point after `by`; `None` when nothing is left that must be explained.
+    fn enter(&mut self, by: Option<usize>, from: usize, value: u64) -> Option<Frame> {
+        let mut from = from;
+        let mut reads = Vec::new();
+        loop {
+            while from < self.ops.len() && self.is_taken(from) {
+                from += 1;
+            }
+            let next = self.candidates(from)?;
+            let now = next.iter().copied().find(|i| self.ops[*i].action == Action::Read(value));
+            let Some(read) = now else {
+                let write = |i: &usize| matches!(self.ops[*i].action, Action::Write(_));
+                let writes = next.into_iter().filter(write).collect();
+                return Some(Frame { from, value, by, reads, writes, next: 0 });
+            };
+            self.flip(read);
+            reads.push(read);
+        }
+    }
+
+    /// What may come next: begun before the first end among all that is left.
+    fn candidates(&self, from: usize) -> Option<Vec<usize>> {
+        let mut deadline = u64::MAX;
+        let mut next = Vec::new();
+        for i in (from..self.ops.len()).filter(|i| !self.is_taken(*i)) {
+            if self.ops[i].start > deadline {
+                break;
+            }
+            deadline = deadline.min(self.ops[i].end);
+            next.push(i);
+        }
+        next.retain(|i| self.ops[*i].start <= deadline);
+        (deadline != u64::MAX).then_some(next)
+    }
+
+    fn key(&self, frame: &Frame) -> (usize, Vec<u64>, u64) {
+        (frame.from, self.taken[(frame.from / 64).min(self.taken.len())..].to_vec(), frame.value)
+    }
+
+    fn undo(&mut self, frame: &Frame) {
+        for i in frame.reads.iter().chain(&frame.by) {
+            self.flip(*i);
+        }
     }
 }
 
@@ -141,6 +188,18 @@ mod tests {
             (7, Some(8), Read(7)),
         ];
         assert!(!is_linearizable(&register(&twice)));
+    }
+
+    #[test]
+    fn a_long_history_that_is_wrong_at_its_end() {
+        let mut register = Register::default();
+        for i in 1..30_000 {
+            register.add(4 * i, Some(4 * i + 1), Action::Write(i));
+            register.add(4 * i + 2, Some(4 * i + 3), Action::Read(i));
+        }
+        assert!(is_linearizable(&register));
+        register.add(200_000, Some(200_001), Action::Read(5));
+        assert!(!is_linearizable(&register));
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! What must be true at the moment of an acknowledgement; which disks may be lost.
 
+use shoal_engine::insync::PgRecord;
+use shoal_engine::member::Recovered;
+use shoal_engine::planted::{Bug, is_planted};
 use shoal_types::placement_hash::pg_index;
 use shoal_types::{BlockState, DiskId, LayerId, LineageId, PgId, VolumeId};
 
 use super::World;
 use crate::check::value::{SECTOR_BYTES, SECTORS, value_of};
+use crate::disk_fault::OpenError;
 
 impl World {
     pub fn pg_of(&self, volume: VolumeId, block: u64) -> PgId {
@@ -32,7 +36,10 @@ impl World {
             }
             for disk in holders {
                 let layer = LayerId(volume.0 * 10);
-                let Some(image) = self.disks[&disk].store.durable() else { continue };
+                let state = &self.disks[&disk];
+                // Gone or replaced since it acknowledged: found out when it is opened.
+                let exchanged = state.kept.is_some() || state.swapped;
+                let Some(image) = state.store.durable().filter(|_| !exchanged) else { continue };
                 let entry = image.blocks.get(&(pg, layer, block));
                 let held = entry.map(|e| (e.version.head_epoch, held_value(&e.state, sector)));
                 // A piece of a longer request may have been overwritten by a later one already.
@@ -57,9 +64,109 @@ impl World {
 
     /// A disk may be lost only while some other in-sync member holds what it holds.
     pub fn may_lose(&self, disk: DiskId) -> bool {
-        self.cluster.records.values().all(|r| !r.is_in_sync(disk) || r.in_sync.len() > 1)
+        let other = |r: &PgRecord| r.in_sync.iter().any(|d| *d != disk && self.is_sound(*d));
+        self.cluster.records.values().all(|r| !r.is_in_sync(disk) || other(r))
+    }
+
+    /// Another member holds good bytes of all that this disk may spoil.
+    pub fn may_damage(&self, disk: DiskId) -> bool {
+        let other = |r: &PgRecord| r.in_sync.iter().any(|d| *d != disk && self.is_sound(*d));
+        self.cluster.records.values().all(|r| r.member(disk).is_none() || other(r))
+    }
+
+    fn is_sound(&self, disk: DiskId) -> bool {
+        let state = &self.disks[&disk];
+        !state.store.is_damaged() && state.kept.is_none() && !state.swapped
+    }
+
+    /// One in-sync member of each PG has only good copies: else the promise would not hold.
+    pub fn keep_a_good_copy(&mut self, pg: PgId) {
+        let in_sync = self.cluster.records[&pg].in_sync.clone();
+        if in_sync.iter().any(|d| self.is_sound(*d)) {
+            return;
+        }
+        let store = |d: &&DiskId| self.disks[*d].kept.is_none() && !self.disks[*d].swapped;
+        let Some(disk) = in_sync.iter().find(store).copied() else { return };
+        self.note(|| format!("{disk} must be the good copy of {pg}"));
+        self.damage_until_us = self.now_us + EXCUSED_US;
+        self.disk(disk).store.undo_damage();
+    }
+
+    /// An answer that was under way when a damage was undone may still say EIO.
+    pub fn is_excused(&self) -> bool {
+        self.damage_until_us > self.now_us
+    }
+
+    /// What a start finds on the disk, and what the cluster makes of it (docs/protocol.md, "Damaged
+    /// stores"). `None`: it is another disk's store, which stays out.
+    pub fn open_store(&mut self, id: DiskId) -> Option<Recovered> {
+        let known = self.cluster.positions.get(&id).copied().unwrap_or(0);
+        let found = self.disk(id).store.open(id);
+        let store = &self.disks[&id].store;
+        let why = match found {
+            Ok(_) if store.may_have_lost() => None,
+            // Each start makes the log longer.
+            Ok(_) if store.position() <= known && !is_planted(Bug::RollbackUnnoticed) => {
+                Some("an older image".to_owned())
+            }
+            Ok(recovered) => return Some(self.store_opened(id, recovered)),
+            Err(OpenError::OtherDisk { found }) => {
+                self.note(|| format!("{id} holds the store of {found}"));
+                return None;
+            }
+            Err(OpenError::Damaged(why)) => Some(why),
+        };
+        self.disk(id).store.close();
+        let Some(why) = why.filter(|_| self.may_lose(id)) else { return self.put_right(id) };
+        self.note(|| format!("{id} is replaced: {why}"));
+        Some(self.replace_store(id, known))
+    }
+
+    /// The fault did not happen: the promise needs this copy.
+    fn put_right(&mut self, id: DiskId) -> Option<Recovered> {
+        self.note(|| format!("{id} must be a good copy"));
+        let disk = self.disk(id);
+        if let Some(kept) = disk.kept.take() {
+            disk.store.restore(kept);
+        }
+        disk.store.undo_damage();
+        match disk.store.open(id) {
+            Ok(recovered) => Some(self.store_opened(id, recovered)),
+            Err(error) => {
+                self.fail(format!("{id} does not open although nothing is wrong: {error:?}"));
+                None
+            }
+        }
+    }
+
+    /// Rule 30: registered before it serves, under the same name, beyond what was heard of it.
+    fn replace_store(&mut self, id: DiskId, known: u64) -> Recovered {
+        let disk = self.disk(id);
+        (disk.kept, disk.old) = (None, None);
+        disk.store.format(id, known);
+        let unnoticed = is_planted(Bug::H18WipeUnnoticed);
+        disk.replaced |= !unnoticed;
+        for pg in self.pgs() {
+            let record = self.cluster.records.get_mut(&pg).expect("listed");
+            if !unnoticed && record.mark_full(id).is_ok() {
+                self.changed(pg);
+            }
+        }
+        let recovered = self.disk(id).store.open(id).expect("it was just made");
+        self.store_opened(id, recovered)
+    }
+
+    fn store_opened(&mut self, id: DiskId, recovered: Recovered) -> Recovered {
+        let disk = self.disk(id);
+        disk.kept = None;
+        let position = disk.store.position();
+        self.cluster.positions.insert(id, position);
+        recovered
     }
 }
+
+/// So long after a damage was undone.
+const EXCUSED_US: u64 = 10_000_000;
 
 pub fn held_value(state: &BlockState, sector: u64) -> Option<u64> {
     match state {

@@ -33,6 +33,8 @@ struct Doing {
     /// Sectors.
     from: u64,
     count: u64,
+    /// Its client goes on without an answer.
+    given_up: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,20 @@ enum What {
     Write(u64),
     Flush,
 }
+
+impl What {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write(0) => "zero",
+            Self::Write(_) => "write",
+            Self::Flush => "flush",
+        }
+    }
+}
+
+/// Requests that nobody waits for any more; beyond it clients wait after all.
+const GIVEN_UP_MAX: usize = 12;
 
 impl Clients {
     pub fn new() -> Self {
@@ -141,16 +157,35 @@ impl World {
         };
         let (op_id, start) = (self.clients.next_op, self.clients.tick());
         self.clients.next_op += 1;
-        let doing = Doing { volume, client, head, start, what, from, count };
+        let given_up = false;
+        let doing = Doing { volume, client, head, start, what, from, count, given_up };
         self.note(|| format!("op {op_id}: {doing:?}"));
         self.clients.busy.insert(op_id, doing);
         self.counts.ops += 1;
+        *self.counts.op_kinds.entry(what.name()).or_default() += 1;
+        if client.is_some() {
+            let patience = self.rng.range(50_000, 1_500_000);
+            self.at(patience, Event::Patience { op_id });
+        }
         self.head_event(head, HeadEvent::Request { op_id, op });
+    }
+
+    /// The client does something else; the request is still under way.
+    pub fn lose_patience(&mut self, op_id: u64) {
+        let given_up = self.clients.busy.values().filter(|d| d.given_up).count();
+        let Some(doing) = self.clients.busy.get_mut(&op_id) else { return };
+        if given_up >= GIVEN_UP_MAX {
+            return self.at(500_000, Event::Patience { op_id });
+        }
+        doing.given_up = true;
+        let (volume, client) = (doing.volume, doing.client.expect("only clients lose patience"));
+        self.at(1, Event::Client { volume, client });
     }
 
     pub fn completed(&mut self, head: u64, op_id: u64, result: Result<ClientReply, ClientError>) {
         let doing = self.clients.busy.remove(&op_id).expect("each request ends once");
         let end = self.clients.tick();
+        self.trace.mix((op_id, result.is_ok()));
         self.note(|| format!("op {op_id} ends: {:?}", result.as_ref().map(|_| ())));
         match (doing.what, result) {
             (What::Flush, Ok(ClientReply::Flushed)) => {}
@@ -164,18 +199,30 @@ impl World {
                     self.clients.final_reads.insert(doing.volume, true);
                 }
             }
+            (What::Write(_), Err(ClientError::BadBlock { .. })) if !self.is_excused() => {
+                self.fail(format!("{doing:?} failed by a bad block with a good copy there"));
+            }
             (What::Write(value), Err(error)) => {
                 self.counts.ops_failed += 1;
                 self.counts.no_space += u64::from(error == ClientError::NoSpace);
                 self.clients.add(&doing, None, |_| Action::Write(value));
             }
             (_, Err(ClientError::Fenced | ClientError::Closed)) => self.counts.ops_failed += 1,
+            (What::Read, Err(ClientError::BadBlock { .. })) if self.is_excused() => {
+                self.counts.ops_failed += 1;
+                if doing.client.is_none() {
+                    self.clients.final_reads.remove(&doing.volume);
+                }
+            }
             (what, result) => self.fail(format!("{what:?} was answered with {result:?}")),
         }
         self.next_turn(&doing);
     }
 
     fn next_turn(&mut self, doing: &Doing) {
+        if doing.given_up {
+            return;
+        }
         let think = self.rng.below(self.plan.think_us) + 1;
         match doing.client {
             Some(client) => self.at(think, Event::Client { volume: doing.volume, client }),

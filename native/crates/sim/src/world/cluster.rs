@@ -7,6 +7,7 @@ use shoal_engine::head::ReportReason;
 use shoal_engine::insync::{Evidence, PgRecord, Probe, Report, Verdict, judge};
 use shoal_engine::lease::Granter;
 use shoal_engine::member::JoinFailure;
+use shoal_engine::planted::{Bug, is_planted};
 use shoal_types::{DiskId, HeadEpoch, PeerId, PgId, PgView, StoreError, VolumeId};
 
 use super::event::{Event, ToCluster, ToPeer};
@@ -22,6 +23,8 @@ pub struct Cluster {
     reports: Vec<Report>,
     /// Joins of a disk that found no room wait until then.
     join_not_before_us: BTreeMap<DiskId, u64>,
+    /// How far each disk's log had come when its store last started.
+    pub positions: BTreeMap<DiskId, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +53,7 @@ impl Cluster {
             sessions: BTreeMap::new(),
             reports: Vec::new(),
             join_not_before_us: BTreeMap::new(),
+            positions: BTreeMap::new(),
         }
     }
 
@@ -89,13 +93,13 @@ impl World {
         }
         match message {
             ToCluster::Renew { sent_ms, life } => {
-                let now_ms = self.now_ms();
-                if self.cluster.sessions.get(&peer).is_some_and(|known| *known > life) {
-                    return;
-                }
-                self.cluster.session(peer, life);
-                self.cluster.granter.grant(id_of(peer), now_ms);
-                self.tell_peer(peer, ToPeer::Leased { sent_ms });
+                self.on_renew(peer, sent_ms, life);
+            }
+            ToCluster::DiskOut { disk, for_us } => {
+                let until = self.now_us + for_us;
+                let wait = self.cluster.join_not_before_us.entry(disk).or_default();
+                *wait = until.max(*wait);
+                self.remove_disk(disk);
             }
             ToCluster::Report { disk, reason, head } => self.on_report(peer, disk, reason, head),
             ToCluster::Refresh { pg, .. } => {
@@ -124,6 +128,16 @@ impl World {
                 }
             }
         }
+    }
+
+    fn on_renew(&mut self, peer: u64, sent_ms: u64, life: u64) {
+        let now_ms = self.now_ms();
+        if self.cluster.sessions.get(&peer).is_some_and(|known| *known > life) {
+            return;
+        }
+        self.cluster.session(peer, life);
+        self.cluster.granter.grant(id_of(peer), now_ms);
+        self.tell_peer(peer, ToPeer::Leased { sent_ms });
     }
 
     fn on_join_failed(
@@ -210,6 +224,7 @@ impl World {
 
     /// Tells everyone; some will not hear it, and learn by being refused.
     pub fn changed(&mut self, pg: PgId) {
+        self.keep_a_good_copy(pg);
         let view = self.cluster.records[&pg].view();
         self.note(|| format!("view {view:?}"));
         for peer in 0..self.plan.peers {
@@ -240,7 +255,8 @@ impl World {
         let (now_ms, now_us) = (self.now_ms(), self.now_us);
         let record = &self.cluster.records[&pg];
         if let Some(joining) = record.joining {
-            if !self.cluster.is_live(peer_of(joining.disk), now_ms) {
+            let failed = self.disks[&joining.disk].failed;
+            if failed || !self.cluster.is_live(peer_of(joining.disk), now_ms) {
                 let record = self.cluster.records.get_mut(&pg).expect("just seen");
                 record.cancel_join(joining.disk, None).expect("it is joining");
                 self.changed(pg);
@@ -251,6 +267,8 @@ impl World {
         let may = |d: &DiskId| {
             !record.is_in_sync(*d)
                 && self.cluster.is_live(peer_of(*d), now_ms)
+                && self.disks[d].member.is_some()
+                && !self.disks[d].failed
                 && wait.get(d).is_none_or(|at| *at <= now_us)
         };
         let out: Vec<DiskId> = record.members.iter().map(|m| m.disk).filter(may).collect();
@@ -266,7 +284,8 @@ impl World {
         let now_ms = self.now_ms();
         let record = &self.cluster.volumes[&volume];
         if let Some((peer, life)) = record.owner {
-            let lapsed = !self.cluster.is_live(peer, now_ms);
+            let lapsed = !self.cluster.is_live(peer, now_ms)
+                || (is_planted(Bug::LeaseNotWaitedOut) && self.rng.permille(20));
             let reborn = self.cluster.sessions.get(&peer).is_some_and(|l| *l != life);
             let epoch = record.head_epoch;
             let lives = self.heads.values().any(|h| h.volume == volume && h.head_epoch == epoch);
@@ -286,7 +305,9 @@ impl World {
         let now_us = self.now_us;
         let Some(life) = self.cluster.sessions.get(&peer).copied() else { return };
         let record = self.cluster.volumes.get_mut(&volume).expect("a known volume");
-        record.head_epoch = record.head_epoch.next();
+        if record.head_epoch == HeadEpoch::ZERO || !is_planted(Bug::SameHeadEpoch) {
+            record.head_epoch = record.head_epoch.next();
+        }
         record.owner = Some((peer, life));
         record.granted_at_us = now_us;
         let head_epoch = record.head_epoch;

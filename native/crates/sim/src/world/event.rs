@@ -1,6 +1,6 @@
 //! What happens in the world, in order of time.
 
-use std::cmp::Ordering;
+use std::mem::{Discriminant, discriminant};
 
 use shoal_engine::head::{HeadEvent, ReportReason};
 use shoal_engine::member::{JoinFailure, MemberEvent};
@@ -72,6 +72,25 @@ pub enum Event {
     Restart {
         peer: u64,
     },
+    /// The process ends and starts again, as after a disk error.
+    Bounce {
+        peer: u64,
+        life: u64,
+    },
+    /// A client has waited long enough for this request.
+    Patience {
+        op_id: u64,
+    },
+    /// A disk that stood still is looked at by its own peer.
+    StallSeen {
+        disk: DiskId,
+        life: u64,
+    },
+    /// Two disks are put back into their places.
+    SwapBack {
+        a: u64,
+        b: u64,
+    },
     Heal {
         from: u64,
         to: u64,
@@ -80,12 +99,42 @@ pub enum Event {
 
 #[derive(Clone, Debug)]
 pub enum ToCluster {
-    Renew { sent_ms: u64, life: u64 },
-    Report { disk: DiskId, reason: ReportReason, head: u64 },
-    Refresh { head: u64, pg: PgId },
-    JoinDone { disk: DiskId, life: u64, pg: PgId, join_at: PgEpoch, source: DiskId },
-    JoinFailed { disk: DiskId, life: u64, pg: PgId, join_at: PgEpoch, reason: JoinFailure },
-    Released { volume: VolumeId, head_epoch: HeadEpoch },
+    Renew {
+        sent_ms: u64,
+        life: u64,
+    },
+    Report {
+        disk: DiskId,
+        reason: ReportReason,
+        head: u64,
+    },
+    Refresh {
+        head: u64,
+        pg: PgId,
+    },
+    JoinDone {
+        disk: DiskId,
+        life: u64,
+        pg: PgId,
+        join_at: PgEpoch,
+        source: DiskId,
+    },
+    JoinFailed {
+        disk: DiskId,
+        life: u64,
+        pg: PgId,
+        join_at: PgEpoch,
+        reason: JoinFailure,
+    },
+    Released {
+        volume: VolumeId,
+        head_epoch: HeadEpoch,
+    },
+    /// Its own peer says that a disk failed or stands still: out of every in-sync set, for so long.
+    DiskOut {
+        disk: DiskId,
+        for_us: u64,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -96,31 +145,38 @@ pub enum ToPeer {
     Revoked { head: u64 },
 }
 
-/// An event at its time; equal times in order of making.
-#[derive(Debug)]
-pub struct Due {
-    pub at_us: u64,
-    pub order: u64,
-    pub event: Event,
-}
+/// What tells an event from others in the trace's hash.
+pub type Mark = (Discriminant<Event>, u64, u64, u64);
 
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
+impl Event {
+    pub fn mark(&self) -> Mark {
+        let (a, b, c) = match self {
+            Self::ToMember { disk, asker, request_id, .. }
+            | Self::ToAsker { disk, asker, request_id, .. } => {
+                (disk.0, asker.number(), *request_id)
+            }
+            Self::Connection { asker, disk } => (disk.0, asker.number(), 0),
+            Self::Commit { disk, life }
+            | Self::StallSeen { disk, life }
+            | Self::MemberTold { disk, life, .. } => (disk.0, *life, 0),
+            Self::HeadTick { head } | Self::HeadTold { head, .. } => (*head, 0, 0),
+            Self::ToCluster { peer, .. } => (*peer, 0, 0),
+            Self::ToPeer { peer, life, .. } | Self::Bounce { peer, life } => (*peer, *life, 0),
+            Self::Client { volume, client } => (volume.0, *client, 0),
+            Self::Renew { peer } | Self::Restart { peer } => (*peer, 0, 0),
+            Self::Patience { op_id } => (*op_id, 0, 0),
+            Self::SwapBack { a, b } | Self::Heal { from: a, to: b } => (*a, *b, 0),
+            Self::Cluster | Self::Fault => (0, 0, 0),
+        };
+        (discriminant(self), a, b, c)
     }
 }
 
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    /// Reversed: the heap gives the greatest first, and the earliest is wanted.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at_us, other.order).cmp(&(self.at_us, self.order))
+impl Asker {
+    fn number(self) -> u64 {
+        match self {
+            Self::Head(head) => head << 8,
+            Self::Member(disk) => disk.0,
+        }
     }
 }

@@ -1,13 +1,42 @@
 //! What goes wrong, when, and for how long.
 
 use shoal_engine::head::HeadEvent;
-use shoal_engine::planted::{Bug, is_planted};
 use shoal_types::VolumeId;
 
 use super::event::Event;
-use super::{World, disk_of, peer_of};
+use super::{World, peer_of};
+use crate::disk_fault::DiskFault;
+use crate::plan::Weights;
 
-type Apply = fn(&mut World);
+/// Says whether there was anything to hit.
+type Apply = fn(&mut World) -> bool;
+
+fn kinds(w: &Weights) -> [(u64, &'static str, Apply); 20] {
+    [
+        (w.crash, "crash", World::fault_crash),
+        (w.head_crash, "head crash", World::fault_head_crash),
+        (w.partition, "partition", World::fault_partition),
+        (w.pause, "pause", World::fault_pause),
+        (w.break_connection, "broken connection", World::fault_connection),
+        (w.take_over, "take-over", World::fault_take_over),
+        (w.removal, "removal", World::fault_removal),
+        (w.clock_jump, "clock jump", World::fault_clock_jump),
+        (w.clock_stop, "clock stop", World::fault_clock_stop),
+        (w.wipe, "wiped disk", World::fault_wipe),
+        (w.old_image, "old image", World::fault_old_image),
+        (w.swapped_disks, "swapped disks", World::fault_swapped_disks),
+        (w.slow_disk, "slow disk", World::fault_slow_disk),
+        (w.stalled_disk, "stalled disk", World::fault_stalled_disk),
+        (w.disk_error, "write error", |w| w.fault_of_disk(DiskFault::WriteError)),
+        (w.read_error, "read error", |w| w.fault_of_disk(DiskFault::ReadError)),
+        (w.rot, "bit rot", |w| w.fault_of_disk(DiskFault::Rot)),
+        (w.lost_write, "lost write", |w| w.fault_of_disk(DiskFault::LostWrite)),
+        (w.torn_write, "torn write", |w| w.fault_of_disk(DiskFault::TornWrite)),
+        (w.misdirected_write, "misdirected write", |w| {
+            w.fault_of_disk(DiskFault::MisdirectedWrite)
+        }),
+    ]
+}
 
 impl World {
     pub fn fault(&mut self) {
@@ -16,17 +45,7 @@ impl World {
         }
         let wait = self.rng.below(self.plan.fault_every_us * 2) + 1;
         self.at(wait, Event::Fault);
-        let w = self.plan.weights.clone();
-        let kinds: [(u64, &'static str, Apply); 8] = [
-            (w.crash, "crash", Self::fault_crash),
-            (w.head_crash, "head crash", Self::fault_head_crash),
-            (w.partition, "partition", Self::fault_partition),
-            (w.pause, "pause", Self::fault_pause),
-            (w.break_connection, "broken connection", Self::fault_connection),
-            (w.wipe, "wiped disk", Self::fault_wipe),
-            (w.take_over, "take-over", Self::fault_take_over),
-            (w.removal, "removal", Self::fault_removal),
-        ];
+        let kinds = kinds(&self.plan.weights);
         let total: u64 = kinds.iter().map(|(weight, ..)| weight).sum();
         if total == 0 {
             return;
@@ -35,20 +54,23 @@ impl World {
         for (weight, name, apply) in kinds {
             if at < weight {
                 self.note(|| format!("fault: {name}"));
-                *self.counts.faults.entry(name).or_default() += 1;
-                return apply(self);
+                if apply(self) {
+                    *self.counts.faults.entry(name).or_default() += 1;
+                }
+                return;
             }
             at -= weight;
         }
     }
 
-    fn some_peer(&mut self) -> u64 {
+    pub fn some_peer(&mut self) -> u64 {
         self.rng.below(self.plan.peers)
     }
 
-    fn fault_crash(&mut self) {
+    fn fault_crash(&mut self) -> bool {
         let all = self.rng.percent(8);
         let peer = self.some_peer();
+        let mut hit = false;
         for p in 0..self.plan.peers {
             if (all || p == peer) && self.peers[p as usize].alive {
                 self.crash_peer(p);
@@ -56,18 +78,19 @@ impl World {
                 let most = if long { 8_000_000 } else { 400_000 };
                 let down = self.rng.range(1_000, most);
                 self.at(down, Event::Restart { peer: p });
+                hit = true;
             }
         }
+        hit
     }
 
-    fn fault_head_crash(&mut self) {
+    fn fault_head_crash(&mut self) -> bool {
         let heads: Vec<u64> = self.heads.keys().copied().collect();
-        if let Some(head) = self.rng.pick(&heads).copied() {
-            self.drop_head(head);
-        }
+        let head = self.rng.pick(&heads).copied();
+        head.is_some_and(|head| self.drop_head(head).is_some())
     }
 
-    fn fault_partition(&mut self) {
+    fn fault_partition(&mut self) -> bool {
         let sides = self.plan.peers + 1;
         let (a, b) = (self.rng.below(sides), self.rng.below(sides));
         let pairs: Vec<(u64, u64)> = match self.rng.below(4) {
@@ -96,9 +119,10 @@ impl World {
             let after = self.rng.range(100_000, 900_000);
             self.suspect_connection(asker, disk, after);
         }
+        true
     }
 
-    fn fault_pause(&mut self) {
+    fn fault_pause(&mut self) -> bool {
         let peer = self.some_peer();
         let lasts = self.rng.range(10_000, 5_000_000);
         self.peers[peer as usize].paused_until_us = self.now_us + lasts;
@@ -109,62 +133,42 @@ impl World {
                 self.suspect_connection(asker, disk, after);
             }
         }
+        true
     }
 
-    fn fault_connection(&mut self) {
+    fn fault_connection(&mut self) -> bool {
         let all = self.net.across(|_, _| true);
-        if let Some((asker, disk)) = self.rng.pick(&all).copied() {
-            self.break_connection(asker, disk);
-        }
+        let hit = self.rng.pick(&all).copied();
+        hit.map(|(asker, disk)| self.break_connection(asker, disk)).is_some()
     }
 
-    fn fault_wipe(&mut self) {
-        let peer = self.some_peer();
-        let disk = disk_of(peer);
-        if !self.may_lose(disk) || !self.peers[peer as usize].alive {
-            return;
-        }
-        self.crash_peer(peer);
-        self.disk(disk).store.wipe();
-        if is_planted(Bug::H18WipeUnnoticed) {
-            return self.at(1_000, Event::Restart { peer });
-        }
-        self.disk(disk).replaced = true;
-        // The new store is registered before it serves: nothing counts on the old one any more.
-        for pg in self.pgs() {
-            let record = self.cluster.records.get_mut(&pg).expect("listed");
-            if record.mark_full(disk).is_ok() {
-                self.changed(pg);
-            }
-        }
-        let down = self.rng.range(1_000, 500_000);
-        self.at(down, Event::Restart { peer });
-    }
-
-    fn fault_take_over(&mut self) {
+    fn fault_take_over(&mut self) -> bool {
         let volume = VolumeId(self.rng.range(1, self.plan.volumes + 1));
         if self.plan.confirmed_reads {
             let peer = self.some_peer();
-            return self.grant_head(volume, peer);
+            self.grant_head(volume, peer);
+            return true;
         }
         let of = |(id, h): (&u64, &super::HeadProcess)| (h.volume == volume).then_some(*id);
         let heads: Vec<u64> = self.heads.iter().filter_map(of).collect();
-        if let Some(head) = self.rng.pick(&heads).copied() {
-            let local = self.peers[self.heads[&head].peer as usize].local_us(self.now_us);
-            let deadline_us = local + self.rng.below(500_000);
-            self.head_event(head, HeadEvent::Close { deadline_us });
-        }
+        let Some(head) = self.rng.pick(&heads).copied() else { return false };
+        let local = self.peers[self.heads[&head].peer as usize].clock.local_us(self.now_us);
+        let deadline_us = local + self.rng.below(500_000);
+        self.head_event(head, HeadEvent::Close { deadline_us });
+        true
     }
 
-    fn fault_removal(&mut self) {
+    fn fault_removal(&mut self) -> bool {
         let pgs = self.pgs();
         let pg = self.rng.pick(&pgs).copied().expect("there is a PG");
         let in_sync = self.cluster.records[&pg].in_sync.clone();
         let disk = self.rng.pick(&in_sync).copied().expect("never empty");
         let record = self.cluster.records.get_mut(&pg).expect("listed");
-        if record.remove(disk, None).is_ok() {
+        let removed = record.remove(disk, None).is_ok();
+        if removed {
             self.counts.removals += 1;
             self.changed(pg);
         }
+        removed
     }
 }

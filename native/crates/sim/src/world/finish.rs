@@ -1,9 +1,13 @@
 //! After the faults: the world is healed, must become whole, and is checked.
 
-use shoal_types::{BlockState, LayerId, VolumeId};
+use shoal_engine::member::MemberEvent;
+use shoal_types::{BlockState, DiskId, LayerId, StoreError, VolumeId};
 
-use super::World;
+use super::{World, disk_of};
 use crate::check::is_linearizable;
+
+/// While something is bad everything is read again so often.
+const SCRUB_EVERY_US: u64 = 200_000;
 
 impl World {
     pub fn heal(&mut self) {
@@ -13,6 +17,12 @@ impl World {
         for peer in 0..self.plan.peers {
             // Pauses end by themselves: what waits for their end must not be overtaken.
             self.restart_peer(peer);
+            let disk = self.disk(disk_of(peer));
+            (disk.slow_until_us, disk.stalled_until_us) = (0, 0);
+            if disk.failed {
+                let life = self.peers[peer as usize].life;
+                self.bounce_peer(peer, life);
+            }
         }
     }
 
@@ -41,7 +51,15 @@ impl World {
                 }
             }
         }
-        whole
+        whole && self.is_scrubbed()
+    }
+
+    fn is_scrubbed(&mut self) -> bool {
+        if self.scrub_at_us > self.now_us {
+            return false;
+        }
+        self.scrub_at_us = self.now_us + SCRUB_EVERY_US;
+        self.scrub()
     }
 
     fn is_in_sync(&self) -> bool {
@@ -97,8 +115,11 @@ impl World {
         let mut first = None;
         for disk in self.cluster.records[&pg].in_sync.clone() {
             let content = match self.disk(disk).store.read_now(pg, layer, block) {
-                BlockState::Data { data, .. } => Some(data),
-                BlockState::Zero | BlockState::Absent => None,
+                Ok(BlockState::Data { data, .. }) => Some(data),
+                Ok(BlockState::Zero | BlockState::Absent) => None,
+                Err(error) => {
+                    return self.fail(format!("{disk} fails {layer} block {block}: {error:?}"));
+                }
             };
             let (other, seen) = first.get_or_insert_with(|| (disk, content.clone()));
             if *seen != content {
@@ -106,5 +127,29 @@ impl World {
                 return self.fail(why);
             }
         }
+    }
+
+    /// Reads everything everywhere, and has repaired what fails. True: nothing did.
+    fn scrub(&mut self) -> bool {
+        let mut sound = true;
+        for disk in self.disks.keys().copied().collect::<Vec<_>>() {
+            for volume in self.cluster.volumes.keys().copied().collect::<Vec<_>>() {
+                for block in 0..self.plan.volume_blocks() {
+                    sound &= self.scrub_block(disk, volume, block);
+                }
+            }
+        }
+        sound
+    }
+
+    fn scrub_block(&mut self, disk: DiskId, volume: VolumeId, block: u64) -> bool {
+        let (pg, layer) = (self.pg_of(volume, block), LayerId(volume.0 * 10));
+        if !self.cluster.records[&pg].is_in_sync(disk) || self.disks[&disk].member.is_none() {
+            return true;
+        }
+        let read = self.disk(disk).store.read_now(pg, layer, block);
+        let Err(StoreError::BadBlock { .. }) = read else { return read.is_ok() };
+        self.member_event(disk, MemberEvent::Repair { pg, layer, block });
+        false
     }
 }

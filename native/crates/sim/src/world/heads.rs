@@ -8,6 +8,8 @@ use shoal_types::{HeadEpoch, LayerId, LineageId, PgView, PolicyId, VolumeId};
 use super::event::{Asker, Event, ToCluster};
 use super::{World, disk_of};
 
+const TICK_US_MAX: u64 = 2_000_000;
+
 pub struct HeadProcess {
     pub peer: u64,
     pub volume: VolumeId,
@@ -59,7 +61,7 @@ impl World {
         if let Some(wait) = self.pause_left(peer) {
             return self.at(wait, Event::HeadTold { head: id, event });
         }
-        let local_us = self.peers[peer as usize].local_us(self.now_us);
+        let local_us = self.peers[peer as usize].clock.local_us(self.now_us);
         let mut commands = Vec::new();
         let process = self.heads.get_mut(&id).expect("just seen");
         process.head.handle(local_us, event, &mut commands);
@@ -79,8 +81,9 @@ impl World {
         if std::mem::replace(&mut process.tick_due, true) {
             return;
         }
-        let real_us = self.peers[process.peer as usize].real_us(deadline) + 1;
-        let wait = real_us.saturating_sub(self.now_us).max(1);
+        // A clock that stops or jumps is looked at again from time to time.
+        let clock = &self.peers[process.peer as usize].clock;
+        let wait = clock.wait_us(self.now_us, deadline).clamp(1, TICK_US_MAX);
         self.at(wait, Event::HeadTick { head: id });
     }
 
@@ -107,7 +110,10 @@ impl World {
                 self.tell_cluster(peer, ToCluster::Refresh { head: id, pg });
             }
             HeadCommand::BadBlock { disk, block, .. } => {
-                self.fail(format!("{disk} gave a bad block {block}, and no disk is at fault"));
+                if !self.plan.lies {
+                    let why = format!("{disk} gave a bad block {block}, and no disk is at fault");
+                    self.fail(why);
+                }
             }
             HeadCommand::Active { .. } => {
                 if let Some(process) = self.heads.get_mut(&id) {

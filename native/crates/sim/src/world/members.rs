@@ -7,7 +7,7 @@ use shoal_types::{DiskId, PgId, PgView, Request};
 
 use super::event::{Asker, Event, ToCluster};
 use super::{World, peer_of};
-use crate::any_store::AnyStore;
+use crate::any_store::{AnyStore, Snapshot};
 
 pub struct DiskState {
     pub store: AnyStore,
@@ -17,6 +17,18 @@ pub struct DiskState {
     /// The store is a new one in place of one that was lost.
     pub replaced: bool,
     pub join_messages: BTreeMap<PgId, ToCluster>,
+    /// It failed: out until its process starts again.
+    pub failed: bool,
+    /// Each command takes 50 times as long until then.
+    pub slow_until_us: u64,
+    /// Nothing is answered until then.
+    pub stalled_until_us: u64,
+    /// The store in it is another disk's.
+    pub swapped: bool,
+    /// An older content, to be put back one day, and its log's position.
+    pub old: Option<(Snapshot, u64)>,
+    /// The right content, while the disk has another: the fault atlas may have to give it back.
+    pub kept: Option<Snapshot>,
     replies: BTreeMap<u64, (Asker, u64, u64)>,
     next_reply: u64,
     commit_due: bool,
@@ -29,6 +41,12 @@ impl DiskState {
             member: None,
             life: 0,
             replaced: false,
+            failed: false,
+            slow_until_us: 0,
+            stalled_until_us: 0,
+            swapped: false,
+            old: None,
+            kept: None,
             join_messages: BTreeMap::new(),
             replies: BTreeMap::new(),
             next_reply: 1,
@@ -37,17 +55,23 @@ impl DiskState {
     }
 }
 
+/// How much longer a slow disk takes.
+const SLOW: u64 = 50;
+
 impl World {
     pub fn start_member(&mut self, id: DiskId) {
+        let Some(recovered) = self.open_store(id) else { return };
         let disk = self.disk(id);
         disk.life += 1;
         disk.commit_due = false;
+        disk.failed = false;
         disk.replies.clear();
         disk.join_messages.clear();
         let config = MemberConfig { disk: id, fit: !disk.replaced, copy_window_bytes: 4096 };
-        let mut member = Member::new(config, disk.store.open());
+        let mut member = Member::new(config, recovered);
         member.set_free_blocks(disk.store.free_blocks());
         disk.member = Some(member);
+        self.counts.recoveries += u64::from(self.now_us > 0);
         for view in self.cluster.views_of(id) {
             self.member_view(id, &view);
         }
@@ -142,8 +166,18 @@ impl World {
                 self.tell_join(id, pg, message);
             }
             MemberOutput::LayerDeleted { .. } | MemberOutput::RepairEnded { .. } => {}
-            MemberOutput::StoreLost { error } => self.fail(format!("{id}: {error:?}")),
+            MemberOutput::StoreLost { .. } => self.store_lost(id),
         }
+    }
+
+    /// Its own peer takes it out, and starts it again some time (docs/protocol.md, "Disks that
+    /// fail").
+    fn store_lost(&mut self, id: DiskId) {
+        self.disk(id).failed = true;
+        let peer = peer_of(id);
+        self.tell_cluster(peer, ToCluster::DiskOut { disk: id, for_us: 0 });
+        let (life, wait) = (self.peers[peer as usize].life, self.rng.range(100_000, 6_000_000));
+        self.at(wait, Event::Bounce { peer, life });
     }
 
     fn tell_join(&mut self, id: DiskId, pg: PgId, message: ToCluster) {
@@ -153,9 +187,14 @@ impl World {
 
     fn plan_commit(&mut self, id: DiskId) {
         let most = self.plan.commit_us_max;
-        let wait = self.rng.range(10, 10 + most);
+        let mut wait = self.rng.range(10, 10 + most);
+        let now_us = self.now_us;
         let disk = self.disk(id);
         let life = disk.life;
+        if disk.slow_until_us > now_us {
+            wait *= SLOW;
+        }
+        wait = wait.max(disk.stalled_until_us.saturating_sub(now_us));
         if !std::mem::replace(&mut disk.commit_due, true) {
             self.at(wait, Event::Commit { disk: id, life });
         }
@@ -169,8 +208,12 @@ impl World {
             return self.at(wait, Event::Commit { disk: id, life });
         }
         let count = self.rng.range(1, 8) as usize;
-        let now_ms = self.now_us / 1000;
+        let (now_us, now_ms) = (self.now_us, self.now_us / 1000);
         let disk = self.disks.get_mut(&id).expect("every peer has its disk");
+        if disk.stalled_until_us > now_us {
+            let wait = disk.stalled_until_us - now_us;
+            return self.at(wait, Event::Commit { disk: id, life });
+        }
         disk.commit_due = false;
         let done = disk.store.commit(count, now_ms, &mut self.rng);
         let free = disk.store.free_blocks();

@@ -3,6 +3,7 @@
 mod atlas;
 mod client;
 mod cluster;
+mod disk_faults;
 mod event;
 mod fault;
 mod finish;
@@ -10,23 +11,28 @@ mod heads;
 mod members;
 mod net;
 mod peer;
+mod queue;
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 use shoal_types::{DiskId, VolumeId};
 
+use crate::OPS_COUNTED;
 use crate::any_store::AnyStore;
 use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::trace::Trace;
 use client::Clients;
 use cluster::Cluster;
-use event::{Due, Event};
+use event::Event;
 use heads::HeadProcess;
 use members::DiskState;
 use net::Net;
 use peer::Peer;
+use queue::Queue;
 
+/// More due at once than any sound world has.
+const EVENTS_MAX: usize = 100_000;
 /// Given to the world after the faults to become whole and answer everything.
 const HEAL_US: u64 = 60_000_000;
 
@@ -34,8 +40,7 @@ pub struct World {
     pub plan: Plan,
     pub rng: Rng,
     pub now_us: u64,
-    order: u64,
-    queue: BinaryHeap<Due>,
+    queue: Queue,
     pub trace: Trace,
     pub net: Net,
     pub peers: Vec<Peer>,
@@ -46,6 +51,9 @@ pub struct World {
     pub clients: Clients,
     pub counts: Counts,
     pub healing: bool,
+    /// Until then a read may say EIO: a disk lied, or seemed to.
+    damage_until_us: u64,
+    scrub_at_us: u64,
     pub failure: Option<String>,
 }
 
@@ -53,6 +61,9 @@ pub struct World {
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     pub ops: u64,
+    pub op_kinds: BTreeMap<&'static str, u64>,
+    /// Starts of a member after a crash.
+    pub recoveries: u64,
     pub ops_failed: u64,
     pub messages: u64,
     pub faults: BTreeMap<&'static str, u64>,
@@ -66,21 +77,23 @@ impl World {
     pub fn new(seed: u64, verbose: bool) -> Self {
         let plan = Plan::of(seed);
         let mut rng = Rng::new(seed.wrapping_mul(0x1234_5677).wrapping_add(99));
-        let peers: Vec<Peer> = (0..plan.peers).map(|_| Peer::new(&mut rng)).collect();
+        let peers: Vec<Peer> =
+            (0..plan.peers).map(|_| Peer::new(&mut rng, plan.confirmed_reads)).collect();
         let mut world = Self {
             net: Net::new(plan.peers),
             cluster: Cluster::new(&plan),
             clients: Clients::new(),
             trace: Trace::new(verbose),
             now_us: 0,
-            order: 0,
-            queue: BinaryHeap::new(),
+            queue: Queue::default(),
             peers,
             disks: BTreeMap::new(),
             heads: BTreeMap::new(),
             next_head: 1,
             counts: Counts::default(),
             healing: false,
+            damage_until_us: 0,
+            scrub_at_us: 0,
             failure: None,
             plan,
             rng,
@@ -109,7 +122,12 @@ impl World {
 
     /// Runs to the end; afterwards `failure` says whether something was wrong.
     pub fn run(&mut self) {
-        while self.failure.is_none() && self.now_us < self.plan.faults_until_us {
+        // Where hardly anything succeeds it takes longer to see much.
+        let most_us = self.plan.faults_until_us * 3;
+        while self.failure.is_none()
+            && (self.now_us < self.plan.faults_until_us
+                || (self.counts.ops < OPS_COUNTED && self.now_us < most_us))
+        {
             self.step();
         }
         if self.failure.is_none() {
@@ -130,10 +148,13 @@ impl World {
     }
 
     fn step(&mut self) {
-        let due = self.queue.pop().expect("something is always due");
-        self.now_us = self.now_us.max(due.at_us);
-        self.trace.event(self.now_us, &due.event);
-        self.dispatch(due.event);
+        let (at_us, event) = self.queue.pop().expect("something is always due");
+        self.now_us = self.now_us.max(at_us);
+        if self.queue.len() > EVENTS_MAX {
+            self.fail(format!("{} events are due: something grows", self.queue.len()));
+        }
+        self.trace.event(self.now_us, &event, event.mark());
+        self.dispatch(event);
     }
 
     fn dispatch(&mut self, event: Event) {
@@ -156,14 +177,17 @@ impl World {
             Event::Cluster => self.cluster_turn(),
             Event::Fault => self.fault(),
             Event::Restart { peer } => self.restart_peer(peer),
+            Event::Bounce { peer, life } => self.bounce_peer(peer, life),
+            Event::Patience { op_id } => self.lose_patience(op_id),
+            Event::StallSeen { disk, life } => self.stall_seen(disk, life),
+            Event::SwapBack { a, b } => self.swap_back(a, b),
             Event::Heal { from, to } => self.net.unblock(from, to),
         }
     }
 
     /// Something happens after so many microseconds.
     pub fn at(&mut self, delay_us: u64, event: Event) {
-        self.order += 1;
-        self.queue.push(Due { at_us: self.now_us + delay_us, order: self.order, event });
+        self.queue.push(self.now_us + delay_us, event);
     }
 
     pub fn note(&mut self, text: impl FnOnce() -> String) {

@@ -25,6 +25,8 @@ struct Connection {
     /// A new number each time it is made.
     link: u64,
     up: bool,
+    /// Of the disk's member when it was made: no connection outlives a process.
+    life: u64,
     /// A look at it is scheduled.
     looked_at: bool,
 }
@@ -102,7 +104,8 @@ impl World {
             let up = self.can_connect(asker, disk);
             let link = self.net.next_link;
             self.net.next_link += 1;
-            let fresh = Connection { link, up, looked_at: !up };
+            let life = self.disks[&disk].life;
+            let fresh = Connection { link, up, life, looked_at: !up };
             self.net.connections.insert((asker, disk), fresh);
             if !up {
                 self.tell_connection(asker, disk, false);
@@ -159,7 +162,9 @@ impl World {
         if let Some(wait) = self.pause_left(peer_of(disk)) {
             return self.at(wait, again(request));
         }
-        if self.disks[&disk].member.is_none() {
+        let life = self.disks[&disk].life;
+        let old = current && self.net.connections[&(asker, disk)].life != life;
+        if old || self.disks[&disk].member.is_none() {
             return self.break_connection(asker, disk);
         }
         self.member_request(disk, asker, link, request_id, request);
@@ -213,13 +218,14 @@ impl World {
             return;
         }
         let able = self.can_connect(asker, disk);
+        let life = self.disks[&disk].life;
         let link = self.net.next_link;
         let connection = self.net.connections.get_mut(&(asker, disk)).expect("just seen");
         connection.looked_at = false;
-        match (connection.up, able) {
+        match (connection.up, able && (!connection.up || connection.life == life)) {
             (true, false) => self.break_connection(asker, disk),
             (false, true) => {
-                (connection.up, connection.link) = (true, link);
+                (connection.up, connection.link, connection.life) = (true, link, life);
                 self.net.next_link += 1;
                 self.tell_connection(asker, disk, true);
             }

@@ -2,6 +2,7 @@
 
 use shoal_engine::head::HeadEvent;
 use shoal_engine::lease::Holder;
+use shoal_engine::planted::{Bug, is_planted};
 
 use super::event::{Event, ToCluster, ToPeer};
 use super::members::DiskState;
@@ -14,23 +15,55 @@ pub struct Peer {
     /// Grows with each start.
     pub life: u64,
     pub paused_until_us: u64,
-    /// Its clock's rate in thousandths of real time: within the lease's bound.
-    rate: u64,
+    pub clock: Clock,
     pub lease: Holder,
 }
 
-impl Peer {
-    pub fn new(rng: &mut Rng) -> Self {
-        let rate = rng.range(955, 1046);
-        Self { alive: true, life: 1, paused_until_us: 0, rate, lease: Holder::new() }
+/// A peer's monotonic clock.
+#[derive(Debug)]
+pub struct Clock {
+    /// In thousandths of real time: within the lease's bound where there are leases.
+    rate: u64,
+    /// (real, its own) time of the last change.
+    since_us: (u64, u64),
+    stopped_until_us: u64,
+}
+
+impl Clock {
+    fn new(rng: &mut Rng, confirmed_reads: bool) -> Self {
+        let rate = match confirmed_reads {
+            true => rng.range(700, 1400),
+            false => rng.range(955, 1046),
+        };
+        Self { rate, since_us: (0, 0), stopped_until_us: 0 }
     }
 
     pub fn local_us(&self, now_us: u64) -> u64 {
-        now_us * self.rate / 1000
+        let running = now_us.saturating_sub(self.stopped_until_us.max(self.since_us.0));
+        self.since_us.1 + running * self.rate / 1000
     }
 
-    pub fn real_us(&self, local_us: u64) -> u64 {
-        local_us * 1000 / self.rate
+    /// Real time until it shows so much, if it goes on running.
+    pub fn wait_us(&self, now_us: u64, local_us: u64) -> u64 {
+        let left = local_us.saturating_sub(self.local_us(now_us)) * 1000 / self.rate;
+        self.stopped_until_us.saturating_sub(now_us) + left + 1
+    }
+
+    /// Forwards only: a monotonic clock never goes back.
+    pub fn jump(&mut self, now_us: u64, by_us: u64) {
+        self.since_us = (now_us, self.local_us(now_us) + by_us);
+    }
+
+    pub fn stop(&mut self, now_us: u64, for_us: u64) {
+        self.since_us = (now_us, self.local_us(now_us));
+        self.stopped_until_us = now_us + for_us;
+    }
+}
+
+impl Peer {
+    pub fn new(rng: &mut Rng, confirmed_reads: bool) -> Self {
+        let clock = Clock::new(rng, confirmed_reads);
+        Self { alive: true, life: 1, paused_until_us: 0, clock, lease: Holder::new() }
     }
 }
 
@@ -48,8 +81,12 @@ impl World {
         if !p.alive || self.pause_left(peer).is_some() {
             return;
         }
-        let (sent_ms, life) = (p.local_us(self.now_us) / 1000, p.life);
+        let (sent_ms, life) = (p.clock.local_us(self.now_us) / 1000, p.life);
         self.tell_cluster(peer, ToCluster::Renew { sent_ms, life });
+        let id = disk_of(peer);
+        if self.disks[&id].failed {
+            self.tell_cluster(peer, ToCluster::DiskOut { disk: id, for_us: 0 });
+        }
         let pending = self.disks[&disk_of(peer)].join_messages.values().cloned();
         for message in pending.collect::<Vec<_>>() {
             self.tell_cluster(peer, message);
@@ -76,6 +113,10 @@ impl World {
         }
         match message {
             ToPeer::Leased { sent_ms } => {
+                let sent_ms = match is_planted(Bug::LeaseFromReply) {
+                    true => p.clock.local_us(self.now_us) / 1000,
+                    false => sent_ms,
+                };
                 p.lease.granted(sent_ms, self.plan.lease_ms);
                 let valid_until_us = p.lease.valid_until_ms() * 1000;
                 self.each_head(peer, HeadEvent::Lease { valid_until_us });
@@ -113,6 +154,16 @@ impl World {
         p.alive = true;
         p.life += 1;
         self.start_member(disk_of(peer));
+    }
+
+    /// The process ends, and starts again soon.
+    pub fn bounce_peer(&mut self, peer: u64, life: u64) {
+        let p = &self.peers[peer as usize];
+        if p.alive && p.life == life {
+            self.crash_peer(peer);
+            let down = self.rng.range(1_000, 300_000);
+            self.at(down, Event::Restart { peer });
+        }
     }
 
     pub fn disk(&mut self, disk: shoal_types::DiskId) -> &mut DiskState {

@@ -1,0 +1,43 @@
+//! What is due, by time; equal times in order of making.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::event::Event;
+
+/// Events lie still in `events`; the heap moves their places only.
+#[derive(Default)]
+pub struct Queue {
+    heap: BinaryHeap<Reverse<(u64, u64, u32)>>,
+    events: Vec<Option<Event>>,
+    free: Vec<u32>,
+    order: u64,
+}
+
+impl Queue {
+    pub fn push(&mut self, at_us: u64, event: Event) {
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.events[place as usize] = Some(event);
+                place
+            }
+            None => {
+                self.events.push(Some(event));
+                self.events.len() as u32 - 1
+            }
+        };
+        self.order += 1;
+        self.heap.push(Reverse((at_us, self.order, place)));
+    }
+
+    pub fn pop(&mut self) -> Option<(u64, Event)> {
+        let Reverse((at_us, _, place)) = self.heap.pop()?;
+        self.free.push(place);
+        let event = self.events[place as usize].take().expect("each place is named once");
+        Some((at_us, event))
+    }
+
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+}
