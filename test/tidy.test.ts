@@ -186,7 +186,14 @@ tidy('nothing is left for later', () => {
 
 tidy('the manual pages are those of the commands', async () => {
   const pages = await manPages(root)
-  assert.equal(readdirSync(join(root, 'man')).sort(), [...pages.keys()].sort())
+  const names = [...pages.keys()].sort()
+  assert.equal(readdirSync(join(root, 'man')).sort(), names)
+  const { man } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  assert.equal(
+    man,
+    names.map(name => `man/${name}`),
+    'npm links what is listed: run npm run man',
+  )
   for (const [name, text] of pages)
     assert.is(readFileSync(join(root, 'man', name), 'utf8'), text, `${name}: run npm run man`)
 })

@@ -1,6 +1,6 @@
 // oclif asks every command who it is, which takes longer than most commands do. A package has the
-// answers in its manifest. In a checkout they are kept beside Node's compile cache until the source
-// of a command changes; what a command does is always read from its source.
+// answers in its manifest. In a checkout they are kept beside Node's compile cache until a source
+// changes; what a command does is always read from its source.
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -50,12 +50,9 @@ function cacheDir(root: string): string {
 
 function stateOf(sources: string): string {
   const hash = createHash('sha256')
-  for (const part of ['cli', 'commands']) {
-    const dir = join(sources, part)
-    for (const name of readdirSync(dir, { recursive: true, encoding: 'utf8' }).sort()) {
-      const { mtimeMs, size } = statSync(join(dir, name))
-      hash.update(`${part}/${name} ${mtimeMs} ${size}\n`)
-    }
+  for (const name of readdirSync(sources, { recursive: true, encoding: 'utf8' }).sort()) {
+    const { mtimeMs, size } = statSync(join(sources, name))
+    hash.update(`${name} ${mtimeMs} ${size}\n`)
   }
   return hash.digest('hex')
 }
