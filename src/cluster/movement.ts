@@ -3,7 +3,7 @@ import type { Clock } from '../common/clock.ts'
 import { ShoalError } from '../common/errors.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import type { ClusterState, MovementRecord } from '../data/state.ts'
-import { type Batch, nextBatch } from '../placement/index.ts'
+import { type Batch, nextBatchInTurns } from '../placement/index.ts'
 import { drainTasks } from './drain-tasks.ts'
 import type { UsedBytes } from './placement-service.ts'
 import { byTables, Planner } from './planner.ts'
@@ -43,7 +43,8 @@ export class Movement {
     const state = await this.#cluster.state()
     const planned = await this.#planner.plan(state)
     if ('fault' in planned) return [blockedTask(planned.fault.message)]
-    const batch = nextBatch(policiesNow(state, planned.plan), topologyOf(state), unbounded)
+    const now = policiesNow(state, planned.plan)
+    const batch = await nextBatchInTurns(now, topologyOf(state), unbounded)
     const moving = this.#rebalance(state, batch, await this.#usedBytes())
     return [...moving, ...drainTasks(state, moving.length === 0)]
   }

@@ -16,10 +16,12 @@ export { HOLE } from './limits.ts'
 export { extentHash, lineageSeed, pgOf, pgOfExtent } from './pg-of.ts'
 export { type PlanInput, plan, planTables } from './plan.ts'
 export { planOffLoop } from './plan-worker.ts'
+export { positionOf, shardAt } from './shards.ts'
 export { slowDisks } from './slow-disks.ts'
 export {
   type Batch,
   nextBatch,
+  nextBatchInTurns,
   type PgNow,
   type PolicyNow,
   planningBase,

@@ -32,6 +32,8 @@ export const SHORTEN_CHECKS_MAX = 30_000_000
 /** Slots that the search for free chains may look at, and disks that one chain may reach. */
 export const HAND_ON_CHECKS_MAX = 20_000_000
 export const HAND_ON_DISKS_MAX = 2_000
+/** Rows looked at before others have a turn: one to two milliseconds. */
+export const ROWS_AT_ONCE = 8_192
 /** Slots that moved in this plan anyway which one step of a chain looks at. */
 export const FREE_SLOTS_MAX = 4_096
 /** Row checks that the search for members to call back may spend. */

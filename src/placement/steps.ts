@@ -1,6 +1,7 @@
 import { PlacementError } from './errors.ts'
+import { atOnce, inTurns } from './in-turns.ts'
 import { chooseLeaving } from './leaving.ts'
-import { HOLE } from './limits.ts'
+import { HOLE, ROWS_AT_ONCE } from './limits.ts'
 import { mix32 } from './mix.ts'
 import type { Id, PgTable, Topology, TopologyDisk } from './types.ts'
 
@@ -60,6 +61,23 @@ export function nextBatch(
   topology: Topology,
   limits: StepLimits,
 ): Batch {
+  return atOnce(lookAtAll(policies, topology, limits))
+}
+
+/** The same, never holding the event loop for more than a few milliseconds. */
+export function nextBatchInTurns(
+  policies: readonly PolicyNow[],
+  topology: Topology,
+  limits: StepLimits,
+): Promise<Batch> {
+  return inTurns(lookAtAll(policies, topology, limits))
+}
+
+function* lookAtAll(
+  policies: readonly PolicyNow[],
+  topology: Topology,
+  limits: StepLimits,
+): Generator<void, Batch> {
   const load = new FillLoad(topology, limits)
   const places = new Map(topology.disks.map(disk => [disk.id, disk]))
   const found: Found = { load, places, changes: [], wanted: [], stuck: 0 }
@@ -68,6 +86,7 @@ export function nextBatch(
     for (const pg of policy.pgs) if (pg.index < now.length) now[pg.index] = pg
     for (let index = 0; index < now.length; index++) {
       if (!isAtRest(policy.target, now[index])) look(policy, index, now[index], found)
+      if (index % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) yield
     }
   }
   const { changes, wanted, stuck } = found

@@ -2,7 +2,7 @@
 // or ask twice; every command is a compare-and-set, so that a wrong guess changes nothing.
 import type { Command } from '../../data/command.ts'
 import type { ClusterState } from '../../data/state.ts'
-import type { Plan } from '../../placement/index.ts'
+import type { Batch } from '../../placement/index.ts'
 import { planAbsences } from './absences.ts'
 import { planFillFactors } from './fills.ts'
 import { type JoinLimits, planCancels, planJoins } from './joins.ts'
@@ -14,7 +14,7 @@ export interface Knowledge {
   state: ClusterState
   sessions: readonly SessionView[]
   /** Null: nothing can be planned, which is no reason to leave the rest undone. */
-  plan: Plan | null
+  batch: Batch | null
   /** Wall clock of this peer. */
   nowMs: number
   /** Used bytes by disk, when it is time to look at how full the disks are; null in between. */
@@ -24,7 +24,7 @@ export interface Knowledge {
 export type Limits = JoinLimits & TableLimits
 
 export function decide(knowledge: Knowledge, limits: Limits): Command[] {
-  const { state, sessions, plan, nowMs, usedBytes } = knowledge
+  const { state, sessions, batch, nowMs, usedBytes } = knowledge
   if (!state.is_leader) return []
   const present = presentDisks(state, sessions)
   const standing = planStanding(state, sessions)
@@ -32,7 +32,7 @@ export function decide(knowledge: Knowledge, limits: Limits): Command[] {
   if (standing.length > 0) return standing
   const absences = planAbsences(state, nowMs)
   if (absences.length > 0) return absences
-  const tables = plan === null ? [] : planTableChanges(state, plan, limits)
+  const tables = batch === null ? [] : planTableChanges(state, batch, limits)
   const commands = [
     ...planEvictions(state, present),
     ...planCancels(state, present),

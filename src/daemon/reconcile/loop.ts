@@ -8,12 +8,13 @@ import type { ClusterPort } from '../../data/cluster-port.ts'
 import type { Command } from '../../data/command.ts'
 import type { DataStatus } from '../../data/protocol.ts'
 import type { ClusterState } from '../../data/state.ts'
-import type { Plan } from '../../placement/index.ts'
+import type { Batch } from '../../placement/index.ts'
 import { lateAbsences } from './absences.ts'
 import { decide, type Limits } from './decide.ts'
 import { fillIntervalMs } from './fills.ts'
 import { Sessions } from './sessions.ts'
 import type { SessionView } from './standing.ts'
+import { batchOf } from './tables.ts'
 
 /** A peer that does not lead looks this much more seldom. */
 const followerFactor = 10
@@ -111,9 +112,9 @@ export class ReconcileLoop {
     const seen = [state.index, ...live, lateAbsences(state, nowMs)].join(' ')
     const isTimeForFills = this.#isTimeForFills()
     if (seen === this.#settled && !isTimeForFills) return true
-    const plan = await this.#plan(state)
+    const batch = await this.#batch(state)
     const usedBytes = isTimeForFills ? await this.#init.usedBytes() : null
-    const commands = decide({ state, sessions, plan, nowMs, usedBytes }, this.#init.limits)
+    const commands = decide({ state, sessions, batch, nowMs, usedBytes }, this.#init.limits)
     this.#settled = commands.length === 0 ? seen : ''
     let isOnTheWay = false
     for (const command of commands) isOnTheWay = (await this.#propose(command)) || isOnTheWay
@@ -149,9 +150,9 @@ export class ReconcileLoop {
     return true
   }
 
-  async #plan(state: ClusterState): Promise<Plan | null> {
+  async #batch(state: ClusterState): Promise<Batch | null> {
     const planned = await this.#planner.plan(state)
-    if ('plan' in planned) return planned.plan
+    if ('plan' in planned) return batchOf(state, planned.plan)
     // `shoal status` shows it to people, with what to do.
     this.#init.log.warn({ why: planned.fault.message }, 'nothing can be placed')
     return null

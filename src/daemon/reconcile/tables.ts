@@ -3,7 +3,13 @@
 import { algorithmVersion, policiesNow, topologyOf } from '../../cluster/table-plan.ts'
 import type { Command, PgMembers } from '../../data/command.ts'
 import type { ClusterState, PgRecord, PolicyRecord } from '../../data/state.ts'
-import { nextBatch, type Plan, type RowChange } from '../../placement/index.ts'
+import {
+  type Batch,
+  nextBatchInTurns,
+  type Plan,
+  type RowChange,
+  type StepLimits,
+} from '../../placement/index.ts'
 
 export interface TableLimits {
   /** Rows that one command changes. */
@@ -14,15 +20,22 @@ export const tableLimits: TableLimits = { rowsMax: 4096 }
 
 type SetPgTable = Extract<Command, { type: 'set_pg_table' }>
 
+/** The next steps on the way to a plan, as many at once as people allow. */
+export function batchOf(state: ClusterState, plan: Plan): Promise<Batch> {
+  return nextBatchInTurns(policiesNow(state, plan), topologyOf(state), stepsOf(state))
+}
+
+export function stepsOf({ movement }: ClusterState): StepLimits {
+  const { paused, per_disk, per_peer, total } = movement
+  return { perDisk: per_disk, perPeer: per_peer, total, isPaused: paused }
+}
+
 /** One command per policy; they do not disturb one another. */
 export function planTableChanges(
   state: ClusterState,
-  plan: Plan,
+  { changes }: Batch,
   limits: TableLimits,
 ): SetPgTable[] {
-  const { paused, per_disk, per_peer, total } = state.movement
-  const steps = { perDisk: per_disk, perPeer: per_peer, total, isPaused: paused }
-  const { changes } = nextBatch(policiesNow(state, plan), topologyOf(state), steps)
   return state.policies.flatMap(policy => {
     const rows = rowsOf(policy, changes, limits.rowsMax)
     if (rows.length === 0) return []

@@ -1,10 +1,11 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { planInput } from '../../../src/cluster/table-plan.ts'
+import { planInput, policiesNow, topologyOf } from '../../../src/cluster/table-plan.ts'
 import { decide } from '../../../src/daemon/reconcile/decide.ts'
 import { planFillFactors } from '../../../src/daemon/reconcile/fills.ts'
+import { stepsOf } from '../../../src/daemon/reconcile/tables.ts'
 import type { ClusterState } from '../../../src/data/state.ts'
-import { plan } from '../../../src/placement/index.ts'
+import { nextBatch, plan } from '../../../src/placement/index.ts'
 import { addDisk, addPeer, emptyState, makePg, makePolicy } from '../../helpers/cluster-fixture.ts'
 
 const fills = suite('fill factors')
@@ -99,14 +100,16 @@ fills('it comes after everything else, and only when it is time', () => {
   const limits = { joinsMax: 8, rowsMax: 100 }
   const usedBytes = used([0.9, 0.2, 0.2, 0.2, 0.2, 0.2])
   const nowMs = state.time_ms
-  const knowledge = { state, sessions, plan: plan(planInput(state)), usedBytes, nowMs }
+  const batch = () =>
+    nextBatch(policiesNow(state, plan(planInput(state))), topologyOf(state), stepsOf(state))
+  const knowledge = { state, sessions, batch: batch(), usedBytes, nowMs }
   assert.equal(decide({ ...knowledge, usedBytes: null }, limits), [])
   assert.equal(
     decide(knowledge, limits).map(one => one.type),
     ['set_fill_factors'],
   )
   state.disks[5]!.state = 'draining'
-  const types = decide({ ...knowledge, plan: plan(planInput(state)) }, limits)
+  const types = decide({ ...knowledge, batch: batch() }, limits)
   assert.not(types.some(one => one.type === 'set_fill_factors'))
 })
 

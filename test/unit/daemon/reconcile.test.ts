@@ -1,13 +1,14 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { planInput } from '../../../src/cluster/table-plan.ts'
+import { planInput, policiesNow, topologyOf } from '../../../src/cluster/table-plan.ts'
 import { unusedDisks } from '../../../src/cluster/unused-disks.ts'
 import { decide as decideFrom, type Limits } from '../../../src/daemon/reconcile/decide.ts'
 import { Sessions } from '../../../src/daemon/reconcile/sessions.ts'
 import type { SessionView } from '../../../src/daemon/reconcile/standing.ts'
+import { stepsOf } from '../../../src/daemon/reconcile/tables.ts'
 import type { Command } from '../../../src/data/command.ts'
 import type { ClusterState } from '../../../src/data/state.ts'
-import { plan } from '../../../src/placement/index.ts'
+import { nextBatch, plan } from '../../../src/placement/index.ts'
 import { addDisk, addPeer, makePg, threePeers } from '../../helpers/cluster-fixture.ts'
 
 const reconcile = suite('reconcile')
@@ -20,10 +21,10 @@ function decide(
   bounds: Limits,
 ) {
   const nowMs = known.nowMs ?? known.state.time_ms
-  return decideFrom(
-    { ...known, nowMs, plan: plan(planInput(known.state)), usedBytes: null },
-    bounds,
-  )
+  const { state } = known
+  const now = policiesNow(state, plan(planInput(state)))
+  const batch = nextBatch(now, topologyOf(state), stepsOf(state))
+  return decideFrom({ ...known, nowMs, batch, usedBytes: null }, bounds)
 }
 
 /** A table that placement is content with, so that only the matter of the test is left to do. */
@@ -323,7 +324,7 @@ reconcile('without a plan the rest goes on', () => {
     pg.in_sync = pg.members.slice(0, 2)
   })
   const commands = decideFrom(
-    { state, sessions: allLive, plan: null, nowMs: 0, usedBytes: null },
+    { state, sessions: allLive, batch: null, nowMs: 0, usedBytes: null },
     limits,
   )
   assert.equal(
@@ -340,7 +341,7 @@ reconcile('no member joins a group that has as many as a head writes to', () => 
     pg.in_sync = [1, 2, 3, 4, 5, 6, 7, 8]
   })
   const sessions = state.peers.map(({ id }) => ({ peer: id, isLive: true }))
-  const known = { state, sessions, plan: null, nowMs: 0, usedBytes: null }
+  const known = { state, sessions, batch: null, nowMs: 0, usedBytes: null }
   assert.equal(decideFrom(known, limits), [])
 })
 

@@ -9,6 +9,7 @@ import {
 import { chooseLeaving } from '../../../src/placement/leaving.ts'
 import {
   nextBatch,
+  nextBatchInTurns,
   type PgNow,
   type PolicyNow,
   planningBase,
@@ -155,6 +156,28 @@ test('a drain that is taken back before it began moves nothing', () => {
   cluster.disks[0] = first
   assert.is(settle(cluster, new Dice(1)), 0)
   assert.ok(JSON.stringify(holders()) === JSON.stringify(before))
+})
+
+test('in turns it is the same batch, and others have their turn', async () => {
+  const pgs = 32_768
+  const disks = peers(8)
+  const policy: Policy = { name: 'a', copies: WIDTH, pgs }
+  const full = rows(planTables({ disks }, [policy]).policies[0].table)
+  const now = full.map((members, index) => ({ index, members, in_sync: members }))
+  const changed = disks.map((one, i) => (i === 0 ? { ...one, state: 'draining' as const } : one))
+  const base = planningBase({ name: 'a', pgs: now }, pgs, WIDTH)
+  const { table } = planTables({ disks: changed }, [policy], [base]).policies[0]
+  const all = [{ name: 'a', pgs: now, target: table }]
+  let turns = 0
+  const count = () => {
+    turns++
+    immediate = setImmediate(count)
+  }
+  let immediate = setImmediate(count)
+  const found = await nextBatchInTurns(all, { disks: changed }, LIMITS)
+  clearImmediate(immediate)
+  assert.equal(found, nextBatch(all, { disks: changed }, LIMITS))
+  assert.ok(turns >= pgs / 8192 - 1, `${turns} turns`)
 })
 
 test('most endangered first', () => {

@@ -9,6 +9,7 @@ pub mod id;
 pub mod message;
 pub mod pg;
 pub mod placement_hash;
+pub mod placement_shards;
 pub mod store_op;
 
 pub use buffer::AlignedBuf;
