@@ -12,12 +12,13 @@ export function slowFindings(state: ClusterState, writeUs: ReadonlyMap<number, n
   }))
   return slowDisks(timed).map(({ subject, message }) => {
     const disk = known.get(Number(subject))!
-    const less = Math.max(1, Math.floor(disk.weight / 2))
+    const half = Math.floor(disk.weight / 2)
+    const less = half > 0 ? `give it less: shoal disk set ${disk.id} --weight ${half}; or ` : ''
     return {
       health: 'warn' as const,
       code: 'disk_slow',
       message: `disk ${disk.id} (${disk.path}) is slow: ${message}`,
-      next: `give it less: shoal disk set ${disk.id} --weight ${less}; or let it be left: shoal disk drain ${disk.id}`,
+      next: `${less}let it be left: shoal disk drain ${disk.id}`,
     }
   })
 }

@@ -20,8 +20,8 @@ export class FaultyDisk {
     this.#daemon = daemon
   }
 
-  /** Goes over `path`, which nobody may have open. */
-  static async over(path: string, faults: Fault[] = []): Promise<FaultyDisk> {
+  /** Goes over `path`, which nobody may have open. `iopsMax`: reads and writes in a second. */
+  static async over(path: string, faults: Fault[] = [], iopsMax = 0): Promise<FaultyDisk> {
     const inject = faults.flatMap(({ iotype, offset }, i) => [
       `inject-error.${i}.event=none`,
       `inject-error.${i}.iotype=${iotype}`,
@@ -31,7 +31,8 @@ export class FaultyDisk {
     const args = [
       `--blockdev=driver=file,node-name=file,filename=${path},locking=off`,
       `--blockdev=${['driver=blkdebug', 'node-name=faulty', 'image=file', ...inject].join(',')}`,
-      '--blockdev=driver=raw,node-name=disk,file=faulty',
+      `--object=throttle-group,id=pace,x-iops-total=${iopsMax}`,
+      '--blockdev=driver=throttle,node-name=disk,throttle-group=pace,file=faulty',
       `--export=type=fuse,id=fuse,node-name=disk,mountpoint=${path},writable=on`,
     ]
     const daemon = spawn('qemu-storage-daemon', args, { stdio: ['ignore', 'ignore', 'pipe'] })

@@ -42,7 +42,10 @@ status('a disk that writes much slower than its class is named, and can be given
   assert.is(found.health, 'warn')
   assert.is(found.reasons[0]!.code, 'disk_slow')
   assert.match(found.reasons[0]!.message, 'disk 4 (/srv/disk4) is slow: 9000 us per write, 350 us')
-  assert.match(found.reasons[0]!.next, 'shoal disk set 4 --weight 1')
+  assert.match(
+    found.reasons[0]!.next,
+    'shoal disk set 4 --weight 1; or let it be left: shoal disk drain 4',
+  )
   assert.is(of(() => undefined, times(300, 400, 9_000)).health, 'ok', 'three have no median')
 })
 
