@@ -42,6 +42,11 @@ function readBounded(path: string): string {
 }
 
 function fileError(path: string, error: NodeJS.ErrnoException, verb: string): ShoalError {
+  if (error.code === 'ENOENT' && verb === 'written') {
+    return new ShoalError('not_found', `there is no directory for ${path}`, {
+      next: 'make it first, or name another one',
+    })
+  }
   if (error.code === 'ENOENT') {
     return new ShoalError('not_found', `there is no file ${path}`, {
       next: 'name a file that is there',

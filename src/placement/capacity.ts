@@ -1,6 +1,7 @@
 import { checkPolicies } from './checked-policy.ts'
 import { type CheckedTopology, checkTopology } from './checked-topology.ts'
 import { PlacementError } from './errors.ts'
+import { checkFields, DISK_FIELDS, POLICY_FIELDS } from './fields.ts'
 import { GRID, HOLE } from './limits.ts'
 import { type Movement, movementBetween, type PeerMovement } from './movement.ts'
 import { type PlanInput, plan } from './plan.ts'
@@ -107,7 +108,16 @@ export function capacityOf(
 
 function checkInput(input: unknown): CapacityInput {
   const { disks, policies } = (input ?? {}) as Partial<CapacityInput>
-  if (Array.isArray(disks) && Array.isArray(policies)) return { disks, policies }
+  if (Array.isArray(disks) && Array.isArray(policies)) {
+    checkFields(input, ['policies', 'disks'], 'the topology file')
+    policies.forEach((policy, i) => {
+      checkFields(policy, POLICY_FIELDS, `policies[${i}]`)
+    })
+    disks.forEach((disk, i) => {
+      checkFields(disk, DISK_FIELDS, `disks[${i}]`)
+    })
+    return { disks, policies }
+  }
   throw new PlacementError(
     'bad_input',
     'the topology file has no lists "policies" and "disks"',

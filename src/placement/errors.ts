@@ -6,7 +6,7 @@ export type PlacementErrorCode =
   | 'duplicate_disk'
   | 'unknown_disk'
   | 'too_many_disks'
-  | 'no_disks'
+  | 'unknown_field'
   | 'bad_weight'
   | 'bad_state'
   | 'bad_fill'

@@ -9,6 +9,7 @@ import {
   CAPACITY_DEFAULTS,
   type CapacityOutput,
   PlacementError,
+  type PlanWarning,
   planCapacity,
 } from '../../placement/index.ts'
 
@@ -76,10 +77,11 @@ function planned(
 
 /** Nobody plans fewer copies than were asked for without saying so. */
 function refuseShort(plan: CapacityOutput): void {
-  const short = plan.warnings.find(warning => warning.code === 'short_pgs')
+  const isShort = ({ code }: PlanWarning) => code === 'short_pgs' || code === 'no_eligible_disk'
+  const short = plan.warnings.find(isShort)
   if (short === undefined) return
   throw new ShoalError('bad_request', short.message, {
-    why: 'the input is refused: short_pgs',
+    why: `the input is refused: ${short.code}`,
     next: 'add domains, ask for fewer copies, or plan it short: --allow-short',
     data: { placement_code: short.code },
   })

@@ -93,6 +93,12 @@ cli('bad input is refused by name, with what to do next', async ({ dir }) => {
     ['a weight that is no number', with1({ weight: 'x' }), /bad_weight/],
     ['NaN', JSON.stringify(with1({ weight: 7 })).replace(':7}', ':NaN}'), /no JSON/],
     ['a state nobody knows', with1({ state: 'gone' }), /bad_state/],
+    [
+      'a misspelt field',
+      { policies: [{ ...policies[0], domian: 'rack' }], disks: disks(6) },
+      /unknown_field[\s\S]*domain/,
+    ],
+    ['no disk at all', { policies, disks: [] }, /no_eligible_disk/],
     ['copies and domains', { policies: copies, disks: disks(6) }, /short_pgs[\s\S]*--allow-short/],
     ['too many disks', { policies, disks: many }, /too_many_disks/],
     ['no lists', { policies }, /bad_input/],
