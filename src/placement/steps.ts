@@ -73,7 +73,8 @@ export function nextBatchInTurns(
   return inTurns(lookAtAll(policies, topology, limits))
 }
 
-function* lookAtAll(
+/** Yields between parts of the rows. */
+export function* lookAtAll(
   policies: readonly PolicyNow[],
   topology: Topology,
   limits: StepLimits,

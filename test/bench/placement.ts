@@ -20,6 +20,7 @@ import {
   movedRows,
   straw2,
 } from './placement-cases.ts'
+import { stepCosts } from './placement-steps.ts'
 import { curves, dots, ratioBars } from './svg.ts'
 
 const SIZES = [10, 100, 1000, 10_000]
@@ -34,13 +35,14 @@ interface Report {
   readonly images: Map<string, string>
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const report: Report = { lines: [], images: new Map() }
   bySize(report)
   byPgs(report)
   againstStraw2(report)
   beforeAndAfter(report)
   hardCases(report)
+  await steps(report)
   lookUp(report)
   mapSize(report)
   const text = report.lines.join('\n')
@@ -246,6 +248,16 @@ function hardCases(report: Report): void {
   table(report, 'Tight rules, few domains', head, rows)
 }
 
+async function steps(report: Report): Promise<void> {
+  const rows: (string | number)[][] = []
+  for (const pgs of [16_384, 65_536, 262_144]) {
+    const { wholeMs, longestMs } = await stepCosts(10_000, pgs)
+    rows.push([pgs.toLocaleString('en'), wholeMs.toFixed(1), longestMs.toFixed(1)])
+  }
+  const head = ['PGs', 'next batch, ms', 'longest turn, ms']
+  table(report, 'Steps of a drain, 10,000 disks', head, rows)
+}
+
 /** CPU time of many look-ups in a row, the loop and the reading of the row included. */
 function lookUp(report: Report): void {
   const { table: planned } = measure(cluster(1000), policyOf(1000), undefined, 1).plan.policies[0]
@@ -280,4 +292,4 @@ function mapSize(report: Report): void {
   )
 }
 
-main()
+await main()
