@@ -95,6 +95,7 @@ export function diskText(disk: Disk): string {
     ['class', disk.class],
     ['weight', String(disk.weight)],
     ['labels', disk.labels.join(', ')],
+    ['reserve', sizeText(disk.reserve, false)],
     ['fill factor', disk.fill_factor.toFixed(2)],
     ['state', disk.state],
     ['write time', disk.write_us === null ? null : `${disk.write_us} us`],

@@ -76,8 +76,11 @@ function refuseGone(what: string, state: Standing, wanted: Standing): void {
 
 function diskSettings(was: DiskRecord, will: DiskRecord): Command[] {
   const commands: Command[] = []
-  const { id, weight, labels } = will
-  if (weight !== was.weight) commands.push({ type: 'set_disk', disk: id, ...diskUnchanged, weight })
+  const { id, labels } = will
+  const weight = will.weight === was.weight ? null : will.weight
+  const reserve_bytes = will.reserve_bytes === was.reserve_bytes ? null : will.reserve_bytes
+  if (weight !== null || reserve_bytes !== null)
+    commands.push({ type: 'set_disk', disk: id, ...diskUnchanged, weight, reserve_bytes })
   if (labels.join(' ') !== was.labels.join(' '))
     commands.push({ type: 'set_disk_labels', disk: id, labels: [...new Set(labels)].sort() })
   return commands

@@ -1,6 +1,7 @@
 // Changes that move data, as people ask for them: what each makes of the cluster state, so that it
 // can be planned before it is made.
 import { ShoalError } from '../common/errors.ts'
+import { formatSize } from '../common/units.ts'
 import {
   type ClusterState,
   type DiskClass,
@@ -37,7 +38,14 @@ export type TopologyChange =
   /** Only to be planned: disks are added by their own peers. */
   | { type: 'disk_add'; peer: string | null; size: number; class: DiskClass }
   | { type: 'disk_state'; disk: number; state: 'in' | 'draining' | 'out' }
-  | { type: 'disk_set'; disk: number; weight: number | null; labels: string[] | null }
+  | {
+      type: 'disk_set'
+      disk: number
+      weight: number | null
+      labels: string[] | null
+      /** Bytes of it that are kept free. */
+      reserve?: number | null | undefined
+    }
   | { type: 'peer_state'; peer: string; state: 'in' | 'draining' | 'out' }
   /** All at once: a rack whose peers went to another zone one by one would lie in two. */
   | { type: 'peer_domains'; peers: string[]; rack: string | null; zone: string | null }
@@ -65,6 +73,7 @@ export function afterChange(
       return withDisk(state, change.disk, disk => ({
         weight: change.weight ?? disk.weight,
         labels: change.labels ?? disk.labels,
+        reserve_bytes: reserveOf(disk, change.reserve ?? disk.reserve_bytes),
       }))
     case 'peer_state':
       return withPeer(state, change.peer, () => ({ state: change.state }))
@@ -101,6 +110,14 @@ function newDisk(
     labels: [],
     fill_factor: fillFactorOne,
   }
+}
+
+function reserveOf(disk: DiskRecord, bytes: number): number {
+  if (bytes < disk.size_bytes) return bytes
+  throw new ShoalError('bad_request', `disk ${disk.id} has ${formatSize(disk.size_bytes)}`, {
+    why: `${formatSize(bytes)} of them cannot be kept free`,
+    next: 'reserve less; so that it holds nothing: shoal disk drain',
+  })
 }
 
 function withDisk(

@@ -29,6 +29,8 @@ export interface DiskView {
   class: string
   weight: number
   labels: string[]
+  /** Bytes that are kept free. */
+  reserve: number
   /** Correction of its share by how full it got; 1: none. */
   fill_factor: number
   state: string
@@ -189,6 +191,7 @@ function diskView({ state, local, used, writes, held }: Known, disk: DiskRecord)
     class: disk.class,
     weight: disk.weight,
     labels: disk.labels,
+    reserve: disk.reserve_bytes,
     fill_factor: disk.fill_factor / 1024,
     state: stateOf(disk, here),
     write_us: (here ? here.stats.write_us : writes.get(disk.id)) || null,

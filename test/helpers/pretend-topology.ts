@@ -6,9 +6,9 @@ import type { ClusterState } from '../../src/data/state.ts'
 export function applyTopology(state: ClusterState, command: Command): Outcome | undefined {
   switch (command.type) {
     case 'set_disk': {
-      const { state: standing, weight } = command
+      const { state: standing, weight, reserve_bytes } = command
       const disk = state.disks.find(one => one.id === command.disk)!
-      Object.assign(disk, present({ state: standing, weight }))
+      Object.assign(disk, present({ state: standing, weight, reserve_bytes }))
       break
     }
     case 'set_disk_labels':

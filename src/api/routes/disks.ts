@@ -13,6 +13,7 @@ const DiskSchema = Type.Object({
   class: Type.String(),
   weight: Type.Integer(),
   labels: Type.Array(Type.String()),
+  reserve: Type.Integer({ description: 'bytes that are kept free' }),
   fill_factor: Type.Number({ description: 'correction of the share by measured fill' }),
   state: Type.String(),
   write_us: Nullable(Type.Integer({ description: 'median time of a small write' })),

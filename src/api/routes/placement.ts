@@ -37,6 +37,7 @@ const Change = Type.Union([
     disk: DiskId,
     weight: Nullable(Type.Integer({ minimum: 0, maximum: 2 ** 31 })),
     labels: Nullable(Labels),
+    reserve: Type.Optional(Nullable(Type.Integer({ minimum: 0, description: 'bytes' }))),
   }),
   Type.Object({ type: Type.Literal('peer_state'), peer: Name, state: Standing }),
   Type.Object({

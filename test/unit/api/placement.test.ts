@@ -75,6 +75,12 @@ api('changes are made: weight, labels, domains, policy', async ({ fixture }) => 
   await make({ type: 'policy_set', policy: 'default', change: { ...change, name: 'two' } })
   const state = fixture.data.state!
   assert.is(state.disks[0]!.weight, 7)
+  const reserve = (bytes: number): Change => ({
+    ...{ type: 'disk_set', disk: 4, weight: null, labels: null, reserve: bytes },
+  })
+  await make(reserve(2 ** 30))
+  assert.is((await fixture.api.call('disk.show', { params: { id: 4 } })).reserve, 2 ** 30)
+  await failure(make(reserve(2 ** 31)), 'bad_request')
   assert.equal(state.disks[0]!.labels, ['fast', 'new'])
   assert.is(state.peers[0]!.domains.rack, 'r1')
   const policy = await fixture.api.call('policy.show', { params: { name: 'two' } })
@@ -84,7 +90,14 @@ api('changes are made: weight, labels, domains, policy', async ({ fixture }) => 
   )
   assert.equal(
     fixture.data.proposals.map(one => one.type),
-    ['set_disk', 'set_disk_labels', 'update_peer', 'set_policy', 'set_policy_placement'],
+    [
+      'set_disk',
+      'set_disk_labels',
+      'update_peer',
+      'set_policy',
+      'set_policy_placement',
+      'set_disk',
+    ],
   )
 })
 
