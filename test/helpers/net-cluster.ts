@@ -1,0 +1,252 @@
+// Peers in network namespaces of their own, joined by a bridge: what a test cuts is cut by the
+// kernel, in one direction or in both. Needs root. It is taken down however the test ends.
+import { execFileSync, spawn } from 'node:child_process'
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ApiClient } from '../../src/api/client.ts'
+import { peerPaths } from '../../src/common/paths.ts'
+import { isAlive, readPidFile } from '../../src/common/process-identity.ts'
+import { apiOf, retried } from './api.ts'
+import { shoalPath } from './run-shoal.ts'
+import { sleep } from './sleep.ts'
+
+const startMs = 60_000
+const diskBytes = 512 * 2 ** 20
+const dataPort = 7440
+const gossipPort = 7441
+
+export interface NetPeer {
+  name: string
+  dir: string
+  namespace: string
+  address: string
+  api: ApiClient
+}
+
+export interface NetOptions {
+  peers: number
+  /** Placement groups of the policy "default"; few come back soon. */
+  groups?: number
+  /** Put before the command of a peer: `faketime` and the like. */
+  prefix?: string[]
+}
+
+export class NetCluster {
+  readonly dir = mkdtempSync(join(tmpdir(), 'shoal-net-'))
+  readonly peers: NetPeer[] = []
+  readonly #tag = `sh${process.pid}`
+  readonly #prefix: string[]
+  readonly #options: NetOptions
+
+  constructor(options: NetOptions) {
+    this.#options = options
+    this.#prefix = options.prefix ?? []
+    process.once('exit', () => this.#clean())
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+  }
+
+  /** A cluster with a disk for each peer and the policy "default". */
+  async up(): Promise<void> {
+    ip('link', 'add', this.#tag, 'type', 'bridge')
+    ip('link', 'set', this.#tag, 'up')
+    for (let at = 1; at <= this.#options.peers; at++) await this.addPeer(`p${at}`)
+    const [first, ...others] = this.peers as [NetPeer, ...NetPeer[]]
+    await first.api.call('cluster.init', { body: { name: 'net' } })
+    for (const peer of others) await this.join(peer)
+    for (const peer of this.peers) await this.addDisk(peer)
+    await this.#createPolicy()
+  }
+
+  /** A peer that runs and belongs to no cluster yet. */
+  async addPeer(name: string): Promise<NetPeer> {
+    const number = Number(name.slice(1))
+    const dir = join(this.dir, name)
+    const namespace = `${this.#tag}-${name}`
+    const address = `10.77.0.${number}`
+    const api = apiOf(peerPaths(dir).apiSocket)
+    const peer = { name, dir, namespace, address, api }
+    this.peers.push(peer)
+    this.#connect(peer, `${this.#tag}v${number}`)
+    mkdirSync(peerPaths(dir).logDir, { recursive: true })
+    mkdirSync(peerPaths(dir).diskDir, { recursive: true })
+    writeFileSync(peerPaths(dir).config, settings(peer))
+    await this.start(name)
+    return peer
+  }
+
+  async join(peer: NetPeer, through = this.peers[0]!): Promise<void> {
+    const ask = async () => {
+      const { token } = await through.api.call('cluster.token', { body: { ttl_ms: 600_000 } })
+      return peer.api.call('cluster.join', { body: { token, witness: false } })
+    }
+    await retried(startMs, ask)
+  }
+
+  async addDisk({ api, dir }: NetPeer, name = 'disk1'): Promise<void> {
+    const path = join(peerPaths(dir).diskDir, name)
+    const body = { path, size: diskBytes, class: null, wipe: false } as const
+    await retried(startMs, () => api.call('disk.add', { body }))
+  }
+
+  async #createPolicy(): Promise<void> {
+    const { api } = this.peers[0]!
+    await retried(startMs, async () => {
+      const disks = await api.call('disk.list')
+      if (disks.length < this.peers.length) return sleep(100)
+    })
+    const copies = Math.min(3, this.peers.length)
+    const shape = { copies, min_in_sync: Math.max(1, copies - 1), failure_domain: 'peer' } as const
+    const body = { name: 'default', ...shape, class: null, pg_count: this.#options.groups ?? 8 }
+    await retried(startMs, () => api.call('policy.create', { body: { ...body, dry_run: false } }))
+  }
+
+  peer(name: string): NetPeer {
+    return this.peers.find(one => one.name === name)!
+  }
+
+  get names(): string[] {
+    return this.peers.map(peer => peer.name)
+  }
+
+  /** Returns once it answers. */
+  async start(name: string, prefix: string[] = this.#prefix): Promise<void> {
+    const { dir, namespace, api } = this.peer(name)
+    const log = openSync(peerPaths(dir).controlLog, 'a')
+    const inside = ['netns', 'exec', namespace, ...prefix, shoalPath, 'daemon', 'run', '--dir', dir]
+    spawn('ip', inside, { stdio: ['ignore', log, log], detached: true }).unref()
+    closeSync(log)
+    await retried(startMs, () => api.text('/readyz'))
+  }
+
+  pids(name: string): { control: number | null; data: number | null } {
+    const paths = peerPaths(this.peer(name).dir)
+    return {
+      control: readPidFile(paths.controlPid)?.pid ?? null,
+      data: readPidFile(paths.dataPid)?.pid ?? null,
+    }
+  }
+
+  /** As a power cut would. */
+  async kill(name: string): Promise<void> {
+    const { control, data } = this.pids(name)
+    // The control process would start the other one again.
+    for (const pid of [control, data]) if (pid !== null) kill(pid, 'SIGKILL')
+    await this.#gone(name)
+  }
+
+  async stop(name: string): Promise<void> {
+    const { control } = this.pids(name)
+    if (control !== null) kill(control, 'SIGTERM')
+    await this.#gone(name)
+  }
+
+  async #gone(name: string): Promise<void> {
+    const paths = peerPaths(this.peer(name).dir)
+    const runs = () =>
+      [paths.controlPid, paths.dataPid].some(path => {
+        const found = readPidFile(path)
+        return found !== undefined && isAlive(found)
+      })
+    while (runs()) await sleep(20)
+  }
+
+  /** Nothing of what `from` sends arrives at `to`. */
+  cut(from: string, to: string): void {
+    const rule = ['-s', `${this.peer(from).address}/32`, '-j', 'DROP']
+    inside(this.peer(to), 'iptables', '-w', '-A', 'INPUT', ...rule)
+  }
+
+  cutBoth(one: string, other: string): void {
+    this.cut(one, other)
+    this.cut(other, one)
+  }
+
+  /** Each of the one side from each of the other, both ways. */
+  split(one: string[], other: string[]): void {
+    for (const here of one) for (const there of other) this.cutBoth(here, there)
+  }
+
+  heal(): void {
+    for (const peer of this.peers) inside(peer, 'iptables', '-w', '-F', 'INPUT')
+  }
+
+  /** Until some peer says that all is well. */
+  async waitHealthy(limitMs: number, at = this.names[0]!): Promise<void> {
+    const { api } = this.peer(at)
+    const end = Date.now() + limitMs
+    for (;;) {
+      const status = await retried(limitMs, () => api.call('status.show'))
+      if (status.health === 'ok') return
+      if (Date.now() > end)
+        throw new Error(`not healthy after ${limitMs} ms: ${JSON.stringify(status)}`)
+      await sleep(200)
+    }
+  }
+
+  async leader(at = this.names[0]!): Promise<string> {
+    for (;;) {
+      const { leader } = await retried(startMs, () => this.peer(at).api.call('cluster.show'))
+      if (leader) return leader
+      await sleep(100)
+    }
+  }
+
+  async down(): Promise<void> {
+    await Promise.all(this.names.map(name => this.kill(name)))
+    this.#clean()
+  }
+
+  #connect({ namespace, address }: NetPeer, veth: string): void {
+    ip('netns', 'add', namespace)
+    ip('link', 'add', veth, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace)
+    ip('link', 'set', veth, 'master', this.#tag, 'up')
+    ip('-n', namespace, 'address', 'add', `${address}/24`, 'dev', 'eth0')
+    ip('-n', namespace, 'link', 'set', 'eth0', 'up')
+    ip('-n', namespace, 'link', 'set', 'lo', 'up')
+  }
+
+  #clean(): void {
+    for (const name of this.names) {
+      const { control, data } = this.pids(name)
+      for (const pid of [control, data]) if (pid !== null) kill(pid, 'SIGKILL')
+    }
+    for (const { namespace } of this.peers.splice(0)) ignoring(() => ip('netns', 'del', namespace))
+    ignoring(() => ip('link', 'del', this.#tag))
+    rmSync(this.dir, { recursive: true, force: true })
+  }
+}
+
+function settings({ name, address }: NetPeer): string {
+  return [
+    '[peer]',
+    `name = "${name}"`,
+    '[net]',
+    `listen = "${address}:${dataPort}"`,
+    '[gossip]',
+    `listen = "${address}:${gossipPort}"`,
+    '[data]',
+    'io_threads = 1',
+    'memory = "128MiB"',
+    '',
+  ].join('\n')
+}
+
+function ip(...args: string[]): void {
+  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+}
+
+function inside({ namespace }: NetPeer, ...command: string[]): void {
+  ip('netns', 'exec', namespace, ...command)
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  ignoring(() => process.kill(pid, signal))
+}
+
+/** What is gone already needs no end. */
+function ignoring(act: () => void): void {
+  try {
+    act()
+  } catch {}
+}
