@@ -286,3 +286,46 @@ fn silent_members_are_reported_and_reads_go_elsewhere() {
     bench.event(HeadEvent::Connected { disk: C });
     assert_eq!(bench.sent.len(), before + 1, "what it owed is sent again");
 }
+
+#[test]
+fn a_view_that_was_told_before_the_grant_is_collected_after_it() {
+    let mut bench = Bench::new(ReadMode::Lease);
+    // A member left while the old owner's lease ran out.
+    bench.event(HeadEvent::View(view(2, &[A, B], None)));
+    let views = vec![view(2, &[A, B], None)];
+    bench.event(HeadEvent::Granted { head_epoch: HeadEpoch(4), views });
+    bench.answer_all(|request| match request {
+        Request::OpenLayer { .. } => Some(Reply::LayerOpened),
+        Request::Install { .. } => Some(installed(vec![])),
+        _ => None,
+    });
+    assert_eq!(bench.head.status().phase, HeadPhase::Active);
+}
+
+#[test]
+fn a_busy_head_looks_at_what_is_owed_as_well() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.event(HeadEvent::Lease { valid_until_us: 9_000_000 });
+    bench.write(1, 0, 1);
+    bench.answer_of(|disk, request| if disk == C { None } else { written(request) });
+    let patience_us = config(ReadMode::Lease).timing.report_after_us;
+    let mut ticks = 0;
+    // Reads of other blocks come and go all the time, each within a millisecond.
+    for op_id in 2..4_000 {
+        bench.now_us += 1_000;
+        bench.request(op_id, ClientOp::Read { offset: 8 * 4096, len: 4096 });
+        bench.answer_of(|_, request| match request {
+            Request::Read { .. } => Some(Reply::Blocks { blocks: vec![BlockState::Absent] }),
+            _ => None,
+        });
+        if bench.head.next_deadline_us().is_some_and(|due| due <= bench.now_us) {
+            ticks += 1;
+            bench.event(HeadEvent::Tick);
+        }
+    }
+    assert!(bench.now_us > patience_us && ticks > 100, "{ticks} ticks");
+    let slow = |c: &HeadCommand| {
+        matches!(c, HeadCommand::ReportUnreachable { disk: C, reason: ReportReason::Slow })
+    };
+    assert!(bench.other.iter().any(slow), "who owes the write is reported");
+}

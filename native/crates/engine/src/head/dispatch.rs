@@ -5,6 +5,7 @@ use shoal_types::{DiskId, HeadEpoch, PgView, Reply};
 use super::Head;
 use super::api::{ClientError, HeadCommand, HeadEvent, HeadPhase, OpTrace};
 use super::links::What;
+use super::pg::PgPhase;
 use crate::common::Key;
 use crate::cover::cover;
 
@@ -51,8 +52,12 @@ impl Head {
             self.on_view(view);
         }
         for slot in self.pgs.slots() {
-            if self.pgs[slot].view.is_none() {
-                self.refresh_view(slot);
+            let pg = &self.pgs[slot];
+            match pg.phase {
+                _ if pg.view.is_none() => self.refresh_view(slot),
+                // Its view was told before the grant and is still the newest: it came as no news.
+                PgPhase::Waiting => self.start_collect(slot),
+                PgPhase::Collecting(_) | PgPhase::Rolling(_) | PgPhase::Active => {}
             }
         }
     }

@@ -77,6 +77,7 @@ pub struct Head {
     /// PGs whose watermark is not told yet.
     to_settle: Vec<pg::Slot>,
     freed: Vec<Key>,
+    alarm: timers::Alarm,
     out: Vec<HeadCommand>,
 }
 
@@ -106,6 +107,7 @@ impl Head {
             starved: Vec::new(),
             to_settle: Vec::new(),
             freed: Vec::new(),
+            alarm: timers::Alarm::default(),
             out: Vec::new(),
         };
         head.add_pgs();
@@ -121,6 +123,7 @@ impl Head {
             self.dispatch(event);
             self.pump();
         }
+        self.set_alarm();
         commands.append(&mut self.out);
     }
 

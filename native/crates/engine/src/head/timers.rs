@@ -7,28 +7,55 @@ use super::api::{HeadPhase, ReportReason};
 use super::links::What;
 use crate::common::Key;
 
+/// Times of the next `Tick`. ONCE SET THEY STAND until it came: a head that is always busy would
+/// otherwise push them ahead of itself, and never look at a member that owes it an answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Alarm {
+    /// Something is waited for.
+    wait_us: Option<u64>,
+    /// Watermarks are to be told.
+    settle_us: Option<u64>,
+    ticks: u64,
+}
+
+/// Only a view may be missing once all PGs are active: they are looked at so many ticks apart.
+const TICKS_BETWEEN_LOOKS: u64 = 10;
+
 impl Head {
     /// When `Tick` is due; `None`: nothing is waited for.
     pub fn next_deadline_us(&self) -> Option<u64> {
-        if self.is_over() {
-            return None;
-        }
-        let waits = self.sent.len() + self.ops.len() + self.retries.len() + self.starved.len() > 0
+        self.alarm.wait_us.into_iter().chain(self.alarm.settle_us).min()
+    }
+
+    pub(super) fn set_alarm(&mut self) {
+        let (now, timing) = (self.now_us, self.config.timing);
+        let after = |old: Option<u64>, us: u64| Some(old.unwrap_or(now + us));
+        let settles = !self.is_over() && !self.to_settle.is_empty();
+        let Alarm { wait_us, settle_us, ticks } = self.alarm;
+        self.alarm = Alarm {
+            wait_us: if self.waits() { after(wait_us, timing.retry_us) } else { None },
+            settle_us: if settles { after(settle_us, timing.settle_us) } else { None },
+            ticks,
+        };
+    }
+
+    fn waits(&self) -> bool {
+        let owed = self.sent.len() + self.ops.len() + self.retries.len() + self.starved.len() > 0;
+        let waits = owed
             || !self.confirm.waiting.is_empty()
             || (self.is_granted() && !self.announced)
             || self.phase == HeadPhase::Closing;
-        if waits {
-            return Some(self.now_us + self.config.timing.retry_us);
-        }
-        let settle = self.now_us + self.config.timing.settle_us;
-        (!self.to_settle.is_empty()).then_some(settle)
+        waits && !self.is_over()
     }
 
     pub(super) fn on_tick(&mut self) {
+        self.alarm = Alarm { ticks: self.alarm.ticks + 1, ..Alarm::default() };
         self.retry_writes();
         self.wake_starved();
         self.expire_confirm_round();
-        self.tick_pgs();
+        if !self.announced || self.alarm.ticks.is_multiple_of(TICKS_BETWEEN_LOOKS) {
+            self.tick_pgs();
+        }
         self.look_at_waiting();
         self.settle(false);
     }
