@@ -6,7 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ApiClient } from '../../src/api/client.ts'
 import { peerPaths } from '../../src/common/paths.ts'
-import { isAlive, readPidFile } from '../../src/common/process-identity.ts'
+import {
+  isAlive,
+  type ProcessIdentity,
+  readPidFile,
+  signalProcess,
+} from '../../src/common/process-identity.ts'
 import { apiOf, retried } from './api.ts'
 import { shoalPath } from './run-shoal.ts'
 import { sleep } from './sleep.ts'
@@ -119,36 +124,29 @@ export class NetCluster {
     await retried(startMs, () => api.text('/readyz'))
   }
 
-  pids(name: string): { control: number | null; data: number | null } {
-    const paths = peerPaths(this.peer(name).dir)
-    return {
-      control: readPidFile(paths.controlPid)?.pid ?? null,
-      data: readPidFile(paths.dataPid)?.pid ?? null,
-    }
-  }
-
-  /** As a power cut would. */
-  async kill(name: string): Promise<void> {
-    const { control, data } = this.pids(name)
+  /** As a power cut would; or one of the processes alone. */
+  async kill(name: string, part?: 'data' | 'control'): Promise<void> {
+    const running = this.#processes(name)
     // The control process would start the other one again.
-    for (const pid of [control, data]) if (pid !== null) kill(pid, 'SIGKILL')
-    await this.#gone(name)
+    const doomed = part ? [running[part]] : [running.control, running.data]
+    for (const one of doomed) if (one) signalProcess(one, 'SIGKILL')
+    await gone(doomed)
   }
 
   async stop(name: string): Promise<void> {
-    const { control } = this.pids(name)
-    if (control !== null) kill(control, 'SIGTERM')
-    await this.#gone(name)
+    const { control, data } = this.#processes(name)
+    if (control) signalProcess(control, 'SIGTERM')
+    await gone([control, data])
   }
 
-  async #gone(name: string): Promise<void> {
-    const paths = peerPaths(this.peer(name).dir)
-    const runs = () =>
-      [paths.controlPid, paths.dataPid].some(path => {
-        const found = readPidFile(path)
-        return found !== undefined && isAlive(found)
-      })
-    while (runs()) await sleep(20)
+  pids(name: string): { control: number | null; data: number | null } {
+    const { control, data } = this.#processes(name)
+    return { control: control?.pid ?? null, data: data?.pid ?? null }
+  }
+
+  #processes(name: string) {
+    const { controlPid, dataPid } = peerPaths(this.peer(name).dir)
+    return { control: readPidFile(controlPid), data: readPidFile(dataPid) }
   }
 
   /** Nothing of what `from` sends arrives at `to`. */
@@ -208,8 +206,8 @@ export class NetCluster {
 
   #clean(): void {
     for (const name of this.names) {
-      const { control, data } = this.pids(name)
-      for (const pid of [control, data]) if (pid !== null) kill(pid, 'SIGKILL')
+      const { control, data } = this.#processes(name)
+      for (const one of [control, data]) if (one) signalProcess(one, 'SIGKILL')
     }
     for (const { namespace } of this.peers.splice(0)) ignoring(() => ip('netns', 'del', namespace))
     ignoring(() => ip('link', 'del', this.#tag))
@@ -240,8 +238,8 @@ function inside({ namespace }: NetPeer, ...command: string[]): void {
   ip('netns', 'exec', namespace, ...command)
 }
 
-function kill(pid: number, signal: NodeJS.Signals): void {
-  ignoring(() => process.kill(pid, signal))
+async function gone(processes: (ProcessIdentity | undefined)[]): Promise<void> {
+  while (processes.some(one => one !== undefined && isAlive(one))) await sleep(20)
 }
 
 /** What is gone already needs no end. */

@@ -21,7 +21,7 @@ export interface RoamingInit {
   /** Where to go, in this order, again and again. */
   peers: () => readonly ApiClient[]
   /** So long without an answer, and the user goes elsewhere. */
-  patienceMs?: number
+  patienceMs?: number | undefined
 }
 
 export class RoamingUser {
@@ -46,6 +46,7 @@ export class RoamingUser {
   start(at: number): void {
     this.#at = at
     this.#isOver = false
+    this.longestMs = 0
     this.#lastMs = Date.now()
     this.#running = this.#run()
   }
