@@ -28,7 +28,7 @@ const uvuStages: UvuStage[] = [
   { name: 'golden', path: 'test/golden', limitMs: 60_000, width: 2, needsAddon: false },
   { name: 'binding', path: 'test/binding', limitMs: 60_000, width: 1, needsAddon: true },
   { name: 'e2e', path: 'test/e2e', limitMs: 240_000, width: 1, needsAddon: true },
-  { name: 'vm', path: 'test/vm', limitMs: 480_000, width: 1, needsAddon: true },
+  { name: 'vm', path: 'test/vm', limitMs: 600_000, width: 1, needsAddon: true },
 ]
 
 const buildLimitMs = 15 * 60_000

@@ -3,11 +3,11 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-const guestLimitSeconds = 240
+const guestLimitSeconds = 540
 /** By this code a test file says that the machine cannot run it; its last line says why. */
 const skipExitCode = 77
 
-const root = join(import.meta.dirname, '..', '..')
+export const root = join(import.meta.dirname, '..', '..')
 
 /** Ends this process unless the machine can start a guest. */
 export function needGuest(): void {
@@ -17,7 +17,7 @@ export function needGuest(): void {
   process.exit(skipExitCode)
 }
 
-function whyNoGuest(): string | undefined {
+export function whyNoGuest(): string | undefined {
   if (process.getuid?.() !== 0) return 'a guest needs root: it shares the root directory'
   if (process.arch !== 'x64') return 'guests are x86-64'
   if (!existsSync('/usr/bin/apt-get')) return 'the guest kernel comes by apt-get'
@@ -25,30 +25,38 @@ function whyNoGuest(): string | undefined {
 }
 
 /** The program that a script drives: the one named by the environment, or an example built here. */
-export function serverOf(variable: string, crate: string, example: string): string {
+export function serverOf(
+  variable: string,
+  crate: string,
+  example: string,
+  profile: 'debug' | 'release' = 'debug',
+): string {
   const named = process.env[variable]
   if (named) return named
   const args = ['build', '--quiet', '-p', crate, '--example', example]
+  if (profile === 'release') args.push('--release')
   execFileSync('cargo', args, { cwd: join(root, 'native'), stdio: 'inherit' })
   const target = process.env.CARGO_TARGET_DIR ?? join(root, 'native', 'target')
-  return join(target, 'debug', 'examples', example)
+  return join(target, profile, 'examples', example)
 }
 
-export interface GuestSizes {
+export interface GuestOptions {
   limitSeconds?: number
   memoryMib?: number
+  /** Of the script. */
+  args?: string[]
 }
 
 /** Runs a script in a guest of its own, with `env` there; fails unless it ends with 0. */
 export function runInGuest(
   script: string,
   env: Record<string, string>,
-  { limitSeconds = guestLimitSeconds, memoryMib = 2048 }: GuestSizes = {},
+  { limitSeconds = guestLimitSeconds, memoryMib = 2048, args = [] }: GuestOptions = {},
 ): void {
   const pairs = Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`])
   const sizes = ['--limit', String(limitSeconds), '--memory', String(memoryMib)]
-  const args = [script, ...sizes, ...pairs]
-  const result = spawnSync(join(root, 'test', 'vm', 'run'), args, { encoding: 'utf8' })
+  const command = [script, ...sizes, ...pairs, '--', ...args]
+  const result = spawnSync(join(root, 'test', 'vm', 'run'), command, { encoding: 'utf8' })
   const output = `${result.stdout}${result.stderr}`
   if (result.status !== 0) throw new Error(`${script} ended with ${result.status}\n${output}`)
 }

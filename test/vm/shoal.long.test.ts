@@ -5,7 +5,7 @@ import { needGuest, runInGuest, serverOf } from './guest.ts'
 
 needGuest()
 const SHOAL_VM_PEER = serverOf('SHOAL_VM_PEER', 'shoal-runtime', 'data-peer')
-const sizes = { limitSeconds: 1_800, memoryMib: 3072 }
+const sizes = { limitSeconds: 3_600, memoryMib: 3072 }
 const shoal = suite('devices of volumes')
 let cluster: GuestCluster
 shoal.before(async () => {

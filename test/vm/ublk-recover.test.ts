@@ -1,4 +1,5 @@
-// ublk in a real kernel: servers that die or hang, and many queues of many devices on one thread.
+// ublk in a real kernel: servers that die or hang, and many queues of many devices on one thread. One
+// guest for all.
 import { suite } from 'uvu'
 import { needGuest, runInGuest, serverOf } from './guest.ts'
 
@@ -6,16 +7,12 @@ needGuest()
 const SHOAL_VM_SERVER = serverOf('SHOAL_VM_SERVER', 'shoal-ublk', 'ublk-file')
 const recover = suite('ublk recovery')
 
-recover('kill -9 under verified I/O, and at every step of a recovery', () => {
-  runInGuest('ublk-recover', { SHOAL_VM_SERVER })
-})
-
-recover('a forced detach from a server that hangs', () => {
-  runInGuest('ublk-stuck', { SHOAL_VM_SERVER })
-})
-
-recover('many queues of many devices on one thread', () => {
-  runInGuest('ublk-multiqueue', { SHOAL_VM_SERVER })
-})
+recover(
+  'kill -9 under verified I/O and at every step of a recovery; a hanging server; queues',
+  () => {
+    const args = ['ublk-recover', 'ublk-stuck', 'ublk-multiqueue']
+    runInGuest('several', { SHOAL_VM_SERVER }, { args })
+  },
+)
 
 recover.run()

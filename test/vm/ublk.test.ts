@@ -1,4 +1,5 @@
-// ublk in a real kernel: file systems, verified I/O, discard, read-only, fencing.
+// ublk in a real kernel: file systems, verified I/O, discard, read-only, fencing. One guest for all:
+// its start costs as much as a script.
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { needGuest, runInGuest, serverOf } from './guest.ts'
@@ -9,19 +10,12 @@ const ublk = suite('ublk')
 
 ublk('a script that fails in the guest fails here', () => {
   const env = { SHOAL_VM_SERVER: '/nonexistent' }
-  assert.throws(() => runInGuest('hello', env), /hello ended with 4/)
+  assert.throws(() => runInGuest('several', env, { args: ['hello'] }), /several ended with 4/)
 })
 
-ublk('file systems, verify, discard, detach', () => {
-  runInGuest('ublk-basic', { SHOAL_VM_SERVER })
-})
-
-ublk('a read-only device takes no write', () => {
-  runInGuest('ublk-readonly', { SHOAL_VM_SERVER })
-})
-
-ublk('a fenced device answers EIO until it is detached', () => {
-  runInGuest('ublk-fenced', { SHOAL_VM_SERVER })
+ublk('file systems, verify, discard, detach; read-only takes no write; fenced answers EIO', () => {
+  const args = ['ublk-basic', 'ublk-readonly', 'ublk-fenced']
+  runInGuest('several', { SHOAL_VM_SERVER }, { args })
 })
 
 ublk.run()

@@ -1,6 +1,6 @@
 // `npm run bench`: raw disk and replicated volume in one run, by fio. Prints JSON; `--doc` writes the
-// table into docs/performance.md.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+// table into docs/performance.md; `--part ublk` measures and writes that part alone.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -9,6 +9,7 @@ import { readCosts } from './costs.ts'
 import { type Figures, measure, type Shape, shapes } from './fio-result.ts'
 import { performancePage } from './page.ts'
 import { measureStore, type StoreRow } from './store-alone.ts'
+import { measureUblk, type UblkRow, withUblkSection } from './ublk.ts'
 
 export interface Row {
   shape: string
@@ -28,6 +29,8 @@ export interface Report {
   rows: Row[]
   /** One store on the same disk, without network and copies. */
   store: StoreRow[]
+  /** Path length of devices; null where no guest can run. */
+  ublk: UblkRow[] | null
 }
 
 const fileBytes = 2 ** 30
@@ -115,6 +118,7 @@ async function bench(seconds: number): Promise<Report> {
     seconds,
     rows,
     store,
+    ublk: await measureUblk(),
   }
 }
 
@@ -122,11 +126,15 @@ const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '10' },
     doc: { type: 'boolean', default: false },
+    /** all, or ublk alone: the rest of the page stays. */
+    part: { type: 'string', default: 'all' },
   },
 })
-const report = await bench(Number(values.seconds))
+const path = join(import.meta.dirname, '../../../docs/performance.md')
+const isUblkAlone = values.part === 'ublk'
+const report = isUblkAlone ? { ublk: await measureUblk() } : await bench(Number(values.seconds))
 process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
 if (values.doc) {
-  const path = join(import.meta.dirname, '../../../docs/performance.md')
-  writeFileSync(path, performancePage(report))
+  const page = 'rows' in report ? performancePage(report) : readFileSync(path, 'utf8')
+  writeFileSync(path, withUblkSection(page, report.ublk))
 }

@@ -2,6 +2,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseFio, shapes } from '../../bench/io/fio-result.ts'
 import { performancePage } from '../../bench/io/page.ts'
+import { readRows, withUblkSection } from '../../bench/io/ublk.ts'
 
 const bench = suite('bench')
 
@@ -32,10 +33,25 @@ bench('the page has one row for each shape', () => {
   }))
   const store = [{ ...figures, name: 'a store', cpu_us_per_op: 12 }]
   const machine = { kernel: '6', processor: 'x', cores: 2 }
-  const page = performancePage({ ...machine, seconds: 10, rows, store })
+  const page = performancePage({ ...machine, seconds: 10, rows, store, ublk: null })
   assert.is(page.match(/^\| /gm)?.length, shapes.length + 3)
   assert.match(page, '| a store | 7 | 100 µs |')
   assert.match(page, '| 4 KiB random write, QD 1 | 7 | 7 | 1.00 | 100 µs |')
+})
+
+bench('the rows of ublk replace their section, and nothing else', () => {
+  const rows = readRows('variant depth:size:direction x\nnull-user-copy 32:4k:write 21.5\nnoise\n')
+  assert.equal(rows, [
+    { server: 'null, user copy', shape: '4 KiB random write, QD 32', instructions: 21.5 },
+  ])
+  const page = '# Performance\n\nwords\n'
+  const first = withUblkSection(page, rows)
+  assert.match(first, '| | null, user copy |\n|---|--:|\n| 4 KiB random write, QD 32 | 21.5 |')
+  assert.match(first, /^# Performance\n\nwords\n\n## ublk/)
+  assert.is(withUblkSection(first, rows), first)
+  const between = `${first}\n## After\n`
+  assert.is(withUblkSection(between, rows), between)
+  assert.match(withUblkSection(page, null), 'Not measured.')
 })
 
 bench.run()

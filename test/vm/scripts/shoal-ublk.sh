@@ -43,7 +43,7 @@ verify_until_enough() {
 }
 verify_until_enough >/run/fio.out 2>&1 &
 fio_pid=$!
-for round in $(seq "${SHOAL_VM_KILLS:-2}"); do
+for round in $(seq "${SHOAL_VM_KILLS:-20}"); do
   sleep 2
   kill -0 $fio_pid 2>/dev/null || die "fio: $(cat /run/fio.out)"
   kill_peer p1

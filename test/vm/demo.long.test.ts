@@ -1,0 +1,20 @@
+// The whole program on a real kernel: demo up with a device, attach, detach and device list by the
+// command line, kills of control and data under verified I/O, the kernel's nbd.
+import { suite } from 'uvu'
+import { needGuest, runInGuest } from './guest.ts'
+import { type GuestProgram, makeProgram } from './program.ts'
+
+needGuest()
+const options = { limitSeconds: 3_000, memoryMib: 5120 }
+const demo = suite('the whole program on a real kernel')
+let program: GuestProgram
+demo.before(() => {
+  program = makeProgram()
+})
+demo.after(() => program.remove())
+
+demo('demo up, attach, detach, detach --force, device list, nbd, kills', () => {
+  runInGuest('shoal-demo', { SHOAL_VM_PROGRAM: program.dir }, options)
+})
+
+demo.run()
