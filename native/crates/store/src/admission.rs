@@ -10,7 +10,6 @@ use crate::layout::CELL_BYTES;
 use crate::op::{Assign, Change, DIRECT_BLOCKS_MIN, PendingBody, PendingRun};
 use crate::planted::planted;
 use crate::root::{CRC_REF_BYTES, INDEX_REF_BYTES};
-use crate::state::BlockAt;
 use crate::store::{IoUse, Store};
 
 /// Cells of the data log that only starts use, for their first record.
@@ -109,22 +108,6 @@ impl Store {
             + self.state.tables.bytes();
         let root_max = (self.layout.root_bytes() - CELL_BYTES) / 4 * 3;
         pages * CELL_BYTES > self.budget.index_bytes || root > root_max
-    }
-
-    /// A block that has a cell is overwritten in place; every other one needs a new cell.
-    fn cells_needed(&self, assign: &Assign) -> u64 {
-        let tables = &self.state.tables;
-        let numbers = tables.pg_number(assign.pg).zip(tables.live_layer(assign.layer));
-        let Some((pg, layer)) = numbers else { return assign.data_blocks() };
-        let data = assign.runs.iter().filter(|r| matches!(r.body, PendingBody::Data { .. }));
-        let blocks = data.flat_map(|r| r.block..r.block + r.blocks());
-        blocks.filter(|block| self.reserves(BlockAt { pg, layer, block: *block })).count() as u64
-    }
-
-    /// The fold of this block may need a cell. One that the running fold has planned may lose the
-    /// cell that it has.
-    pub(crate) fn reserves(&self, at: BlockAt) -> bool {
-        self.fold_has_planned(at.key()) || !self.state.has_cell(at)
     }
 
     /// What lies in the log may free cells when it is folded, and so may a purge. Whoever finds no

@@ -12,6 +12,7 @@ use shoal_types::{HeadEpoch, PgEpoch, PgId, StoreError, StoreReply, VolumeId};
 use crate::admission::Admission;
 use crate::batch::{BatchDraft, LogKind, LogPoint};
 use crate::io::IoKind;
+use crate::need::takes_cells;
 use crate::op::Change;
 use crate::planted::planted;
 use crate::store::{IoUse, Store};
@@ -27,6 +28,8 @@ pub(crate) struct PendingOp {
     pub waits_for: Option<u64>,
     /// Cells that its fold may need.
     pub need: u64,
+    /// It may take cells away from blocks that ops behind it write (`need.rs`).
+    pub takes: bool,
     /// Writes of its data to cells that are still out.
     pub direct_left: u32,
 }
@@ -56,6 +59,8 @@ pub(crate) struct Commits {
     next_op: u64,
     /// Cells set aside for ops in the queue.
     pub(crate) queued_need: u64,
+    /// Of the admitted ops in the queue, those that may take cells away.
+    queued_takers: u64,
     heads: BTreeMap<VolumeId, HeadEpoch>,
     pgs: BTreeMap<PgId, PgEpoch>,
 }
@@ -118,6 +123,10 @@ impl Commits {
 
     pub fn queued(&self) -> usize {
         self.queue.len()
+    }
+
+    pub fn queued_takers(&self) -> u64 {
+        self.queued_takers
     }
 
     /// The first op stands without its cells: it waits for what a fold or purge gives back.
@@ -213,6 +222,7 @@ impl Store {
             admitted: false,
             waits_for: None,
             need: 0,
+            takes: false,
             direct_left: 0,
         });
         self.note_activity();
@@ -267,6 +277,8 @@ impl Store {
             match self.admit(&mut op, i == 0) {
                 Admission::Admitted => {
                     op.admitted = true;
+                    op.takes = takes_cells(&op.change);
+                    self.commits.queued_takers += u64::from(op.takes);
                     self.commits.queue.insert(i, op);
                     i += 1;
                     self.commits.admitted = i;
@@ -301,9 +313,12 @@ impl Store {
             }
             self.commits.admitted -= 1;
             self.commits.queued_need -= op.need;
+            self.commits.queued_takers -= u64::from(op.takes);
             last_op = op.number;
             self.commits.in_flight_changes.push((op.number, Touched::of(&op.change)));
+            let set_aside = self.state.dirty.reserved() + op.need;
             let result = self.apply(lsn, op.change, &mut draft).map(|()| StoreReply::Done);
+            assert!(self.state.dirty.reserved() <= set_aside, "space is decided at admission");
             ops.push(DoneOp { token: op.token, result });
         }
         if ops.is_empty() {

@@ -45,6 +45,7 @@ pub mod io;
 pub mod layout;
 mod list;
 mod meta_record;
+mod need;
 mod op;
 mod pace;
 pub mod params;

@@ -134,6 +134,11 @@ impl Disk {
         Some((id, bytes))
     }
 
+    /// Commands that are out.
+    pub fn out_count(&self) -> usize {
+        self.out.len()
+    }
+
     /// Bits flip where nobody looks, and in the cache alike.
     pub fn rot(&mut self, offset: u64, bits: u8) {
         self.flush(u64::MAX);

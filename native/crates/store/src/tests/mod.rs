@@ -1,6 +1,7 @@
 //! Tests of the whole store on a simulated disk.
 
 mod absent;
+mod brink;
 mod corrupt;
 mod crash;
 mod disk;
