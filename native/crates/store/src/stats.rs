@@ -57,4 +57,6 @@ pub struct Figures {
     pub index_entries: u64,
     pub replayed_batches: u64,
     pub dirty_blocks: u64,
+    /// Where the data log ended, before this start added to it: all that was ever durable.
+    pub log_end: u64,
 }

@@ -75,6 +75,20 @@ impl Judge {
 }
 
 impl<S: LogStore> MetaService<S> {
+    pub(super) fn note_report(
+        &mut self,
+        reporter: PeerId,
+        disk: DiskId,
+        kind: ReportKind,
+    ) -> Result<(), Fatal> {
+        if kind == ReportKind::StoreSlow {
+            self.note_slow(reporter, disk);
+            return Ok(());
+        }
+        self.judge.note_report(reporter, disk, kind, self.now.boot_ms);
+        self.drive_judgement()
+    }
+
     pub(super) fn drive_judgement(&mut self) -> Result<(), Fatal> {
         let before = self.now.boot_ms.saturating_sub(self.config.report_age_ms);
         self.judge.forget_old(before);

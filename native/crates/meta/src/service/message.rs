@@ -93,6 +93,8 @@ pub enum ReportKind {
     StoreOut,
     /// Its store lost writes: wiped, rolled back, damaged.
     StoreUnfit,
+    /// Its owner says that the disk answers far more slowly than it used to.
+    StoreSlow,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,7 +158,7 @@ codec_enum!(ServiceMessage: u8 {
     17 => Key { seed },
     18 => Superseded { incarnation },
 });
-codec_enum!(ReportKind: u8 { 1 => Unreachable, 2 => StoreOut, 3 => StoreUnfit });
+codec_enum!(ReportKind: u8 { 1 => Unreachable, 2 => StoreOut, 3 => StoreUnfit, 4 => StoreSlow });
 codec_enum!(ProposeRefused: u8 {
     1 => NotLeader { leader }, 2 => Busy, 3 => TooLarge, 4 => Judged, 5 => Rejected { outcome },
 });

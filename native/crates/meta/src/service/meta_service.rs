@@ -12,6 +12,7 @@ use super::message::{ReportKind, ServiceMessage};
 use super::proposals::{Pending, Proposals};
 use super::reads::Reads;
 use super::sessions::Sessions;
+use super::slow_disks::SlowDisks;
 use super::voting::Roll;
 use crate::follow::Follower;
 use crate::hex::ProposalId;
@@ -32,6 +33,7 @@ pub struct MetaService<S> {
     pub(super) sessions: Sessions,
     pub(super) holder: Holder,
     pub(super) judge: Judge,
+    pub(super) slow_disks: SlowDisks,
     pub(super) roll: Roll,
     pub(super) outputs: Vec<Output>,
     pub(super) now: Now,
@@ -69,6 +71,7 @@ impl<S: LogStore> MetaService<S> {
             sessions: Sessions::default(),
             holder: Holder::new(),
             judge: Judge::default(),
+            slow_disks: SlowDisks::default(),
             roll: Roll::default(),
             outputs: vec![],
             now,
@@ -140,6 +143,7 @@ impl<S: LogStore> MetaService<S> {
         self.drive_reads()?;
         self.drive_sessions()?;
         self.drive_judgement()?;
+        self.drive_slow_disks()?;
         self.drive_voters()?;
         self.drive_following();
         self.settle()
@@ -198,8 +202,7 @@ impl<S: LogStore> MetaService<S> {
         self.see(now);
         match self.leader() {
             Some(leader) if leader == self.config.peer => {
-                self.judge.note_report(leader, disk, kind, now.boot_ms);
-                self.drive_judgement()?;
+                self.note_report(leader, disk, kind)?;
             }
             Some(leader) => self.send(leader, ServiceMessage::Report { disk, kind }),
             None => {}
@@ -318,10 +321,7 @@ impl<S: LogStore> MetaService<S> {
                 self.sessions.release(from, process);
                 Ok(())
             }
-            M::Report { disk, kind } => {
-                self.judge.note_report(from, disk, kind, self.now.boot_ms);
-                self.drive_judgement()
-            }
+            M::Report { disk, kind } => self.note_report(from, disk, kind),
             M::Blamed { disk } => {
                 self.outputs.push(Output::Blamed { disk });
                 Ok(())

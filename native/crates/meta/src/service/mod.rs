@@ -20,6 +20,7 @@ mod meta_service;
 mod proposals;
 mod reads;
 mod sessions;
+mod slow_disks;
 mod succession;
 mod voting;
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use shoal_engine::head::ReportReason;
 use shoal_meta::hex::ProposalId;
 use shoal_meta::log_store::{DirLog, FsDir};
-use shoal_meta::service::{MetaService, Unavailable};
+use shoal_meta::service::{MetaService, ReportKind, Unavailable};
 use shoal_meta::state::{ClusterState, Command, Outcome};
 use shoal_types::{DiskId, HeadEpoch, PeerId, VolumeId};
 
@@ -143,11 +143,24 @@ impl MetaHandle {
 
     /// Let the leader judge whether a disk is to leave its in-sync sets.
     pub fn report(&self, disk: DiskId, reason: ReportReason) {
-        self.inbox.send(MetaMessage::Report { disk, reason });
+        self.inbox.send(MetaMessage::Report { disk, kind: kind_of(reason) });
+    }
+
+    /// A disk of this peer answers far too slowly.
+    pub fn report_slow(&self, disk: DiskId) {
+        self.inbox.send(MetaMessage::Report { disk, kind: ReportKind::StoreSlow });
     }
 
     /// `done` comes once this peer has applied everything that was committed before the call.
     pub fn barrier(&self, done: impl FnOnce(Result<(), MetaError>) + Send + 'static) {
         self.inbox.send(MetaMessage::Barrier { done: Box::new(done) });
+    }
+}
+
+fn kind_of(reason: ReportReason) -> ReportKind {
+    match reason {
+        ReportReason::Disconnected | ReportReason::Slow => ReportKind::Unreachable,
+        ReportReason::StoreFenced | ReportReason::Full => ReportKind::StoreOut,
+        ReportReason::StoreUnfit | ReportReason::LostWrites => ReportKind::StoreUnfit,
     }
 }

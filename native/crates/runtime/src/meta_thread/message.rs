@@ -2,8 +2,8 @@
 
 use std::sync::mpsc::SyncSender;
 
-use shoal_engine::head::ReportReason;
 use shoal_meta::hex::{Hex, ProposalId};
+use shoal_meta::service::ReportKind;
 use shoal_meta::state::{ClusterState, Command};
 use shoal_types::{DiskId, HeadEpoch, PeerId, VolumeId};
 
@@ -37,7 +37,7 @@ pub enum MetaMessage {
     },
     Report {
         disk: DiskId,
-        reason: ReportReason,
+        kind: ReportKind,
     },
     /// Another peer's connection, for consensus or for questions.
     Accepted(Box<Established>),

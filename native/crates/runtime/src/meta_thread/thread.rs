@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use shoal_engine::head::ReportReason;
 use shoal_engine::insync::Probe;
 use shoal_meta::hex::{Hex, ProposalId};
 use shoal_meta::log_store::{DirLog, FsDir};
 use shoal_meta::raft::{self, Fatal};
-use shoal_meta::service::{MetaService, Now, Output, ReportKind, ServiceConfig, ServiceInit};
+use shoal_meta::service::{MetaService, Now, Output, ServiceConfig, ServiceInit};
 use shoal_meta::state::ClusterState;
 use shoal_types::{DiskId, PeerId};
 use shoal_wire::hello::Purpose;
@@ -207,8 +206,8 @@ impl MetaThread {
                 }
             }
             MetaMessage::Barrier { done } => self.barrier(done),
-            MetaMessage::Report { disk, reason } => {
-                self.drive(|service| service.report(disk, kind_of(reason), now()));
+            MetaMessage::Report { disk, kind } => {
+                self.drive(|service| service.report(disk, kind, now()));
             }
             MetaMessage::Probed { disk, reached } => {
                 let probe = if reached { Probe::Reached } else { Probe::Failed };
@@ -415,12 +414,4 @@ impl MetaThread {
 
 fn now() -> Now {
     Now { boot_ms: clock::now_ms(), wall_ms: clock::wall_ms() }
-}
-
-fn kind_of(reason: ReportReason) -> ReportKind {
-    match reason {
-        ReportReason::Disconnected | ReportReason::Slow => ReportKind::Unreachable,
-        ReportReason::StoreFenced | ReportReason::Full => ReportKind::StoreOut,
-        ReportReason::StoreUnfit | ReportReason::LostWrites => ReportKind::StoreUnfit,
-    }
 }

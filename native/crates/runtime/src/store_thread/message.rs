@@ -87,6 +87,10 @@ pub enum StoreNotice {
     Stalled,
     /// It answers again.
     Moving,
+    /// Most commands take longer than this, and have for a second: repeated as long as it is so.
+    Slow {
+        limit_ms: u64,
+    },
     /// A log write or sync failed: the store is out for good.
     Fenced,
     /// The member found its store unsound.

@@ -7,9 +7,11 @@ mod open;
 mod pace;
 mod routes;
 mod scrubs;
+mod slowness;
 mod stall;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,6 +29,7 @@ pub use pace::{PaceOrder, PeerPace};
 use routes::{Route, Routes};
 use scrubs::Scrubs;
 pub use scrubs::{SCRUB_EVERY_MS, ScrubOrder, ScrubProgress, ScrubResult};
+use slowness::Slowness;
 use stall::Stall;
 
 use crate::clock;
@@ -50,11 +53,13 @@ pub struct StoreThread {
     links: Links,
     routes: Routes,
     notices: NoticeSink,
+    position: Arc<AtomicU64>,
     fence_told: bool,
     scrubs: Scrubs,
     stall: Stall,
     latency: Latency,
     pace: Pace,
+    slowness: Slowness,
     stopping: Option<std::sync::mpsc::SyncSender<()>>,
     conn_events: Vec<ConnEvent>,
     link_events: Vec<LinkEvent>,
@@ -75,6 +80,8 @@ pub struct StoreParts {
     pub links: Links,
     pub peer_pace: PeerPace,
     pub notices: NoticeSink,
+    /// How far the log has come, for others to look at.
+    pub position: Arc<AtomicU64>,
 }
 
 impl StoreThread {
@@ -91,11 +98,13 @@ impl StoreThread {
             links: parts.links,
             routes: Routes::default(),
             notices: parts.notices,
+            position: parts.position,
             fence_told: false,
             scrubs: Scrubs::default(),
             stall: Stall::default(),
             latency: Latency::default(),
             pace: Pace::new(parts.disk, parts.peer_pace),
+            slowness: Slowness::default(),
             stopping: None,
             conn_events: Vec::new(),
             link_events: Vec::new(),
@@ -148,7 +157,8 @@ impl StoreThread {
             .into_iter()
             .chain(self.scrubs.wake_us())
             .chain(self.stall.due_us())
-            .chain(self.pace.due_us());
+            .chain(self.pace.due_us())
+            .chain(self.slowness.due_us());
         let due_us = store_us.into_iter().chain(others).min()?;
         Some(Duration::from_micros(due_us.saturating_sub(now_us).max(1)))
     }
@@ -159,6 +169,10 @@ impl StoreThread {
         self.ask_on();
         if self.stall.look(clock::now_us()) {
             self.tell(StoreNotice::Stalled);
+        }
+        if self.slowness.look(clock::now_us()) {
+            let limit_ms = self.slowness.limit_us() / 1_000;
+            self.tell(StoreNotice::Slow { limit_ms });
         }
     }
 
@@ -171,6 +185,7 @@ impl StoreThread {
                     self.tell(StoreNotice::Moving);
                 }
                 let (id, result) = port::finish(op, result);
+                self.slowness.answered(id.0, clock::now_us());
                 self.store.on_io(id, result);
             }
             Tag::PeerRecv(conn) => self.conns.on_recv(conn, result, &mut self.conn_events),
@@ -332,6 +347,7 @@ impl StoreThread {
     /// Whether the store had anything to say.
     fn run_store(&mut self) -> bool {
         let mut moved = self.run_scrubs();
+        self.position.store(self.store.log_position(), Ordering::Relaxed);
         while let Some(output) = self.store.poll() {
             moved = true;
             match output {
@@ -353,6 +369,7 @@ impl StoreThread {
     }
 
     fn start_io(&mut self, io: DiskIo) {
+        self.slowness.issued(&io, clock::now_us());
         match port::prepare(&self.file, &self.pool, io) {
             Ok((entry, op)) => {
                 let now_us = clock::now_us();

@@ -44,6 +44,7 @@ impl Supervisor {
         else {
             return Leaving::Lingers { until_ms: now_ms };
         };
+        self.announce_logs();
         let command = Command::LeavePeer { peer, process: Hex(self.context.process) };
         self.propose(command, |supervisor, _| {
             supervisor.set_leaving(Leaving::Lingers { until_ms: clock::now_ms() + LINGER_MS });

@@ -2,6 +2,7 @@
 //! cluster state says, and answers control. It decides nothing that safety rests on: that is the
 //! engine's and the cluster state's.
 
+mod announce;
 mod authority;
 mod context;
 mod devices;
@@ -9,6 +10,7 @@ mod disks;
 mod first_look;
 mod heads;
 mod leave;
+mod log_marks;
 mod membership;
 mod methods;
 mod notices;
@@ -108,6 +110,7 @@ pub struct Supervisor {
     returning: bool,
     first_look: first_look::FirstLook,
     pace: pace::PaceBook,
+    log_watch: log_marks::Watch,
 }
 
 impl Supervisor {
@@ -127,6 +130,7 @@ impl Supervisor {
             returning: false,
             first_look: first_look::FirstLook::default(),
             pace: pace::PaceBook::default(),
+            log_watch: log_marks::Watch::default(),
         }
     }
 
@@ -176,8 +180,10 @@ impl Supervisor {
         self.tick_return();
         self.schedule_scrubs();
         self.tick_authority();
+        self.hold_slow_disks();
         self.take_back_stalled();
         self.tick_first_look();
+        self.mark_logs();
     }
 
     fn broadcast(&self, name: &str, data: serde_json::Value) {

@@ -11,6 +11,8 @@ use shoal_types::{DiskId, PeerId};
 use shoal_wire::identity::SecretKey;
 use shoal_wire::identity::file::{self, KeyFileError, Role};
 
+use super::log_marks::LogMarks;
+
 /// Which cluster this peer belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,6 +83,10 @@ impl PeerFiles {
         self.dir.join("meta")
     }
 
+    pub fn log_marks(&self) -> LogMarks {
+        LogMarks::new(&self.dir)
+    }
+
     /// The peer's key, made at the first start.
     pub fn identity(&self) -> Result<SecretKey, String> {
         let path = self.dir.join("identity.key");
@@ -133,6 +139,7 @@ impl PeerFiles {
         for name in ["cluster.json", "disks.json", "scrubs.json", "authority.key"] {
             ignore_missing(fs::remove_file(self.dir.join(name)))?;
         }
+        ignore_missing(fs::remove_dir_all(self.dir.join("log-marks")))?;
         ignore_missing(fs::remove_dir_all(self.meta_dir()))
     }
 

@@ -1,4 +1,4 @@
-//! A store whose metadata is damaged is made anew: what it held is on the other members, and comes
+//! A store whose metadata is damaged, or that lost writes, is made anew: what it held is on the other members, and comes
 //! back by full resyncs. Never where it is the last one that is in sync: then people decide.
 //!
 //! ORDER: the cluster takes the disk out of all in-sync sets and marks it `full`, DURABLY; only then
@@ -19,6 +19,15 @@ use crate::meta_thread::MetaError;
 pub(super) fn make_anew(disk: DiskId, path: &Path, reason: String, inlet: &Inlet) {
     let path = path.to_owned();
     inlet.go_on(move |supervisor| supervisor.mark_damaged(disk, path, reason));
+}
+
+/// The store of this disk lost writes, the cluster has marked it, and needs nothing of it. Only made
+/// anew it gets a log that lies beyond the one that was lost, and is believed at the next start.
+pub(super) fn fill_anew(disk: DiskId, path: &Path, inlet: &Inlet) {
+    let path = path.to_owned();
+    inlet.go_on(move |supervisor| {
+        supervisor.format_anew(disk, path, "it lost writes, or is an older image".to_owned());
+    });
 }
 
 impl Supervisor {
@@ -53,6 +62,7 @@ impl Supervisor {
         };
         let message = format!("{disk} is damaged ({reason}) and is filled anew from other copies");
         self.note(Severity::Error, "store_rebuilt", message, format!("disk:{}", disk.0));
+        self.context.files.log_marks().forget(disk);
         let inlet = self.context.inlet.clone();
         std::thread::spawn(move || match disks::format(&path, identity, session) {
             Ok(()) => inlet.go_on(move |supervisor| supervisor.start_store(disk)),
@@ -76,7 +86,7 @@ fn last_in_sync(state: &ClusterState, disk: DiskId) -> usize {
     records.filter(|record| record.view().in_sync == [disk]).count()
 }
 
-fn is_out(result: &Result<Outcome, MetaError>) -> bool {
+pub(super) fn is_out(result: &Result<Outcome, MetaError>) -> bool {
     let Ok(Ok(Applied::Pgs { results })) = result else { return false };
     results.iter().all(|one| matches!(one.outcome, PgOutcome::Changed { .. }))
 }

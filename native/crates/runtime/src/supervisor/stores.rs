@@ -3,19 +3,20 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use serde_json::{Value, json};
 use shoal_engine::member::{Member, MemberConfig, Recovered};
-use shoal_meta::hex::Hex;
-use shoal_meta::state::{Command, Rejection};
 use shoal_store::{
     Budget, Figures, LayerState, PROBE_BYTES, Params, Probe, RecoveryError, Store, probe,
 };
 use shoal_types::buffer::BufferPool;
 use shoal_types::{DiskId, LayerId, PgId, PgView};
 
+use super::announce::{Standing, announce};
+use super::log_marks::LogMarks;
 use super::{Event, Supervisor, rebuild};
 use crate::clock;
 use crate::control::{ControlError, Responder};
@@ -46,6 +47,10 @@ pub enum StoreState {
     Stalled {
         back_at_ms: Option<u64>,
     },
+    /// It answers, but too slowly: held back until that time.
+    Slow {
+        back_at_ms: u64,
+    },
     /// A log write failed.
     Fenced,
 }
@@ -63,6 +68,8 @@ pub struct StoreEntry {
     pub deleting: HashSet<LayerId>,
     /// Stalls in short order, and the last one.
     pub stalls: (u32, u64),
+    /// When its thread last said that it is slow, and what a command may take, in milliseconds.
+    pub slow: Option<(u64, u64)>,
     /// Who added the disk, to be answered once its store serves.
     pub added: Option<(Responder, Value)>,
 }
@@ -78,6 +85,7 @@ impl StoreEntry {
             pgs: HashSet::new(),
             deleting: HashSet::new(),
             stalls: (0, 0),
+            slow: None,
             added: None,
         }
     }
@@ -89,6 +97,7 @@ impl StoreEntry {
             StoreState::Open => "open",
             StoreState::Failed { .. } => "failed",
             StoreState::Stalled { .. } => "stalled",
+            StoreState::Slow { .. } => "slow",
             StoreState::Fenced => "fenced",
         }
     }
@@ -130,8 +139,9 @@ impl Supervisor {
         let (path, inlet) = (entry.path.clone(), self.context.inlet.clone());
         let budget = self.store_budget();
         let parts = self.store_links(disk);
+        let marks = self.context.files.log_marks();
         let started = thread::Builder::new().name(format!("store-{disk}")).spawn(move || {
-            store_main(disk, &path, cluster.0, budget, parts, inlet);
+            store_main(disk, &path, cluster.0, budget, parts, &marks, inlet);
         });
         if let Err(error) = started {
             self.on_store_failed(disk, format!("no thread for the store: {error}"), true);
@@ -270,6 +280,7 @@ impl Supervisor {
             sender.send(StoreMessage::Stop(answer));
             let _its_thread_may_be_gone = ended.recv();
         }
+        self.log_watch.end(disk);
     }
 
     pub(super) fn close_stores(&mut self) {
@@ -294,6 +305,7 @@ fn store_main(
     cluster_id: [u8; 16],
     budget: Budget,
     links: LinkParts,
+    marks: &LogMarks,
     inlet: super::Inlet,
 ) {
     let (sender, inbox) = match mailbox() {
@@ -307,13 +319,22 @@ fn store_main(
             return rebuild::make_anew(disk, path, reason, &inlet);
         }
     };
-    let announced = announce(disk, &opened.store, &inlet);
-    let Ok(is_fit) = announced.recv() else { return };
-    let is_fit = match is_fit {
-        Ok(is_fit) => is_fit,
+    let log_end = opened.figures.log_end;
+    let lost_writes = marks.shows_loss(disk, &opened.store.identity().store_uuid, log_end);
+    let announced = announce(disk, &opened.store, lost_writes, &inlet);
+    let Ok(announced) = announced.recv() else { return };
+    let is_fit = match announced {
+        Ok(Standing::Fit) => true,
+        Ok(Standing::Unfit) => false,
+        Ok(Standing::Worthless) => {
+            drop(opened);
+            return rebuild::fill_anew(disk, path, &inlet);
+        }
         Err(reason) => return fail(&inlet, disk, reason, true),
     };
     let deleted = deleted_layers(&opened.store);
+    let store_uuid = opened.store.identity().store_uuid;
+    let position = Arc::new(AtomicU64::new(opened.store.log_position()));
     let member = Member::new(
         MemberConfig { disk, fit: is_fit, copy_window_bytes: COPY_WINDOW_BYTES },
         recovered(&opened.store, &deleted),
@@ -340,9 +361,11 @@ fn store_main(
         links: Links::new(port, links.book, links.dialer),
         peer_pace: links.peer_pace,
         notices,
+        position: position.clone(),
     });
     let figures = opened.figures;
     inlet.go_on(move |supervisor| {
+        supervisor.watch_log(disk, store_uuid, position);
         supervisor.on_store_open(disk, sender, figures, is_fit, deleted);
     });
     thread.run();
@@ -398,33 +421,6 @@ fn open(
 
 fn is_blank(file: &DiskFile) -> bool {
     read_edges(file, PROBE_BYTES).is_ok_and(|(first, last)| probe(&first, &last) == Probe::Empty)
-}
-
-/// BEFORE A STORE SERVES, the cluster hears which store this is and how far its log has come: one
-/// that is not the disk's, or was rolled back, is not believed (docs/protocol.md rule 30).
-fn announce(
-    disk: DiskId,
-    store: &Store,
-    inlet: &super::Inlet,
-) -> std::sync::mpsc::Receiver<Result<bool, String>> {
-    let (answer, announced) = sync_channel(1);
-    let command = Command::AnnounceStore {
-        disk,
-        store: Hex(store.identity().store_uuid),
-        session: store.log_position(),
-    };
-    inlet.go_on(move |supervisor| {
-        supervisor.propose(command, move |supervisor, result| match result {
-            Ok(Ok(_)) => drop(answer.send(Ok(supervisor.is_filled(disk)))),
-            Ok(Err(Rejection::Stale { .. } | Rejection::Invalid { .. })) => {
-                let command = Command::MarkStoreUnfit { disk };
-                supervisor.propose(command, move |_, _| drop(answer.send(Ok(false))));
-            }
-            Ok(Err(other)) => drop(answer.send(Err(format!("not announced: {other:?}")))),
-            Err(error) => drop(answer.send(Err(format!("not announced: {error:?}")))),
-        });
-    });
-    announced
 }
 
 fn deleted_layers(store: &Store) -> Vec<LayerId> {

@@ -63,6 +63,7 @@ async fn recover(disk: Disk, params: Params) -> Outcome {
     check_other_ends(&meta, &data)?;
     figures.meta_log_bytes = (meta.end.lsn - root.meta.lsn) * CELL_BYTES;
     figures.data_log_bytes = (data.end.lsn - data_tail.lsn) * CELL_BYTES;
+    figures.log_end = data.end.lsn;
     figures.replayed_batches = meta.batches + data.batches;
     let state = replay.finish(&mut figures)?;
     let mut data_log = Ring::new(superblock.layout.data_log, data_tail, data.end);
