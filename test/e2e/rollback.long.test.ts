@@ -93,8 +93,9 @@ async function putBackAndExpect(byte: number, times: number): Promise<void> {
 /** The volume's head goes to this peer, which reads its own disk first. */
 async function readAt(peer: string, byte: number): Promise<void> {
   for (const other of ['p1', 'p2', 'p3']) {
-    const devices = await demo.json<{ id: number }[]>(other, 'device', 'list')
-    for (const { id } of devices) await demo.json(other, 'export', 'delete', String(id))
+    const exports = await demo.json<{ id: number; peer: string }[]>(other, 'export', 'list')
+    const own = exports.filter(one => one.peer === other)
+    for (const { id } of own) await demo.json(other, 'export', 'delete', String(id))
   }
   for (let tries = 0; ; tries++) {
     const ran = await demo.shoal(peer, 'export', 'create', 'demo', '--nbd', '--json')

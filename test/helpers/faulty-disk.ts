@@ -10,6 +10,8 @@ export interface Fault {
 }
 
 const mountedMs = 10_000
+/** A slow disk answers within these what has come meanwhile. */
+const movesMs = 5
 
 export class FaultyDisk {
   readonly path: string
@@ -58,6 +60,26 @@ export class FaultyDisk {
 
   resume(): void {
     this.#daemon.kill('SIGCONT')
+  }
+
+  /** From now on every command takes up to `ms`, and nothing stalls. Call what it gives to end it. */
+  slow(ms: number): () => void {
+    let on = true
+    const pause = (milliseconds: number) =>
+      new Promise<void>(resolve => setTimeout(resolve, milliseconds))
+    const cycle = async () => {
+      while (on) {
+        this.stall()
+        await pause(ms)
+        this.resume()
+        await pause(movesMs)
+      }
+    }
+    const cycling = cycle()
+    return () => {
+      on = false
+      void cycling
+    }
   }
 
   /** The file alone again; nobody may have it open. */

@@ -22,6 +22,8 @@ struct Disk {
     /// Mutating operations until every further one fails.
     fail_after: Option<u64>,
     syncs: u64,
+    /// A disk that lies: a sync is answered, and nothing is durable by it.
+    ignores_syncs: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -50,9 +52,39 @@ impl MemDir {
         }
     }
 
+    /// Renames and creations that a crash may lose.
+    pub fn pending_names(&self) -> usize {
+        self.0.borrow().pending.len()
+    }
+
+    /// Power is lost: the first `names` of the pending renames and creations survive, and of each
+    /// file whose end was not synced what `tear(bytes, synced)` leaves; the rest as it was synced.
+    pub fn crash_as(&self, names: usize, mut tear: impl FnMut(&mut Vec<u8>, usize)) {
+        let mut disk = self.0.borrow_mut();
+        if names > 0 {
+            disk.durable_names = disk.pending[names - 1].clone();
+        }
+        disk.pending.clear();
+        disk.names = disk.durable_names.clone();
+        disk.fail_after = None;
+        for file in &mut disk.files {
+            let synced = file.durable.len();
+            match file.bytes.len() > synced && file.bytes.starts_with(&file.durable) {
+                true => tear(&mut file.bytes, synced),
+                false => file.bytes = file.durable.clone(),
+            }
+            file.durable = file.bytes.clone();
+        }
+    }
+
     /// From the `operations`-th one on, every change fails: a disk that died.
     pub fn fail_after(&self, operations: u64) {
         self.0.borrow_mut().fail_after = Some(operations);
+    }
+
+    /// From now on its disk lies.
+    pub fn ignore_syncs(&self) {
+        self.0.borrow_mut().ignores_syncs = true;
     }
 
     /// Files synced so far.
@@ -150,9 +182,11 @@ impl Dir for MemDir {
 
     fn sync(&mut self, name: &str) -> io::Result<()> {
         self.change(|disk| {
-            let file = disk.file(name);
-            file.durable.clone_from(&file.bytes);
             disk.syncs += 1;
+            if !disk.ignores_syncs {
+                let file = disk.file(name);
+                file.durable.clone_from(&file.bytes);
+            }
             Ok(())
         })
     }

@@ -36,4 +36,6 @@ pub trait LogStore {
 }
 
 #[cfg(test)]
+mod crash_states;
+#[cfg(test)]
 mod tests;

@@ -75,9 +75,24 @@ fn open(dir: &MemDir) -> DirLog<MemDir> {
     DirLog::open(dir.clone(), CLUSTER, 1)
 }
 
-struct Run {
+/// One operation on the log.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    Append,
+    /// Other entries in place of some that are there.
+    Overwrite,
+    Compact,
+    /// A snapshot from the leader, beyond the log.
+    Jump,
+}
+
+impl Step {
+    pub const ALL: [Self; 4] = [Self::Append, Self::Overwrite, Self::Compact, Self::Jump];
+}
+
+pub struct Run {
     random: Seeded,
-    dir: MemDir,
+    pub dir: MemDir,
     log: DirLog<MemDir>,
     acknowledged: Model,
     /// What the operation that was cut off would have made; any of them may be found.
@@ -85,24 +100,43 @@ struct Run {
 }
 
 impl Run {
-    fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         let (random, dir) = (Seeded::new(seed), MemDir::new());
         let mut log = open(&dir);
         log.load().unwrap();
         Self { random, dir, log, acknowledged: Model::default(), possible: vec![] }
     }
 
-    fn step(&mut self) -> Result<(), LogError> {
+    pub fn step(&mut self) -> Result<(), LogError> {
         if self.random.chance(12) { self.replace() } else { self.append() }
     }
 
+    pub fn take(&mut self, step: Step) -> Result<(), LogError> {
+        match step {
+            Step::Append => self.append_from(0, 4),
+            Step::Overwrite => self.append_from(2, 3),
+            Step::Compact => self.replace_at(false),
+            Step::Jump => self.replace_at(true),
+        }
+    }
+
+    /// The step that was cut off was done before the cut.
+    pub fn possible_is_done(&self) -> bool {
+        self.possible.last() == Some(&self.acknowledged)
+    }
+
     fn append(&mut self) -> Result<(), LogError> {
+        let (back, count) = (self.random.below(4), self.random.below(4));
+        self.append_from(back, count)
+    }
+
+    /// `back`: so many of the entries that may still change are written anew.
+    fn append_from(&mut self, back: u64, count: u64) -> Result<(), LogError> {
         let model = &self.acknowledged;
         let settled = model.snapshot.as_ref().map_or(0, |s| s.at.index).max(model.start.index);
-        let first = model.last() + 1 - self.random.below((model.last() - settled).min(3) + 1);
+        let first = model.last() + 1 - back.min(model.last() - settled);
         let term = model.hard_state.term + self.random.below(2);
         let hard_state = HardState { term, vote: self.random.below(3), commit: 0 };
-        let count = self.random.below(4);
         let entries: Vec<LogEntry> =
             (0..count).map(|i| entry(&mut self.random, first + i, term)).collect();
         let mut next = model.clone();
@@ -115,8 +149,12 @@ impl Run {
 
     /// Compaction, or a snapshot from the leader that ends beyond the log.
     fn replace(&mut self) -> Result<(), LogError> {
-        let model = self.acknowledged.clone();
         let far = self.random.chance(30);
+        self.replace_at(far)
+    }
+
+    fn replace_at(&mut self, far: bool) -> Result<(), LogError> {
+        let model = self.acknowledged.clone();
         let index = model.start.index + self.random.below(model.entries.len() as u64 + 1);
         let mut next = model.clone();
         if far || index == 0 {
@@ -147,6 +185,10 @@ impl Run {
     fn crash_and_check(&mut self) {
         let random = &mut self.random;
         self.dir.crash(|bound| random.below(bound));
+        self.check_after_crash();
+    }
+
+    pub fn check_after_crash(&mut self) {
         self.log = open(&self.dir);
         let found = self.log.load().expect("a crash never damages");
         let whole = std::iter::once(&self.acknowledged).chain(&self.possible);

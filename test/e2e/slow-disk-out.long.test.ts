@@ -1,0 +1,110 @@
+// A disk that answers, but a hundred times slower than it used to, does not take its volumes with it:
+// it is put out, held back for longer each time, and comes back when it is fast again.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { DemoCluster } from '../helpers/demo-cluster.ts'
+import { FaultyDisk } from '../helpers/faulty-disk.ts'
+
+interface Event {
+  code: string
+  message: string
+}
+
+const slow = suite('slow disk')
+const demo = new DemoCluster()
+let disk: FaultyDisk | undefined
+
+slow.before(async () => {
+  await demo.up()
+  const disks = await demo.json<{ peer: string; path: string }[]>('p1', 'disk', 'list')
+  const { path } = disks.find(one => one.peer === 'p3')!
+  await demo.act('stop', 'p3')
+  disk = await FaultyDisk.over(path)
+  await demo.act('start', 'p3')
+  await demo.waitHealthy(90_000)
+})
+slow.after(async () => {
+  await demo.down()
+  await disk?.end()
+})
+
+slow(
+  'is put out while the others go on, held back for longer each time, and comes back',
+  async () => {
+    const usual = await load(8)
+    const loading = load(40)
+    await sleep(2_000)
+    const begun = Date.now()
+    const stop = disk!.slow(250)
+    try {
+      await untilEvents(1, 10_000)
+      console.log(`      put out and told after ${Date.now() - begun} ms`)
+      await untilEvents(2, 25_000)
+    } finally {
+      stop()
+    }
+    const during = await loading
+    console.log(`      p99 ${usual.p99Ms} ms before, ${during.p99Ms} ms with a slow disk`)
+    console.log(`      longest write ${during.maxMs} ms`)
+    assert.ok(during.maxMs < 5_000, `the longest write took ${during.maxMs} ms`)
+    const holds = (await slowEvents()).map(event =>
+      Number(/held back for (\d+) s/.exec(event.message)?.[1]),
+    )
+    holds.sort((a, b) => a - b)
+    assert.equal(holds.slice(0, 2), [3, 6])
+    await demo.waitHealthy(120_000)
+  },
+)
+
+async function slowEvents(): Promise<Event[]> {
+  const events = await demo.json<Event[]>('p1', 'event', 'list')
+  return events.filter(event => event.code === 'disk_slow')
+}
+
+async function untilEvents(count: number, limitMs: number): Promise<void> {
+  const end = Date.now() + limitMs
+  while ((await slowEvents()).length < count) {
+    if (Date.now() > end) throw new Error(`not told ${count} times within ${limitMs} ms`)
+    await sleep(100)
+  }
+}
+
+interface Latency {
+  p99Ms: number
+  maxMs: number
+}
+
+async function load(seconds: number): Promise<Latency> {
+  const args = [
+    '--name=load',
+    '--ioengine=nbd',
+    `--uri=${demo.uri}`,
+    '--rw=randwrite',
+    '--bs=4k',
+    '--iodepth=4',
+    '--size=64M',
+    '--time_based=1',
+    `--runtime=${seconds}`,
+    '--output-format=json',
+  ]
+  const child = spawn('fio', args, { stdio: ['ignore', 'pipe', 'ignore'] })
+  let text = ''
+  child.stdout.on('data', chunk => {
+    text += String(chunk)
+  })
+  const [code] = await once(child, 'close')
+  assert.is(code, 0, 'fio saw an error')
+  const result = JSON.parse(text.slice(text.indexOf('{'))) as {
+    jobs: { write: { clat_ns: { max: number; percentile: Record<string, number> } } }[]
+  }
+  const { max, percentile } = result.jobs[0]!.write.clat_ns
+  return { p99Ms: percentile['99.000000']! / 1e6, maxMs: max / 1e6 }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms))
+}
+
+slow.run()
