@@ -3,7 +3,6 @@
 //! synced may have reached the disk. Each is opened and compared with the model.
 
 use super::tests::{Run, Step};
-use super::*;
 use crate::seeded::Seeded;
 
 /// Of a torn file: where it is cut, and what its sectors hold.
