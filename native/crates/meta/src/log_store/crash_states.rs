@@ -21,9 +21,9 @@ fn effort() -> u64 {
 /// that `lives` names; the others are zeros, as in a file that was only made longer.
 fn tear(bytes: &mut Vec<u8>, synced: usize, length: usize, lives: impl Fn(usize) -> bool) {
     bytes.truncate(length.max(synced));
-    for at in synced..bytes.len() {
-        if !lives((at - synced) / SECTOR_BYTES) {
-            bytes[at] = 0;
+    for (sector, added) in bytes[synced..].chunks_mut(SECTOR_BYTES).enumerate() {
+        if !lives(sector) {
+            added.fill(0);
         }
     }
 }
@@ -63,8 +63,8 @@ fn lives(shape: u64, sector: usize) -> bool {
     match shape {
         0 => true,
         1 => false,
-        2 => sector % 2 == 0,
-        3 => sector % 2 == 1,
+        2 => sector.is_multiple_of(2),
+        3 => !sector.is_multiple_of(2),
         4 => sector > 0,
         _ => sector < 1,
     }

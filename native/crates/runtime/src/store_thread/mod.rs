@@ -185,7 +185,7 @@ impl StoreThread {
                     self.tell(StoreNotice::Moving);
                 }
                 let (id, result) = port::finish(op, result);
-                self.slowness.answered(id.0, clock::now_us());
+                self.slowness.answered(id.0, now_us);
                 self.store.on_io(id, result);
             }
             Tag::PeerRecv(conn) => self.conns.on_recv(conn, result, &mut self.conn_events),

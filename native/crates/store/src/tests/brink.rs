@@ -50,7 +50,7 @@ impl Brink {
     }
 
     fn write(&mut self, block: u64, blocks: u64) {
-        let seeds: Vec<u64> = (0..blocks).map(|i| self.seq << 16 | block + i).collect();
+        let seeds: Vec<u64> = (0..blocks).map(|i| (self.seq << 16) | (block + i)).collect();
         let op = self.op(block, data(LAYER, block, &seeds));
         self.rig.submit(op);
     }
@@ -120,7 +120,7 @@ fn random_op(b: &mut Brink) -> StoreOp {
     let blocks = 1 + b.rng.below(most);
     match b.rng.below(20) {
         0..9 => {
-            let seeds: Vec<u64> = (0..blocks).map(|i| b.seq << 16 | i).collect();
+            let seeds: Vec<u64> = (0..blocks).map(|i| (b.seq << 16) | i).collect();
             b.op(block, data(LAYER, block, &seeds))
         }
         9..15 => b.op(block, Body::Zero { blocks: blocks as u32 }),
@@ -128,7 +128,7 @@ fn random_op(b: &mut Brink) -> StoreOp {
         17..19 => {
             // Beyond what is filled: takes what discards gave back.
             let far = 4096 + b.rng.below(512);
-            let seeds: Vec<u64> = (0..32).map(|i| b.seq << 16 | i).collect();
+            let seeds: Vec<u64> = (0..32).map(|i| (b.seq << 16) | i).collect();
             b.op(far, data(LAYER, far, &seeds))
         }
         _ => {
@@ -151,7 +151,7 @@ fn copy(b: &mut Brink, block: u64, blocks: u64) -> StoreOp {
                 0 => BlockState::Absent,
                 1 => BlockState::Zero,
                 _ => {
-                    let Body::Data { data, crcs, .. } = data(LAYER, block, &[b.seq << 16 | i])
+                    let Body::Data { data, crcs, .. } = data(LAYER, block, &[(b.seq << 16) | i])
                     else {
                         unreachable!("data of one block")
                     };
