@@ -90,6 +90,8 @@ pub enum StoreNotice {
     /// Most commands take longer than this, and have for a second: repeated as long as it is so.
     Slow {
         limit_ms: u64,
+        /// Several times longer, even.
+        is_very: bool,
     },
     /// A log write or sync failed: the store is out for good.
     Fenced,

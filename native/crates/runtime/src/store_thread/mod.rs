@@ -172,7 +172,8 @@ impl StoreThread {
         }
         if self.slowness.look(clock::now_us()) {
             let limit_ms = self.slowness.limit_us() / 1_000;
-            self.tell(StoreNotice::Slow { limit_ms });
+            let is_very = self.slowness.is_very();
+            self.tell(StoreNotice::Slow { limit_ms, is_very });
         }
     }
 

@@ -12,6 +12,8 @@ const WINDOW_US: u64 = 250_000;
 const FLOOR_US: u64 = 50_000;
 /// So many times as long as usual is slow.
 const FACTOR: u64 = 10;
+/// Beyond so many times the limit it is slow even for one that is being filled.
+const VERY: u64 = 4;
 /// Weight of a new window in what is usual: 1 / this.
 const USUAL_SHARE: u64 = 32;
 /// Longer commands take their time, and are left out.
@@ -34,7 +36,10 @@ pub(super) struct Slowness {
     moved_us: u64,
     count: u64,
     slow: u64,
+    very: u64,
     sum_us: u64,
+    /// Of the last window that was judged.
+    was_very: bool,
     /// Mean time of a command in windows that were not slow.
     usual_us: Option<u64>,
     streak: u32,
@@ -76,6 +81,7 @@ impl Slowness {
         self.count += 1;
         self.sum_us += took_us;
         self.slow += u64::from(took_us > self.limit_us());
+        self.very += u64::from(took_us > self.limit_us() * VERY);
     }
 
     /// When a window is over: whether the disk is slow, and has been for some time.
@@ -97,8 +103,19 @@ impl Slowness {
             }
             None => {}
         }
-        (self.count, self.slow, self.sum_us, self.window_began_us) = (0, 0, 0, now_us);
+        let silence_us = now_us - self.moved_us;
+        self.was_very = match self.count {
+            0 => silence_us > self.limit_us() * VERY,
+            count => self.very * 2 > count,
+        };
+        (self.count, self.slow, self.very, self.sum_us) = (0, 0, 0, 0);
+        self.window_began_us = now_us;
         verdict == Some(true) && self.streak >= STREAK
+    }
+
+    /// How slow, if `look` said so.
+    pub fn is_very(&self) -> bool {
+        self.was_very
     }
 
     /// When to look again.
@@ -177,6 +194,7 @@ mod tests {
             assert_eq!(disk.told, 0);
             disk.work(usual_us * 50, 1_500_000);
             assert!(disk.told > 0, "{usual_us} us");
+            assert_eq!(disk.slowness.is_very(), usual_us * 50 > 4 * FLOOR_US, "{usual_us} us");
             disk.work(usual_us, 2_000_000);
             let told = disk.told;
             disk.work(usual_us, 20_000_000);

@@ -83,7 +83,7 @@ impl Supervisor {
             StoreNotice::LayerDeleted { layer } => self.on_layer_deleted(disk, layer),
             StoreNotice::Stalled => self.on_stalled(disk),
             StoreNotice::Moving => self.on_moving(disk),
-            StoreNotice::Slow { limit_ms } => self.on_slow(disk, limit_ms),
+            StoreNotice::Slow { limit_ms, is_very } => self.on_slow(disk, limit_ms, is_very),
             StoreNotice::Repairs { repaired, postponed, lost } => {
                 self.on_repairs(disk, repaired, postponed, &lost);
             }

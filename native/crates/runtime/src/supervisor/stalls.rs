@@ -38,11 +38,12 @@ impl Supervisor {
 
     /// Said four times a second. The leader puts it out where enough others are not slow; then, and
     /// only then, it is held back: by then nobody waits for it, and its thread measures nothing.
-    pub(super) fn on_slow(&mut self, disk: DiskId, limit_ms: u64) {
+    pub(super) fn on_slow(&mut self, disk: DiskId, limit_ms: u64, is_very: bool) {
         let Some(entry) = self.stores.get_mut(&disk) else { return };
         let out = || self.context.meta.read(|state| is_mostly_out(state, disk)) != Some(false);
-        // What is out already is being filled, and nobody waits for that.
-        if matches!(entry.state, StoreState::Open) && (entry.slow.is_some() || !out()) {
+        // What is out already is being filled, which is work; but writes wait for it then, too.
+        let counts = is_very || entry.slow.is_some() || !out();
+        if matches!(entry.state, StoreState::Open) && counts {
             entry.slow = Some((clock::now_ms(), limit_ms));
             self.context.meta.report_slow(disk);
         }
