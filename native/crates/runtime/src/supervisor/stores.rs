@@ -321,9 +321,8 @@ fn store_main(
     };
     let log_end = opened.figures.log_end;
     let lost_writes = marks.shows_loss(disk, &opened.store.identity().store_uuid, log_end);
-    let announced = announce(disk, &opened.store, lost_writes, &inlet);
-    let Ok(announced) = announced.recv() else { return };
-    let is_fit = match announced {
+    let Ok(said) = announce(disk, &opened.store, lost_writes, &inlet).recv() else { return };
+    let is_fit = match said {
         Ok(Standing::Fit) => true,
         Ok(Standing::Unfit) => false,
         Ok(Standing::Worthless) => {
