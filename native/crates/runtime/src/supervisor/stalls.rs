@@ -52,7 +52,8 @@ impl Supervisor {
     pub(super) fn hold_slow_disks(&mut self) {
         let now_ms = clock::now_ms();
         for entry in self.stores.values_mut() {
-            entry.slow = entry.slow.filter(|(at, _)| now_ms - at <= SLOW_FRESH_MS);
+            let is_open = matches!(entry.state, StoreState::Open);
+            entry.slow = entry.slow.filter(|(at, _)| is_open && now_ms - at <= SLOW_FRESH_MS);
         }
         let told: Vec<(DiskId, u64)> =
             self.stores.iter().filter_map(|(d, entry)| Some((*d, entry.slow?.1))).collect();
