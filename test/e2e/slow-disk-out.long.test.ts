@@ -12,51 +12,54 @@ interface Event {
   message: string
 }
 
+/** Longer than ten times what a loaded machine needs for a write; nothing counts as stalled yet. */
+const slowMs = 900
 const slow = suite('slow disk')
 const demo = new DemoCluster()
 let disk: FaultyDisk | undefined
 
 slow.before(async () => {
   await demo.up()
-  const disks = await demo.json<{ peer: string; path: string }[]>('p1', 'disk', 'list')
-  const { path } = disks.find(one => one.peer === 'p3')!
-  await demo.act('stop', 'p3')
-  disk = await FaultyDisk.over(path)
-  await demo.act('start', 'p3')
-  await demo.waitHealthy(90_000)
 })
 slow.after(async () => {
   await demo.down()
   await disk?.end()
 })
 
-slow(
-  'is put out while the others go on, held back for longer each time, and comes back',
-  async () => {
-    const usual = await load(8)
-    const loading = load(40)
-    await sleep(2_000)
-    const begun = Date.now()
-    const stop = disk!.slow(250)
-    try {
-      await untilEvents(1, 10_000)
-      console.log(`      put out and told after ${Date.now() - begun} ms`)
-      await untilEvents(2, 25_000)
-    } finally {
-      stop()
-    }
-    const during = await loading
-    console.log(`      p99 ${usual.p99Ms} ms before, ${during.p99Ms} ms with a slow disk`)
-    console.log(`      longest write ${during.maxMs} ms`)
-    assert.ok(during.maxMs < 5_000, `the longest write took ${during.maxMs} ms`)
-    const holds = (await slowEvents()).map(event =>
-      Number(/held back for (\d+) s/.exec(event.message)?.[1]),
-    )
-    holds.sort((a, b) => a - b)
-    assert.equal(holds.slice(0, 2), [3, 6])
-    await demo.waitHealthy(120_000)
-  },
-)
+slow('is put out while the others go on, held back for longer each time', async () => {
+  const disks = await demo.json<{ peer: string; path: string }[]>('p1', 'disk', 'list')
+  const { path } = disks.find(one => one.peer === 'p3')!
+  await demo.act('stop', 'p3')
+  disk = await FaultyDisk.over(path)
+  await demo.act('start', 'p3')
+  await demo.waitHealthy(90_000)
+  // What is usual is learned first.
+  const usual = await load(20)
+  console.log(`      usual: p99 ${usual.p99Ms} ms`)
+  await slowDown(1)
+  await slowDown(2)
+  const holds = (await slowEvents()).map(event => /held back for (\d+) s/.exec(event.message)?.[1])
+  assert.equal(holds.map(Number).sort(), [3, 6])
+})
+
+/** Until it is put out for the nth time; then it is as fast as ever, and comes back. */
+async function slowDown(time: number): Promise<void> {
+  const loading = load(20)
+  loading.catch(() => 'looked at below')
+  await sleep(2_000)
+  const begun = Date.now()
+  const stop = disk!.slow(slowMs)
+  try {
+    await untilEvents(time, 12_000)
+    console.log(`      put out and told after ${Date.now() - begun} ms`)
+  } finally {
+    stop()
+  }
+  const during = await loading
+  console.log(`      p99 ${during.p99Ms} ms, longest ${during.maxMs} ms`)
+  assert.ok(during.maxMs < 6_000, `the longest write took ${during.maxMs} ms`)
+  await demo.waitHealthy(120_000)
+}
 
 async function slowEvents(): Promise<Event[]> {
   const events = await demo.json<Event[]>('p1', 'event', 'list')

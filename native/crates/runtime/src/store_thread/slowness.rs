@@ -18,6 +18,9 @@ const VERY: u64 = 4;
 const USUAL_SHARE: u64 = 32;
 /// Longer commands take their time, and are left out.
 const BYTES_MAX: u64 = 128 << 10;
+/// What is usual is known after so many windows; until then nothing is slow. A disk that is slow from
+/// its start on is named by its medians, and not put out for it.
+const LEARNED: u32 = 24;
 /// Slow windows in a row until it is said; each fast one takes two back.
 const STREAK: u32 = 4;
 const STREAK_MAX: u32 = 8;
@@ -42,6 +45,7 @@ pub(super) struct Slowness {
     was_very: bool,
     /// Mean time of a command in windows that were not slow.
     usual_us: Option<u64>,
+    learned: u32,
     streak: u32,
 }
 
@@ -95,6 +99,10 @@ impl Slowness {
             (_, true) => Some(true),
             (count, false) => Some(self.slow * 2 > count),
         };
+        let verdict = match self.learned < LEARNED && self.count > 0 {
+            true => Some(false),
+            false => verdict.filter(|_| self.learned >= LEARNED),
+        };
         match verdict {
             Some(true) => self.streak = (self.streak + 1).min(STREAK_MAX),
             Some(false) => {
@@ -130,6 +138,7 @@ impl Slowness {
 
     fn learn(&mut self) {
         let mean = self.sum_us / self.count;
+        self.learned = self.learned.saturating_add(1);
         let usual = self.usual_us.unwrap_or(mean);
         self.usual_us = Some((usual * (USUAL_SHARE - 1) + mean) / USUAL_SHARE);
     }
@@ -215,6 +224,13 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_that_is_slow_from_its_start_is_never_put_out_for_it() {
+        let mut disk = Disk::new();
+        disk.work(400_000, 60_000_000);
+        assert_eq!(disk.told, 0);
+    }
+
+    #[test]
     fn single_outliers_and_rest_say_nothing() {
         let mut disk = Disk::new();
         for _ in 0..50 {
@@ -228,6 +244,7 @@ mod tests {
     #[test]
     fn a_command_that_never_ends_is_slow_and_long_ones_are_not_measured() {
         let mut disk = Disk::new();
+        disk.slowness.learned = LEARNED;
         disk.slowness.issued(&command(1, 1 << 20), 1);
         assert_eq!(disk.slowness.due_us(), None);
         // A number is missing: it was a hint that needed no command.
