@@ -33,7 +33,11 @@ function sizeOf({ topology, policies, previous }: PlanInput): number {
   return size
 }
 
-function planInThread(input: PlanInput): Promise<Plan> {
+async function planInThread(input: PlanInput): Promise<Plan> {
+  // Making the input and handing it over each take some milliseconds: others have a turn between.
+  await new Promise(resolve => {
+    setImmediate(resolve)
+  })
   return new Promise((resolve, reject) => {
     const thread = new Worker(new URL(import.meta.url), { workerData: { [MARK]: input } })
     thread.once('error', reject)
