@@ -17,7 +17,8 @@ const idleMs = 10_000
 const ticksPerSecond = 100
 
 const takeover = suite('take-over of many volumes')
-const net = new NetCluster({ peers: 3 })
+// A small disk has room for the tables of some hundred volumes only.
+const net = new NetCluster({ peers: 3, diskBytes: 2 * 2 ** 30 })
 const history = new History()
 const names = Array.from({ length: count }, (_, at) => `many${at}`)
 takeover.before(() => net.up())

@@ -130,7 +130,7 @@ function buildChecker(): Promise<string> {
     const dir = join(tmpdir(), `shoal-test-tools-${process.getuid?.() ?? 0}`)
     mkdirSync(dir, { recursive: true, mode: 0o700 })
     const path = join(dir, 'linearizability')
-    await run('go', ['build', '-o', path, '.'], { cwd: checkerSource })
+    await run('go', ['build', '-buildvcs=false', '-o', path, '.'], { cwd: checkerSource })
     return path
   })()
   return built

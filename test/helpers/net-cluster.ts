@@ -17,7 +17,7 @@ import { shoalPath } from './run-shoal.ts'
 import { sleep } from './sleep.ts'
 
 const startMs = 60_000
-const diskBytes = 512 * 2 ** 20
+const diskBytesUsual = 512 * 2 ** 20
 const dataPort = 7440
 const gossipPort = 7441
 
@@ -33,6 +33,7 @@ export interface NetOptions {
   peers: number
   /** Placement groups of the policy "default"; few come back soon. */
   groups?: number
+  diskBytes?: number
   /** Put before the command of a peer: `faketime` and the like. */
   prefix?: string[]
 }
@@ -48,7 +49,7 @@ export class NetCluster {
     this.#options = options
     this.#prefix = options.prefix ?? []
     process.once('exit', () => this.#clean())
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
   }
 
   /** A cluster with a disk for each peer and the policy "default". */
@@ -90,7 +91,8 @@ export class NetCluster {
 
   async addDisk({ api, dir }: NetPeer, name = 'disk1'): Promise<void> {
     const path = join(peerPaths(dir).diskDir, name)
-    const body = { path, size: diskBytes, class: null, wipe: false } as const
+    const size = this.#options.diskBytes ?? diskBytesUsual
+    const body = { path, size, class: null, wipe: false } as const
     await retried(startMs, () => api.call('disk.add', { body }))
   }
 
