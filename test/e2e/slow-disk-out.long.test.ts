@@ -43,13 +43,13 @@ slow('is put out while the others go on, and comes back', async () => {
 
 /** Until it is put out; then it is as fast as ever, and comes back. */
 async function slowDown(): Promise<void> {
-  const loading = load(20)
+  const loading = load(40)
   loading.catch(() => 'looked at below')
   await sleep(2_000)
   const begun = Date.now()
   const stop = disk!.slow(slowMs)
   try {
-    await untilEvents(1, 12_000)
+    await untilEvents(1, 25_000)
     console.log(`      put out and told after ${Date.now() - begun} ms`)
   } finally {
     stop()
