@@ -13,6 +13,7 @@ pub mod model_store;
 pub mod plan;
 pub mod report;
 pub mod rng;
+pub mod search;
 mod trace;
 pub mod world;
 
@@ -78,7 +79,7 @@ pub fn run(seed: u64, verbose: bool) -> Outcome {
     Outcome { cover: cover::take(), ..outcome }
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
     format!("panic: {}", text.unwrap_or_default())

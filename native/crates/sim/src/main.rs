@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use options::{Options, Task, USAGE};
 use shoal_sim::report::Report;
+use shoal_sim::search::{STARTS, explore, small_budgets, walk};
 use shoal_sim::{Outcome, run};
 
 fn main() -> ExitCode {
@@ -28,6 +29,8 @@ fn main() -> ExitCode {
         }
         Task::One { seed } => one(seed, &options),
         Task::Many { from, to } => many(from, to, &options),
+        Task::Walks { from, to } => walks(from, to, &options),
+        Task::All { start } => all(start, &options),
     }
 }
 
@@ -88,6 +91,47 @@ fn many(from: u64, to: u64, options: &Options) -> ExitCode {
         }
     }
 }
+
+fn walks(from: u64, to: u64, options: &Options) -> ExitCode {
+    options.plant();
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut steps = 0;
+    for seed in from..to {
+        let found = walk(seed);
+        steps += found.states;
+        if let Some((why, trace)) = found.broken {
+            say(&format!("{}\n{why}\nfailing walk {seed}", trace.join("\n")));
+            return ExitCode::FAILURE;
+        }
+    }
+    say(&format!("{} walks, {steps} steps", to - from));
+    ExitCode::SUCCESS
+}
+
+fn all(start: u64, options: &Options) -> ExitCode {
+    options.plant();
+    if start >= STARTS.len() as u64 {
+        eprintln!("error: there are starts 0 to {}: {STARTS:?}", STARTS.len() - 1);
+        return ExitCode::from(2);
+    }
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut failed = false;
+    for lease in [true, false] {
+        for (name, budget) in small_budgets() {
+            let found = explore(start as usize, lease, budget, STATES_MAX);
+            let end = if found.complete { "complete" } else { "cut off" };
+            say(&format!("start {start}, lease {lease}, {name}: {} states, {end}", found.states));
+            if let Some((why, trace)) = found.broken {
+                say(&format!("{}\n{why}", trace.join("\n")));
+                failed = true;
+            }
+        }
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Where a search of all orders gives up.
+const STATES_MAX: usize = 2_000_000;
 
 /// Only the tool's own time limit is measured by a clock.
 #[allow(clippy::disallowed_methods)]

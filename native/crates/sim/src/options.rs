@@ -5,6 +5,8 @@ use std::time::Duration;
 pub const USAGE: &str = "\
 usage: shoal-sim --seed N                                 one seed, with its trace
        shoal-sim --seeds A..B [--jobs J] [--for 40s]      many; exit 1 when one fails
+       shoal-sim --walks A..B                             short ones, in the smallest world
+       shoal-sim --all N                                  all orders from prepared start N
 
 --jobs   threads; all cores if it is not given
 --for    begin no seed after so long: 40s, 10m or 2h";
@@ -22,6 +24,8 @@ pub enum Task {
     Help,
     One { seed: u64 },
     Many { from: u64, to: u64 },
+    Walks { from: u64, to: u64 },
+    All { start: u64 },
 }
 
 impl Options {
@@ -42,6 +46,11 @@ impl Options {
             match name.as_str() {
                 "--seed" => set(&mut task, Task::One { seed: number(&value()?)? })?,
                 "--seeds" => set(&mut task, range(&value()?)?)?,
+                "--walks" => match range(&value()?)? {
+                    Task::Many { from, to } => set(&mut task, Task::Walks { from, to })?,
+                    _ => unreachable!("a range"),
+                },
+                "--all" => set(&mut task, Task::All { start: number(&value()?)? })?,
                 "--jobs" => options.jobs = jobs(&value()?)?,
                 "--for" => options.limit = Some(duration(&value()?)?),
                 #[cfg(feature = "planted")]

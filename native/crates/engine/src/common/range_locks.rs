@@ -12,14 +12,14 @@ const GROUP_BLOCKS: u64 = 32;
 /// The owner of a lock, as the head knows it.
 pub(crate) type LockId = Key;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     id: LockId,
     mask: u32,
     exclusive: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RangeLocks {
     groups: FastMap<u64, Vec<Entry>>,
     /// Emptied lists, kept for reuse.

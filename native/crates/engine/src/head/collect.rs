@@ -19,13 +19,13 @@ use crate::planted::{Bug, is_planted};
 /// joiner did (rule 14).
 pub(super) type Holders = Vec<(DiskId, EntryInfo)>;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Collect {
     asks: Vec<Ask>,
     items: BTreeMap<(LayerId, u64), Holders>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Ask {
     disk: DiskId,
     role: Role,

@@ -12,7 +12,7 @@ use crate::common::Key;
 use crate::cover::cover;
 use crate::planted::{Bug, is_planted};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Confirm {
     /// Reads for the next round. A round begins after a read arrived, never before.
     pub(super) waiting: Vec<Key>,
@@ -21,7 +21,7 @@ pub(super) struct Confirm {
     not_before_us: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Round {
     started_us: u64,
     pieces: Vec<Key>,

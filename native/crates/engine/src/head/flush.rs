@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use crate::common::Key;
 
 /// Writes between two flushes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Generation {
     open: u32,
     /// Flushes that arrived at its end.
     flushes: Vec<Key>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct FlushOrder {
     generations: VecDeque<Generation>,
     first: u64,

@@ -7,7 +7,7 @@ use super::api::{HeadCommand, ReportReason};
 use super::pg::Slot;
 use crate::common::Key;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Disk {
     pub(super) connected: bool,
     /// Sent to it, or to be sent once it is connected, and not answered.
@@ -43,7 +43,7 @@ impl Default for Disk {
 }
 
 /// A request under way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Sent {
     pub(super) disk: DiskId,
     pub(super) what: What,

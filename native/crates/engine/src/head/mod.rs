@@ -50,7 +50,7 @@ use pg::PgTable;
 use piece::Piece;
 
 /// Orders one volume's I/O. See the module's text.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Head {
     config: HeadConfig,
     phase: HeadPhase,

@@ -13,7 +13,7 @@ pub(super) enum OpKind {
     Flush,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Op {
     pub(super) id: u64,
     pub(super) kind: OpKind,

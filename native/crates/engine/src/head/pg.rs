@@ -11,7 +11,7 @@ use crate::common::{FastMap, Key};
 /// Index into `PgTable`.
 pub(super) type Slot = u32;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pg {
     pub(super) id: PgId,
     pub(super) view: Option<PgView>,
@@ -32,7 +32,7 @@ pub(super) struct Pg {
     pub(super) written_at_us: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum PgPhase {
     Waiting,
     Collecting(Box<Collect>),
@@ -87,7 +87,7 @@ impl Pg {
 }
 
 /// The PGs that the volume's extents fall into.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct PgTable {
     pgs: Vec<Pg>,
     slot_of: FastMap<u32, Slot>,
@@ -136,7 +136,7 @@ impl std::ops::IndexMut<Slot> for PgTable {
 }
 
 /// Sequence numbers given out in one PG and not yet below its watermark (rule 10).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct SeqWindow {
     open: VecDeque<(Seq, bool)>,
     complete: Seq,

@@ -12,7 +12,7 @@ use crate::common::Key;
 /// Most members that a write goes to: seven replicas and a joiner.
 pub(super) const TARGETS_MAX: usize = 8;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Piece {
     pub(super) owner: Owner,
     pub(super) pg: Slot,
@@ -38,7 +38,7 @@ pub(super) enum Owner {
     Roll,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Work {
     Read,
     /// Whole blocks as the client gave them; summed when they are sent.
@@ -54,13 +54,13 @@ pub(super) enum Work {
     Undo(Undo),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Patch {
     Data { at: usize, data: Bytes },
     Zeros { at: usize, len: usize },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Undo {
     /// The in-sync member that refused: it still holds the old content.
     pub(super) holder: DiskId,
@@ -83,7 +83,7 @@ pub(super) enum Stage {
 }
 
 /// Where a fetch was asked for, and where not to ask (again).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Fetch {
     pub(super) request: Option<Key>,
     /// Copies that failed their checksum.
@@ -111,7 +111,7 @@ pub(super) enum Confirmation {
     Done,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Writing {
     pub(super) version: Version,
     /// Epoch of the view under which it was sent last (rules 6, 8).

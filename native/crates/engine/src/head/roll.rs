@@ -17,7 +17,7 @@ use crate::planted::{Bug, is_planted};
 /// Blocks of one PG rolled forward at once.
 const ROLL_WINDOW: u32 = 32;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Roll {
     queue: VecDeque<((LayerId, u64), Holders)>,
     in_flight: u32,

@@ -12,7 +12,7 @@ use super::session::JoinStep;
 use super::{Member, MemberOutput, RepairOutcome, ReplyTo};
 use crate::common::Key;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Job {
     Write {
         to: ReplyTo,

@@ -39,7 +39,7 @@ use repair::{BlockAt, Repair};
 use session::{Asked, Session};
 
 /// Guards one store. See the module's text.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Member {
     config: MemberConfig,
     fenced: bool,
@@ -61,7 +61,7 @@ pub struct Member {
     out: Vec<MemberOutput>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct PgState {
     seen: PgEpoch,
     /// As recovered at start: a session of this epoch or an older one may have run before.

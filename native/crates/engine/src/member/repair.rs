@@ -25,7 +25,7 @@ pub(super) struct BlockAt {
     pub(super) block: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Repair {
     /// The question that is out.
     asked: Option<Key>,

@@ -62,7 +62,7 @@ pub(super) enum JoinStep {
     Copy { run: CopyRun, blocks: u32 },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Session {
     pub(super) pg: PgId,
     pub(super) join_at: PgEpoch,

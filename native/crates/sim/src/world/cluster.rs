@@ -137,7 +137,9 @@ impl World {
         }
         self.cluster.session(peer, life);
         self.cluster.granter.grant(id_of(peer), now_ms);
-        self.tell_peer(peer, ToPeer::Leased { sent_ms });
+        let of = |(volume, record): (&VolumeId, &VolumeRecord)| (*volume, record.head_epoch);
+        let heads = self.cluster.volumes.iter().map(of).collect();
+        self.tell_peer(peer, ToPeer::Leased { sent_ms, heads });
     }
 
     fn on_join_failed(

@@ -139,10 +139,20 @@ pub enum ToCluster {
 
 #[derive(Clone, Debug)]
 pub enum ToPeer {
-    Leased { sent_ms: u64 },
+    /// With the heads given away so far: a lease counts only for who knows of them.
+    Leased {
+        sent_ms: u64,
+        heads: Vec<(VolumeId, HeadEpoch)>,
+    },
     View(PgView),
-    Granted { volume: VolumeId, head_epoch: HeadEpoch, views: Vec<PgView> },
-    Revoked { head: u64 },
+    Granted {
+        volume: VolumeId,
+        head_epoch: HeadEpoch,
+        views: Vec<PgView>,
+    },
+    Revoked {
+        head: u64,
+    },
 }
 
 /// What tells an event from others in the trace's hash.

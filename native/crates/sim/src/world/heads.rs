@@ -147,6 +147,16 @@ impl World {
         Some(of)
     }
 
+    pub fn end_heads_before(&mut self, peer: u64, newest: &[(VolumeId, HeadEpoch)]) {
+        for id in self.heads_on(peer) {
+            let head = &self.heads[&id];
+            let over = newest.iter().any(|(v, he)| *v == head.volume && *he > head.head_epoch);
+            if over {
+                self.head_event(id, HeadEvent::Revoked);
+            }
+        }
+    }
+
     pub fn heads_on(&self, peer: u64) -> Vec<u64> {
         self.heads.iter().filter(|(_, h)| h.peer == peer).map(|(id, _)| *id).collect()
     }

@@ -112,7 +112,10 @@ impl World {
             return;
         }
         match message {
-            ToPeer::Leased { sent_ms } => {
+            ToPeer::Leased { sent_ms, heads } => {
+                // A LEASE THAT IS RENEWED AFTER IT LAPSED COVERS NO HEAD THAT WAS GIVEN AWAY.
+                self.end_heads_before(peer, &heads);
+                let p = &mut self.peers[peer as usize];
                 let sent_ms = match is_planted(Bug::LeaseFromReply) {
                     true => p.clock.local_us(self.now_us) / 1000,
                     false => sent_ms,

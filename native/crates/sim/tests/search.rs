@@ -1,0 +1,61 @@
+//! All orders of the smallest world, and walks through it: a tiny form here, more with
+//! `SHOAL_SIM_LONG` (`npm run test:long`).
+
+use shoal_engine::planted::{Bug, plant};
+use shoal_sim::search::{STARTS, explore, small_budgets, walk};
+
+fn is_long() -> bool {
+    std::env::var_os("SHOAL_SIM_LONG").is_some()
+}
+
+#[test]
+fn walks_are_clean() {
+    let walks = if is_long() { 200_000 } else { 3_000 };
+    let mut steps = 0;
+    for seed in 0..walks {
+        let found = walk(seed);
+        steps += found.states;
+        assert!(found.broken.is_none(), "walk {seed}: {:#?}", found.broken);
+    }
+    assert!(steps > 10 * walks as usize, "they go somewhere: {steps} steps");
+}
+
+#[test]
+fn all_orders_of_small_configurations_are_clean() {
+    let states_max = if is_long() { 1_000_000 } else { 150 };
+    let (mut states, mut complete) = (0, 0);
+    for start in 0..STARTS.len() {
+        for lease in [true, false] {
+            for (name, budget) in small_budgets() {
+                let found = explore(start, lease, budget, states_max);
+                let what = format!("start {start}, lease {lease}, {name}");
+                assert!(found.broken.is_none(), "{what}: {:#?}", found.broken);
+                states += found.states;
+                complete += usize::from(found.complete);
+            }
+        }
+    }
+    println!("{states} states, {complete} configurations complete");
+    assert!(complete >= 4, "{complete} complete");
+}
+
+/// Each with a walk in which it shows: what the large worlds meet too seldom.
+const SHOWS_IN: &[(Bug, u64)] = &[
+    (Bug::H3JoinerLeftOut, 14),
+    (Bug::H4StampsOnly, 56),
+    (Bug::H5StampNotStored, 956),
+    (Bug::H9SessionOutlivesRestart, 1936),
+    (Bug::H11SessionWithoutHeads, 261),
+    (Bug::JoinerServesReads, 100),
+];
+
+#[test]
+fn rare_bugs_show_in_walks() {
+    for (bug, seed) in SHOWS_IN {
+        plant(Some(*bug));
+        let broken = walk(*seed).broken;
+        plant(None);
+        assert!(broken.is_some(), "{bug:?} does not show in walk {seed}");
+        assert!(walk(*seed).broken.is_none(), "walk {seed} is clean");
+    }
+}
