@@ -9,7 +9,6 @@ use shoal_sim::run;
 /// Each with a seed below 1,000 in which it shows.
 const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::H1AckWithoutJoiner, 4),
-    (Bug::H2AnswersOutliveEpoch, 28),
     (Bug::H6AcksAcrossEpochs, 84),
     (Bug::H7JoinerMovesWatermark, 396),
     (Bug::H8WatermarkInRollForward, 4),
