@@ -69,7 +69,7 @@ fn a_sound_run_and_a_broken_one_are_told_apart() {
     assert!(sound.is_counted(), "and the sound one saw enough: {:?}", sound.counts);
 }
 
-/// Every planted bug in up to 1,000 seeds: the long form (`npm run test:long`).
+/// Every planted bug in up to 1,000 seeds: `SHOAL_SIM_LONG=1 cargo test --release -p shoal-sim`.
 #[test]
 fn each_planted_bug_is_found_within_a_thousand_seeds() {
     if std::env::var_os("SHOAL_SIM_LONG").is_none() {

@@ -1,5 +1,5 @@
 //! All orders of the smallest world, and walks through it: a tiny form here, more with
-//! `SHOAL_SIM_LONG` (`npm run test:long`).
+//! `SHOAL_SIM_LONG=1 cargo test --release -p shoal-sim`, which takes hours.
 
 use shoal_engine::planted::{Bug, plant};
 use shoal_sim::search::{STARTS, explore, small_budgets, walk};
