@@ -6,6 +6,7 @@ pub const POINTS: &[&str] = &[
     "ack of another stamp",
     "answer of a round that is over",
     "bad block everywhere",
+    "bad block under an older view",
     "bad copy passed over",
     "block by block",
     "clean joiner takes over watermarks",

@@ -11,6 +11,7 @@ const T: DiskId = DiskId(3);
 const PG: PgId = PgId::new(1, 0);
 const LAYER: LayerId = LayerId(10);
 const BLOCK: u64 = 7;
+const BAD: Result<StoreReply, StoreError> = Err(StoreError::BadBlock { block: BLOCK });
 
 struct Bench {
     member: Member,
@@ -39,6 +40,28 @@ impl Bench {
 
     fn repair(&mut self) {
         self.event(MemberEvent::Repair { pg: PG, layer: LAYER, block: BLOCK });
+    }
+
+    /// A head's read, up to its store.
+    fn read(&mut self, pg_epoch: PgEpoch) -> u64 {
+        let (block, blocks) = (BLOCK - 1, 4);
+        let (volume, head_epoch) = (VolumeId(1), HeadEpoch(3));
+        let request =
+            Request::Read { volume, pg: PG, layer: LAYER, block, blocks, head_epoch, pg_epoch };
+        self.event(MemberEvent::Request { to: ReplyTo(1), request });
+        self.store_op().0
+    }
+
+    fn read_fails(&mut self, pg_epoch: PgEpoch) {
+        let token = self.read(pg_epoch);
+        self.event(MemberEvent::Store { token, result: BAD });
+    }
+
+    fn refusal(&mut self) -> Refusal {
+        match self.out.remove(0) {
+            MemberOutput::Reply { to: ReplyTo(1), reply: Reply::Refused(refusal) } => refusal,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// The question that was sent, and to whom.
@@ -85,28 +108,41 @@ fn copy(byte: u8) -> Reply {
 #[test]
 fn a_read_that_fails_is_refused_and_its_block_repaired() {
     let mut bench = Bench::new(&[ME, S, T]);
-    let request = Request::Read {
-        volume: VolumeId(1),
-        pg: PG,
-        layer: LAYER,
-        block: BLOCK - 1,
-        blocks: 4,
-        head_epoch: HeadEpoch(3),
-        pg_epoch: PgEpoch(9),
-    };
-    bench.event(MemberEvent::Request { to: ReplyTo(1), request });
-    let (token, _) = bench.store_op();
-    let bad = Err(StoreError::BadBlock { block: BLOCK });
-    bench.event(MemberEvent::Store { token, result: bad });
+    bench.read_fails(PgEpoch(9));
     let asked = bench.asked();
-    let refused = MemberOutput::Reply { to: ReplyTo(1), reply: Reply::Refused(Refusal::BadBlock) };
-    assert_eq!(format!("{:?}", bench.out.remove(0)), format!("{refused:?}"));
+    assert_eq!(bench.refusal(), Refusal::BadBlock);
     bench.answer(asked, copy(4));
     let (token, op) = bench.store_op();
     assert!(matches!(op, StoreOp::Repair { block: BLOCK, .. }));
     bench.event(MemberEvent::Store { token, result: Ok(StoreReply::Done) });
     assert_eq!(bench.ended(), RepairOutcome::Repaired);
     assert!(!bench.member.is_repairing());
+}
+
+#[test]
+fn a_head_of_an_older_view_hears_of_the_newer_one_before_it_gives_a_block_up() {
+    // The head's view may be from before S came in sync, and S has the block.
+    let mut bench = Bench::new(&[ME, S]);
+    bench.read_fails(PgEpoch(8));
+    assert_eq!(bench.asked().0, S);
+    assert_eq!(bench.refusal(), Refusal::StalePg { seen: PgEpoch(9) });
+    // The next one asks under the view of now, and one from beyond it is nothing to wait for.
+    for pg_epoch in [PgEpoch(9), PgEpoch(10)] {
+        bench.read_fails(pg_epoch);
+        assert_eq!(bench.refusal(), Refusal::BadBlock);
+    }
+}
+
+#[test]
+fn a_newer_view_at_the_time_of_the_answer_counts() {
+    let mut bench = Bench::new(&[ME]);
+    let token = bench.read(PgEpoch(9));
+    let (in_sync, members) = (vec![ME, T], vec![ME, S, T]);
+    let view = PgView { pg: PG, epoch: PgEpoch(10), in_sync, joining: None, members };
+    bench.event(MemberEvent::View(view));
+    bench.event(MemberEvent::Store { token, result: BAD });
+    assert_eq!(bench.asked().0, T);
+    assert_eq!(bench.refusal(), Refusal::StalePg { seen: PgEpoch(10) });
 }
 
 #[test]

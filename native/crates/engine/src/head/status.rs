@@ -1,6 +1,6 @@
 //! What an observer sees.
 
-use shoal_types::HeadEpoch;
+use shoal_types::{HeadEpoch, PgId, PgView};
 
 use super::Head;
 use super::api::{HeadConfig, HeadStatus};
@@ -25,6 +25,12 @@ impl Head {
                 .unwrap_or(0),
             lease_valid_until_us: self.lease_until_us,
         }
+    }
+
+    /// What this head knows of a PG.
+    pub fn view(&self, pg: PgId) -> Option<&PgView> {
+        let known = self.pgs.iter().find(|known| known.id == pg)?;
+        known.view.as_ref()
     }
 
     pub fn head_epoch(&self) -> HeadEpoch {

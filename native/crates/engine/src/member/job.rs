@@ -30,6 +30,7 @@ pub(super) enum Job {
         to: ReplyTo,
         pg: PgId,
         layer: LayerId,
+        pg_epoch: PgEpoch,
     },
     Install {
         to: ReplyTo,
@@ -157,6 +158,9 @@ impl Member {
             Job::OpenLayer { layer, to } => {
                 self.layers.remove(&layer);
                 self.refuse(to, refusal_of(error));
+            }
+            Job::Read { to, pg, pg_epoch, .. } if matches!(error, StoreError::BadBlock { .. }) => {
+                self.refuse_bad_read(to, pg, pg_epoch);
             }
             job => {
                 if let Some(to) = job.asker() {

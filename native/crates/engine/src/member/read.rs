@@ -47,7 +47,21 @@ impl Member {
             return self.refuse(to, refusal);
         }
         let Run { pg, layer, block, blocks } = run;
-        self.submit(Job::Read { to, pg, layer }, StoreOp::Read { pg, layer, block, blocks });
+        let op = StoreOp::Read { pg, layer, block, blocks };
+        self.submit(Job::Read { to, pg, layer, pg_epoch }, op);
+    }
+
+    /// The head may not know of a member that came in sync since and holds a good copy: it hears of
+    /// the newer view first, and only then that this copy is bad.
+    pub(super) fn refuse_bad_read(&mut self, to: ReplyTo, pg: PgId, pg_epoch: PgEpoch) {
+        let view = self.pgs.get(&pg).and_then(|p| p.view.as_ref());
+        match view.map(|view| view.epoch).filter(|seen| *seen > pg_epoch) {
+            Some(seen) => {
+                cover!("bad block under an older view");
+                self.refuse(to, Refusal::StalePg { seen });
+            }
+            None => self.refuse(to, Refusal::BadBlock),
+        }
     }
 
     /// Exactly the head's epoch, neither older nor newer.
