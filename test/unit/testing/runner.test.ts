@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { countTests } from '../../../scripts/testing/cargo.ts'
+import { countTests, testPrograms } from '../../../scripts/testing/cargo.ts'
 import { passedOne, summary, withoutSkips } from '../../../scripts/testing/result.ts'
 import { runUvuFile, staticFault } from '../../../scripts/testing/uvu-file.ts'
 
@@ -81,6 +81,27 @@ runner('reads what cargo prints, ignored tests too', () => {
   assert.is(counted.passed, 4)
   assert.is(counted.failed, 2)
   assert.equal(counted.ignored, [{ name: 'a::slow', reason: 'takes an hour' }])
+})
+
+runner('runs the test programs that cargo names, and nothing else that it built', () => {
+  const artifact = (crate: string, test: boolean, executable: string | null) =>
+    JSON.stringify({
+      reason: 'compiler-artifact',
+      manifest_path: `/src/native/crates/${crate}/Cargo.toml`,
+      profile: { test },
+      executable,
+    })
+  const output = [
+    artifact('store', true, '/t/store-1'),
+    artifact('store', false, '/t/examples/bench'),
+    artifact('serde', false, null),
+    artifact('sim', true, '/t/seeds-2'),
+    '{"reason":"build-finished","success":true}',
+  ].join('\n')
+  assert.equal(testPrograms(output), [
+    { crate: 'store', path: '/t/store-1' },
+    { crate: 'sim', path: '/t/seeds-2' },
+  ])
 })
 
 runner('leaves the skips out of the last line when there are none', () => {

@@ -27,12 +27,16 @@ pub(crate) enum Admission {
 }
 
 impl Store {
-    /// Blocks that a head may count on: what is free above the soft reserve.
+    /// Blocks that a head may count on: what is free above the soft reserve, and what the next fold
+    /// and checkpoint give back. Who comes before that waits: a disk that is not full says no to
+    /// nobody because it was written over faster than it folds.
     pub fn free_blocks_soft(&self) -> u64 {
         if self.metadata_full() {
             return 0;
         }
-        self.hard_free().saturating_sub(self.layout.cells.cells / SOFT_RESERVE_SHARE)
+        let coming_back = self.state.space.waiting() + self.state.dirty.coming_back();
+        let reserve = self.layout.cells.cells / SOFT_RESERVE_SHARE;
+        (self.state.space.free() + coming_back).saturating_sub(self.spoken_for() + reserve)
     }
 
     /// Sets cells aside for an op, and starts its data on the way if it is large.
@@ -90,14 +94,17 @@ impl Store {
         !full
     }
 
-    /// Cells that data may take: everything else is spoken for.
+    /// Cells that data may take.
     fn hard_free(&self) -> u64 {
+        self.state.space.free().saturating_sub(self.spoken_for())
+    }
+
+    fn spoken_for(&self) -> u64 {
         let state = &self.state;
         // A checkpoint writes every page anew before it frees the old images.
         let pages = state.index.page_count() + self.layout.crc_pages();
         let growth = state.dirty.chunk_count() / 4 + GROWTH_CELLS;
-        let spoken_for = state.dirty.reserved() + self.commits.queued_need + pages + growth;
-        state.space.free().saturating_sub(spoken_for)
+        state.dirty.reserved() + self.commits.queued_need + pages + growth
     }
 
     /// Index or root are at their bound: nothing that adds to them is admitted.

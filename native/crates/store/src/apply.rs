@@ -140,8 +140,10 @@ impl Store {
     fn put_block(&mut self, target: Target, run: &PendingRun, i: u64) {
         let at = BlockAt { pg: target.pg, layer: target.layer_number, block: run.block + i };
         let content = run.content(i as usize);
-        let reserves = matches!(content, Content::Inline { .. }) && self.reserves(at);
-        let block = DirtyBlock { lsn: target.lsn, stamp: run.stamp, content, reserves };
+        let is_inline = matches!(content, Content::Inline { .. });
+        let reserves = is_inline && self.reserves(at);
+        let frees = !is_inline && self.state.has_cell(at);
+        let block = DirtyBlock { lsn: target.lsn, stamp: run.stamp, content, reserves, frees };
         if let Some(old) = self.state.put_dirty(target.volume, at, block) {
             self.release_replaced(at.key(), &old);
         }

@@ -37,6 +37,8 @@ pub struct DirtyBlock {
     pub content: Content,
     /// The fold may need a new cell for it.
     pub reserves: bool,
+    /// The fold gives back the cell that the index holds for it.
+    pub frees: bool,
 }
 
 #[derive(Default)]
@@ -90,6 +92,7 @@ pub struct Dirty {
     reserved: u64,
     /// Blocks whose fold may give a cell back.
     freeing: u64,
+    coming_back: u64,
 }
 
 impl Dirty {
@@ -176,6 +179,11 @@ impl Dirty {
         self.freeing > 0
     }
 
+    /// Cells that a fold of everything gives back, as far as it is known.
+    pub fn coming_back(&self) -> u64 {
+        self.coming_back
+    }
+
     fn count(&mut self, block: &DirtyBlock, add: bool) {
         let data = matches!(block.content, Content::Inline { .. });
         let bytes = OVERHEAD_BYTES + if data { BLOCK_BYTES as u64 } else { 0 };
@@ -184,5 +192,6 @@ impl Dirty {
         self.bytes = sign(self.bytes, bytes);
         self.reserved = sign(self.reserved, u64::from(block.reserves));
         self.freeing = sign(self.freeing, u64::from(!data));
+        self.coming_back = sign(self.coming_back, u64::from(block.frees));
     }
 }

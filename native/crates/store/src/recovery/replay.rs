@@ -138,7 +138,8 @@ impl Replay {
         for i in 0..count {
             let at = BlockAt { pg: run.pg, layer, block: run.block + i };
             let content = content(run, &inline, i as usize);
-            let block = DirtyBlock { lsn, stamp: run.stamp, content, reserves: false };
+            let block =
+                DirtyBlock { lsn, stamp: run.stamp, content, reserves: false, frees: false };
             self.state.put_dirty(volume, at, block);
         }
         Ok(())

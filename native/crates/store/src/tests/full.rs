@@ -123,6 +123,33 @@ fn a_write_behind_a_discard_waits_for_its_space() {
     assert_eq!(results, [Some(Ok(())), Some(Ok(()))]);
 }
 
+/// Large overwrites take fresh cells before the old ones are free. Heads are told of the space that
+/// is there in the end: a disk that is half empty says no to nobody.
+#[test]
+fn overwrites_do_not_make_a_disk_look_full() {
+    let mut w = Writer::new(7);
+    let cells = w.rig.store.stats().cells_total;
+    let filled = cells / 64 * 32;
+    for block in (0..filled).step_by(32) {
+        assert_eq!(w.write(block, 32, block), Ok(()));
+    }
+    w.rig.store.fold();
+    w.rig.store.checkpoint();
+    w.rig.settle(&mut w.rng);
+    let free = w.rig.store.free_blocks_soft();
+    let mut least_free = cells;
+    for round in 0..3 {
+        for block in (0..filled).step_by(32) {
+            assert_eq!(w.write(block, 32, round), Ok(()));
+            least_free = least_free.min(w.rig.store.stats().cells_free);
+            let told = w.rig.store.free_blocks_soft();
+            // Pages and dirty chunks take a little of it meanwhile.
+            assert!(told > free - cells / 16, "{told} of {free} blocks, {least_free} cells free");
+        }
+    }
+    assert!(least_free < free / 2, "{least_free} of {free}: nothing was short");
+}
+
 /// Far more ops at once than log and dirty budget hold: they wait, none is refused.
 #[test]
 fn a_full_log_is_back_pressure() {
