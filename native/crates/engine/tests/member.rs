@@ -200,6 +200,52 @@ fn a_fenced_store_refuses_everything() {
     assert_eq!(bench.refused(install(9, 9)), Refusal::Fenced);
 }
 
+/// Found by the search: a head collects under the epoch in which this member joined, while the
+/// member is in sync already. What it took live in its session no other member may have.
+#[test]
+fn a_late_round_of_the_joining_epoch_is_told_of_the_newer_one() {
+    let mut bench = Bench::new(true);
+    bench.join(8, false);
+    let joining = Role::Joining { join_at: PgEpoch(8) };
+    let (in_sync, members) = (vec![ME, S], vec![ME, S]);
+    bench.event(MemberEvent::View(PgView {
+        pg: PG,
+        epoch: PgEpoch(9),
+        in_sync,
+        joining: None,
+        members,
+    }));
+    let (volume, head_epoch, pg_epoch) = (V, HeadEpoch(6), PgEpoch(8));
+    let install =
+        Request::Install { volume, pg: PG, head_epoch, pg_epoch, role: joining, after: None };
+    bench.request(install);
+    bench.store(Ok(StoreReply::Done));
+    let stale = Refusal::StalePg { seen: PgEpoch(9) };
+    assert_eq!(bench.replies.pop(), Some(Reply::Refused(stale)));
+}
+
+/// The same after a restart, before anybody told it that it came in sync.
+#[test]
+fn a_joiner_that_restarted_does_not_say_that_it_holds_nothing() {
+    let round = |join_at| Request::Install {
+        volume: V,
+        pg: PG,
+        head_epoch: HeadEpoch(6),
+        pg_epoch: PgEpoch(8),
+        role: Role::Joining { join_at: PgEpoch(join_at) },
+        after: None,
+    };
+    let mut bench = Bench::new(true);
+    bench.request(round(5));
+    bench.store(Ok(StoreReply::Done));
+    assert_eq!(bench.replies.pop(), Some(Reply::Refused(Refusal::NoSession)));
+    // A session that never began took nothing.
+    bench.request(round(7));
+    bench.store(Ok(StoreReply::Done));
+    let nothing = |reply: &Reply| matches!(reply, Reply::Installed { entries, .. } if entries.is_empty());
+    assert!(bench.replies.pop().as_ref().is_some_and(nothing));
+}
+
 #[test]
 fn resync_begins_with_what_was_left_over_and_spares_live_writes() {
     let mut bench = Bench::new(true);

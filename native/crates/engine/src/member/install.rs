@@ -1,9 +1,7 @@
 //! Collect rounds, confirmations and idle watermarks (rules 12, 29, 10).
 
 use shoal_types::message::EntryInfo;
-use shoal_types::{
-    HeadEpoch, LayerId, PgEpoch, PgId, Refusal, Reply, Role, StoreOp, Version, VolumeId,
-};
+use shoal_types::{HeadEpoch, LayerId, PgEpoch, PgId, Refusal, Reply, StoreOp, Version, VolumeId};
 
 use super::job::Job;
 use super::{Marks, Member, ReplyTo};
@@ -44,14 +42,29 @@ impl Member {
     /// durable by then and in the list, so an older head cannot complete one that it leaves out.
     pub(super) fn installed(&mut self, to: ReplyTo, round: Round) {
         let Round { volume, pg, head_epoch, role, after, .. } = round;
-        if let Role::Joining { join_at } = role {
-            let session = self.sessions.get(&pg).filter(|s| s.join_at == join_at);
-            if session.is_none() {
-                return self.reply(to, nothing_unsettled());
-            }
+        if let Role::Joining { join_at } = role
+            && self.sessions.get(&pg).is_none_or(|s| s.join_at != join_at)
+        {
+            return match self.check_not_joined(&round, join_at) {
+                Ok(()) => self.reply(to, nothing_unsettled()),
+                Err(refusal) => self.refuse(to, refusal),
+            };
         }
         let op = StoreOp::Unsettled { volume, pg, after, limit: PAGE_ENTRIES };
         self.submit(Job::List { to, volume, pg, head_epoch }, op);
+    }
+
+    /// A joiner has nothing to list before its session. AFTER IT there may be live writes that no
+    /// other member took, and this one may be in sync already under an epoch that the head has not
+    /// seen: then the round must not end without them.
+    fn check_not_joined(&self, round: &Round, join_at: PgEpoch) -> Result<(), Refusal> {
+        let Some(state) = self.pgs.get(&round.pg) else { return Ok(()) };
+        let told = state.view.as_ref().map_or(PgEpoch::ZERO, |view| view.epoch);
+        if told > round.pg_epoch {
+            return Err(Refusal::StalePg { seen: told });
+        }
+        let may_have_run = told >= join_at || state.seen_before >= join_at;
+        if may_have_run { Err(Refusal::NoSession) } else { Ok(()) }
     }
 
     pub(super) fn listed(
