@@ -242,7 +242,8 @@ fn a_joiner_that_restarted_does_not_say_that_it_holds_nothing() {
     // A session that never began took nothing.
     bench.request(round(7));
     bench.store(Ok(StoreReply::Done));
-    let nothing = |reply: &Reply| matches!(reply, Reply::Installed { entries, .. } if entries.is_empty());
+    let nothing =
+        |reply: &Reply| matches!(reply, Reply::Installed { entries, .. } if entries.is_empty());
     assert!(bench.replies.pop().as_ref().is_some_and(nothing));
 }
 

@@ -1,7 +1,9 @@
 //! Collect rounds, confirmations and idle watermarks (rules 12, 29, 10).
 
 use shoal_types::message::EntryInfo;
-use shoal_types::{HeadEpoch, LayerId, PgEpoch, PgId, Refusal, Reply, StoreOp, Version, VolumeId};
+use shoal_types::{
+    HeadEpoch, LayerId, PgEpoch, PgId, Refusal, Reply, Role, StoreOp, Version, VolumeId,
+};
 
 use super::job::Job;
 use super::{Marks, Member, ReplyTo};
