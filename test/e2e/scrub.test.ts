@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { poll } from '../../src/common/clock.ts'
 import { DemoCluster, fio } from '../helpers/demo-cluster.ts'
 import { flipBits, spoilRoots } from '../helpers/disk-damage.ts'
 
@@ -146,8 +147,13 @@ async function scrubbed(peer: string): Promise<Result> {
 
 async function checked(peer: string): Promise<Result> {
   const { id } = await diskOf(peer)
-  const check = await demo.json<{ result: Result }>(peer, 'disk', 'check', String(id), '--wait')
-  return check.result
+  // A peer that was away for a moment stays in sync: its store may still be being opened.
+  const ran = await poll(30_000, 200, async () => {
+    const one = await demo.shoal(peer, 'disk', 'check', String(id), '--wait', '--json')
+    return one.stderr.includes('has no open store') ? undefined : one
+  })
+  assert.is(ran?.code, 0, ran?.stderr ?? `disk ${id} is not opened`)
+  return (JSON.parse(ran!.stdout) as { result: Result }).result
 }
 
 /** Every 512th cell that holds something, the same ones nowhere in particular. */

@@ -105,6 +105,22 @@ fn copy(byte: u8) -> Reply {
     Reply::CopyBlocks { blocks: vec![CopyBlock { version, stamp, state }] }
 }
 
+/// Where all copies are bad, members that repaired what they are asked would ask each other for ever.
+#[test]
+fn what_another_repair_asks_for_starts_none() {
+    let mut bench = Bench::new(&[ME, S, T]);
+    for (join_at, asks) in [(PgEpoch::ZERO, false), (PgEpoch(5), true)] {
+        let request = Request::CopyRead { pg: PG, join_at, layer: LAYER, block: BLOCK, blocks: 1 };
+        bench.event(MemberEvent::Request { to: ReplyTo(1), request });
+        let token = bench.store_op().0;
+        bench.event(MemberEvent::Store { token, result: BAD });
+        let is_ask = |output: &MemberOutput| matches!(output, MemberOutput::Ask { .. });
+        assert_eq!(bench.out.iter().any(is_ask), asks, "{join_at:?}");
+        bench.out.retain(|output| !is_ask(output));
+        assert_eq!(bench.refusal(), Refusal::BadBlock);
+    }
+}
+
 #[test]
 fn a_read_that_fails_is_refused_and_its_block_repaired() {
     let mut bench = Bench::new(&[ME, S, T]);

@@ -58,6 +58,8 @@ pub(super) enum Job {
         to: ReplyTo,
         pg: PgId,
         layer: LayerId,
+        /// Asked by another member's repair.
+        for_repair: bool,
     },
     Repair(BlockAt),
     OpenLayer {

@@ -48,6 +48,9 @@ impl Member {
     /// A read failed: its block is repaired, whoever asked.
     pub(super) fn repair_of(&mut self, job: &Job, block: u64) {
         match job {
+            // WHAT A REPAIR ASKS FOR STARTS NONE: where all copies are bad the members would ask each
+            // other for ever.
+            Job::CopyRead { for_repair: true, .. } => {}
             Job::Read { pg, layer, .. } | Job::CopyRead { pg, layer, .. } => {
                 self.repair(BlockAt { pg: *pg, layer: *layer, block });
             }

@@ -84,7 +84,8 @@ impl Member {
         }
         let Run { pg, layer, block, blocks } = run;
         let op = StoreOp::ReadVersioned { pg, layer, block, blocks };
-        self.submit(Job::CopyRead { to, pg, layer }, op);
+        let for_repair = join_at == PgEpoch::ZERO;
+        self.submit(Job::CopyRead { to, pg, layer, for_repair }, op);
     }
 
     /// Copies are served only under an epoch that was installed here (rule 23).
