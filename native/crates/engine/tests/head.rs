@@ -1,6 +1,8 @@
 //! The head, event by event. What it does under faults in whole clusters: crate `sim`.
 
 mod common;
+#[path = "head/roll.rs"]
+mod roll;
 
 use bytes::Bytes;
 use common::*;

@@ -186,7 +186,9 @@ impl Head {
         }
         let phase = std::mem::replace(&mut self.pgs[slot].phase, PgPhase::Waiting);
         let PgPhase::Collecting(collect) = phase else { unreachable!("ends once") };
-        self.start_roll(slot, collect.items);
+        let in_sync = collect.asks.iter().filter(|a| a.role == Role::InSync);
+        let watermarks = in_sync.filter_map(|a| Some((a.disk, a.done?.1))).collect();
+        self.start_roll(slot, collect.items, watermarks);
     }
 
     /// An in-sync member stored every write up to any other's watermark; one whose newest version

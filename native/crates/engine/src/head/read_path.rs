@@ -69,17 +69,7 @@ impl Head {
         let in_sync = self.pgs[piece.pg].in_sync();
         match &piece.work {
             Work::Undo(undo) => vec![undo.holder],
-            Work::Roll(holders) => {
-                let best = holders.iter().map(|(_, e)| e.version).max();
-                let with = |(d, e): &&(DiskId, _)| {
-                    let e: &shoal_types::message::EntryInfo = e;
-                    Some(e.version) == best && in_sync.contains(d)
-                };
-                match best {
-                    Some(_) => holders.iter().filter(with).map(|(d, _)| *d).collect(),
-                    None => in_sync.to_vec(),
-                }
-            }
+            Work::Roll(holders) => self.roll_copies(piece, holders),
             Work::Read if is_planted(Bug::JoinerServesReads) => {
                 self.pgs[piece.pg].targets.iter().rev().copied().collect()
             }
@@ -169,8 +159,8 @@ impl Head {
     }
 
     /// Each copy has something bad in the run: go block by block. A single block that is bad
-    /// everywhere, twice, is an error for a client, and a stop for a take-over or an undo, which would
-    /// otherwise decide about data that nobody can read.
+    /// everywhere, twice, is an error for a client, and a stop for an undo or a take-over, which would
+    /// otherwise decide about data that nobody can read; unless that was never complete.
     fn all_copies_bad(&mut self, key: Key) {
         let piece = self.pieces.get_mut(key).expect("a piece that fetches lives");
         let (block, count) = piece.fetch_range();
@@ -189,6 +179,10 @@ impl Head {
             let offset = block * BLOCK_BYTES as u64;
             return self.finish_piece(key, Err(ClientError::BadBlock { offset }));
         }
+        if self.pass_over_newest(key) {
+            return;
+        }
+        let piece = self.pieces.get_mut(key).expect("just seen");
         piece.fetch.bad.clear();
         self.starve(key);
     }
