@@ -58,6 +58,7 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::H3JoinerLeftOut, 14),
     (Bug::H4StampsOnly, 56),
     (Bug::H5StampNotStored, 956),
+    (Bug::H6AcksAcrossEpochs, 11_773),
     (Bug::H9SessionOutlivesRestart, 1936),
     (Bug::H11SessionWithoutHeads, 261),
     (Bug::JoinerServesReads, 100),
