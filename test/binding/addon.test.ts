@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert'
 import { poll } from '../../src/common/clock.ts'
 import { programVersion } from '../../src/common/version.ts'
 import { native } from '../../src/native.ts'
+import { dataConfig } from '../helpers/data-config.ts'
 
 const addon = suite('addon')
 let dir: string
@@ -74,8 +75,11 @@ addon('says why a data process cannot start', () => {
 addon('says why a configuration is refused', async () => {
   assert.match(await refusal('{'), /EOF/)
   assert.match(await refusal('{"dir": "/"}'), /missing field/)
-  assert.match(await refusal(JSON.stringify({ ...config(), io_threads: 0 })), /not 1 to 64/)
-  assert.match(await refusal(JSON.stringify({ ...config(), more: 1 })), /unknown field `more`/)
+  assert.match(await refusal(JSON.stringify({ ...dataConfig(dir), io_threads: 0 })), /not 1 to 64/)
+  assert.match(
+    await refusal(JSON.stringify({ ...dataConfig(dir), more: 1 })),
+    /unknown field `more`/,
+  )
 })
 
 addon('says that there is no such device to take down', () => {
@@ -90,20 +94,6 @@ async function refusal(json: string): Promise<string> {
     return (thrown as Error).message
   }
   throw new Error('it ran')
-}
-
-function config(): object {
-  return {
-    dir,
-    control_socket: join(dir, 'data.sock'),
-    nbd_socket: join(dir, 'nbd.sock'),
-    nbd_socket_mode: 0o660,
-    device_dir: join(dir, 'devices'),
-    listen: '127.0.0.1:0',
-    io_threads: 1,
-    memory_budget_bytes: 64 << 20,
-    lease_ms: 2000,
-  }
 }
 
 addon('tells who is at the other end of a socket', async () => {

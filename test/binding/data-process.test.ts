@@ -8,6 +8,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { poll, systemClock } from '../../src/common/clock.ts'
 import { DataClient } from '../../src/data/client.ts'
+import { dataConfig } from '../helpers/data-config.ts'
 
 const data = suite('data process')
 const root = join(import.meta.dirname, '../..')
@@ -19,18 +20,8 @@ interface Running {
 
 async function started(dir: string): Promise<Running> {
   mkdirSync(dir)
-  const socketPath = join(dir, 'data.sock')
-  const config = {
-    dir,
-    control_socket: socketPath,
-    nbd_socket: join(dir, 'nbd.sock'),
-    nbd_socket_mode: 0o660,
-    device_dir: join(dir, 'devices'),
-    listen: '127.0.0.1:0',
-    io_threads: 1,
-    memory_budget_bytes: 64 << 20,
-    lease_ms: 2000,
-  }
+  const config = dataConfig(dir)
+  const socketPath = config.control_socket
   writeFileSync(join(dir, 'data.json'), JSON.stringify(config))
   const argv = [join(root, 'bin/data.js'), join(dir, 'data.json')]
   const child: ChildProcess = spawn(process.execPath, argv, { stdio: 'inherit' })

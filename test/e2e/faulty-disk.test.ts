@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { DemoCluster, fio } from '../helpers/demo-cluster.ts'
 import { FaultyDisk } from '../helpers/faulty-disk.ts'
+import { Load } from '../helpers/load.ts'
+import { sleep } from '../helpers/sleep.ts'
 
 interface Disk {
   id: number
@@ -46,13 +46,13 @@ faulty('an error of a log write fences the store, and the rest goes on', async (
 })
 
 faulty('a disk that answers nothing is out in time, and comes back by itself', async () => {
-  const load = startLoad(15)
+  const load = Load.writes(demo.uri, 15)
   await sleep(3_000)
   disk!.stall()
   await demo.waitFor('a warning', status => status.health === 'warn', 20_000)
   await sleep(4_000)
   disk!.resume()
-  const longest = await longestWriteMs(load)
+  const longest = (await load.latency()).maxMs
   // What clients wait for is its detection, with room for a machine that is busy with other tests.
   assert.ok(longest < 5_000, `the longest write took ${longest} ms`)
   await demo.waitHealthy(90_000)
@@ -75,44 +75,6 @@ function logSectors() {
 async function diskOf(peer: string): Promise<Disk> {
   const disks = await demo.json<Disk[]>('p1', 'disk', 'list')
   return disks.find(one => one.peer === peer)!
-}
-
-function startLoad(seconds: number) {
-  const load = spawn(
-    'fio',
-    [
-      '--name=load',
-      '--ioengine=nbd',
-      `--uri=${demo.uri}`,
-      '--rw=randwrite',
-      '--bs=4k',
-      '--iodepth=4',
-      '--size=64M',
-      '--time_based=1',
-      `--runtime=${seconds}`,
-      '--output-format=json',
-    ],
-    { stdio: ['ignore', 'pipe', 'ignore'] },
-  )
-  return load
-}
-
-async function longestWriteMs(load: ReturnType<typeof startLoad>): Promise<number> {
-  let text = ''
-  load.stdout.on('data', chunk => {
-    text += String(chunk)
-  })
-  const [code] = await once(load, 'close')
-  assert.is(code, 0, 'fio saw an error')
-  // What comes before is for people.
-  const result = JSON.parse(text.slice(text.indexOf('{'))) as {
-    jobs: { write: { clat_ns: { max: number } } }[]
-  }
-  return result.jobs[0]!.write.clat_ns.max / 1e6
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, ms))
 }
 
 faulty.run()

@@ -1,9 +1,9 @@
 // Rules, rates and counts of a policy in a living cluster, under verified load.
-import { once } from 'node:events'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fio } from '../helpers/demo-cluster.ts'
-import { type MapView, MovingCluster, startVerifiedLoad } from '../helpers/moving.ts'
+import { Load } from '../helpers/load.ts'
+import { type MapView, MovingCluster } from '../helpers/moving.ts'
 
 const placement = suite('placement, long')
 const demo = new MovingCluster()
@@ -11,12 +11,12 @@ const restMs = 120_000
 const mebibyte = 2 ** 20
 const keptMiB = 320
 const kept = ['--offset=512M', `--size=${keptMiB}M`, '--bs=256k', '--iodepth=4']
-let load: ReturnType<typeof startVerifiedLoad>
+let load: Load
 
 placement.before(async () => {
   await demo.up('--peers', '5', '--disk-size', '1GiB')
   await fio({ uri: demo.uri, rw: 'write', more: [...kept, '--do_verify=0'] })
-  load = startVerifiedLoad(demo.uri, 15 * 60, 48)
+  load = Load.verified(demo.uri, 15 * 60, ['--bsrange=4k-64k', '--size=48M'])
 })
 placement.after(async () => {
   load?.kill()
@@ -90,9 +90,7 @@ placement('more groups move nothing of what is there', async () => {
 })
 
 placement('no error was seen, and what was written once is there', async () => {
-  assert.is(load.exitCode, null, 'fio saw an error')
-  load.kill('SIGINT')
-  await once(load, 'exit')
+  await load.stop()
   await fio({ uri: demo.uri, rw: 'read', more: kept })
   await demo.waitHealthy(60_000)
 })

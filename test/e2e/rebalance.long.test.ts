@@ -1,18 +1,12 @@
 // The long form: changes that come before the last one is done, peers and control processes that die
 // on the way, for minutes, under verified load. Seeded: the same changes at every run.
-import { once } from 'node:events'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { seededRandom } from '../../src/common/random.ts'
 import { fio } from '../helpers/demo-cluster.ts'
-import {
-  assertApart,
-  assertEven,
-  MovingCluster,
-  membersByDisk,
-  sleep,
-  startVerifiedLoad,
-} from '../helpers/moving.ts'
+import { Load } from '../helpers/load.ts'
+import { assertApart, assertEven, MovingCluster, membersByDisk } from '../helpers/moving.ts'
+import { sleep } from '../helpers/sleep.ts'
 
 const rebalance = suite('rebalance, long')
 const demo = new MovingCluster()
@@ -23,12 +17,12 @@ const restMs = 180_000
 const copiesMin = 2
 const kept = ['--offset=512M', '--size=256M', '--bs=256k', '--iodepth=4']
 const sizes = ['--disks', '2', '--disk-size', '512MiB']
-let load: ReturnType<typeof startVerifiedLoad>
+let load: Load
 
 rebalance.before(async () => {
   await demo.up('--peers', '5', ...sizes)
   await fio({ uri: demo.uri, rw: 'write', more: [...kept, '--do_verify=0'] })
-  load = startVerifiedLoad(demo.uri, 15 * 60, 96)
+  load = Load.verified(demo.uri, 15 * 60, ['--bsrange=4k-64k', '--size=96M'])
   await demo.json('p1', 'task', 'set', 'rebalance', '--per-disk', '8', '--per-peer', '16')
 })
 rebalance.after(async () => {
@@ -57,7 +51,7 @@ rebalance(
     for (let round = 0; round < rounds; round++) {
       await change(Math.floor(random.fraction() * 5), draining)
       await sleep(500 + Math.floor(random.fraction() * 4_000))
-      assert.is(load.exitCode, null, 'fio saw an error')
+      load.assertRunning()
     }
     await demo.settle(restMs, copiesMin)
     for (const disk of draining) await demo.json('p1', 'disk', 'undrain', `${disk}`)
@@ -109,7 +103,7 @@ rebalance('fewer copies and more of them again', async () => {
   await set(1)
   await demo.settle(restMs, 1, 'p1', 1)
   await sleep(3_000)
-  assert.is(load.exitCode, null, 'fio saw an error')
+  load.assertRunning()
   await set(3)
   await demo.settle(restMs, 1)
 })
@@ -124,9 +118,7 @@ rebalance('a peer drains, is removed, and nothing names it any more', async () =
 })
 
 rebalance('no error was seen, and what was written once is there', async () => {
-  assert.is(load.exitCode, null, 'fio saw an error')
-  load.kill('SIGINT')
-  await once(load, 'exit')
+  await load.stop()
   await fio({ uri: demo.uri, rw: 'read', more: kept })
   await demo.waitHealthy(60_000)
 })

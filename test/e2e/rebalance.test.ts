@@ -1,14 +1,13 @@
-import { once } from 'node:events'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fio } from '../helpers/demo-cluster.ts'
+import { Load } from '../helpers/load.ts'
 import {
   assertApart,
   assertEven,
   type MapView,
   MovingCluster,
   membersByDisk,
-  startVerifiedLoad,
 } from '../helpers/moving.ts'
 
 const rebalance = suite('rebalance')
@@ -19,12 +18,12 @@ const restMs = 60_000
 const kept = ['--offset=768M', '--size=32M', '--bs=256k', '--iodepth=4']
 /** Ends with the last step that moves data, or a little later. */
 const loadSeconds = 32
-let load: ReturnType<typeof startVerifiedLoad>
+let load: Load
 
 rebalance.before(async () => {
   await demo.up('--peers', '5', ...small)
   await fio({ uri: demo.uri, rw: 'write', more: [...kept, '--do_verify=0'] })
-  load = startVerifiedLoad(demo.uri, loadSeconds, 48)
+  load = Load.verified(demo.uri, loadSeconds, ['--bsrange=4k-64k', '--size=48M'])
 })
 rebalance.after(async () => {
   load?.kill()
@@ -88,8 +87,7 @@ rebalance('more groups move nothing of what is there', async () => {
 })
 
 rebalance('nobody who read or wrote meanwhile saw an error, and all is there', async () => {
-  if (load.exitCode === null) await once(load, 'exit')
-  assert.is(load.exitCode, 0, 'fio saw an error')
+  await load.end()
   await fio({ uri: demo.uri, rw: 'read', more: kept })
   await demo.waitHealthy(30_000)
 })

@@ -38,24 +38,17 @@ rollback('an ordinary stop and start, and a kill, are no rollback', async () => 
   assert.is(await timesUnfit(), 0)
 })
 
-rollback('an image of an earlier run, put back after a stop', async () => {
-  await demo.act('stop', 'p3')
-  save()
-  await demo.act('start', 'p3')
-  await demo.waitHealthy(90_000)
-  await write(0x21)
-  await demo.act('stop', 'p3')
-  await putBackAndExpect(0x21, 1)
-})
-
-rollback('an image of an earlier run, put back after a kill', async () => {
-  await demo.act('stop', 'p3')
-  save()
-  await demo.act('start', 'p3')
-  await demo.waitHealthy(90_000)
-  await write(0x31)
-  await demo.act('kill', 'p3')
-  await putBackAndExpect(0x31, 2)
+rollback('an image of an earlier run, put back after a stop and after a kill', async () => {
+  for (const [times, end] of (['stop', 'kill'] as const).entries()) {
+    await demo.act('stop', 'p3')
+    save()
+    await demo.act('start', 'p3')
+    await demo.waitHealthy(90_000)
+    const value = 0x21 + times
+    await write(value)
+    await demo.act(end, 'p3')
+    await putBackAndExpect(value, times + 1)
+  }
 })
 
 rollback('an image of the same run, put back after a kill', async () => {

@@ -1,11 +1,11 @@
 // A disk that answers, but a hundred times slower than it used to, does not take its volumes with it:
 // it is put out, held back, and comes back when it is fast again.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { DemoCluster } from '../helpers/demo-cluster.ts'
 import { FaultyDisk } from '../helpers/faulty-disk.ts'
+import { Load } from '../helpers/load.ts'
+import { sleep } from '../helpers/sleep.ts'
 
 interface Event {
   code: string
@@ -34,7 +34,7 @@ slow('is put out while the others go on, and comes back', async () => {
   await demo.act('start', 'p3')
   await demo.waitHealthy(90_000)
   // What is usual is learned first.
-  const usual = await load(20)
+  const usual = await Load.writes(demo.uri, 20).latency()
   console.log(`      usual: p99 ${usual.p99Ms} ms`)
   await slowDown()
   const holds = (await slowEvents()).map(event => /held back for (\d+) s/.exec(event.message)?.[1])
@@ -43,8 +43,7 @@ slow('is put out while the others go on, and comes back', async () => {
 
 /** Until it is put out; then it is as fast as ever, and comes back. */
 async function slowDown(): Promise<void> {
-  const loading = load(40)
-  loading.catch(() => 'looked at below')
+  const load = Load.writes(demo.uri, 40)
   await sleep(2_000)
   const begun = Date.now()
   const stop = disk!.slow(slowMs)
@@ -54,7 +53,7 @@ async function slowDown(): Promise<void> {
   } finally {
     stop()
   }
-  const during = await loading
+  const during = await load.latency()
   console.log(`      p99 ${during.p99Ms} ms, longest ${during.maxMs} ms`)
   assert.ok(during.maxMs < 6_000, `the longest write took ${during.maxMs} ms`)
   await demo.waitHealthy(120_000)
@@ -71,42 +70,6 @@ async function untilEvents(count: number, limitMs: number): Promise<void> {
     if (Date.now() > end) throw new Error(`not told ${count} times within ${limitMs} ms`)
     await sleep(100)
   }
-}
-
-interface Latency {
-  p99Ms: number
-  maxMs: number
-}
-
-async function load(seconds: number): Promise<Latency> {
-  const args = [
-    '--name=load',
-    '--ioengine=nbd',
-    `--uri=${demo.uri}`,
-    '--rw=randwrite',
-    '--bs=4k',
-    '--iodepth=4',
-    '--size=64M',
-    '--time_based=1',
-    `--runtime=${seconds}`,
-    '--output-format=json',
-  ]
-  const child = spawn('fio', args, { stdio: ['ignore', 'pipe', 'ignore'] })
-  let text = ''
-  child.stdout.on('data', chunk => {
-    text += String(chunk)
-  })
-  const [code] = await once(child, 'close')
-  assert.is(code, 0, 'fio saw an error')
-  const result = JSON.parse(text.slice(text.indexOf('{'))) as {
-    jobs: { write: { clat_ns: { max: number; percentile: Record<string, number> } } }[]
-  }
-  const { max, percentile } = result.jobs[0]!.write.clat_ns
-  return { p99Ms: percentile['99.000000']! / 1e6, maxMs: max / 1e6 }
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, ms))
 }
 
 slow.run()

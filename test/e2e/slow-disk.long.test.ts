@@ -3,7 +3,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fio, type StatusResult } from '../helpers/demo-cluster.ts'
 import { FaultyDisk } from '../helpers/faulty-disk.ts'
-import { MovingCluster, membersByDisk, sleep } from '../helpers/moving.ts'
+import { MovingCluster, membersByDisk } from '../helpers/moving.ts'
+import { sleep } from '../helpers/sleep.ts'
 
 interface Disk {
   id: number

@@ -1,7 +1,7 @@
 // A demo cluster whose data moves, watched group by group: nobody may give a copy up on the way.
-import { type ChildProcess, spawn } from 'node:child_process'
 import * as assert from 'uvu/assert'
 import { DemoCluster } from './demo-cluster.ts'
+import { sleep } from './sleep.ts'
 
 interface Group {
   index: number
@@ -103,31 +103,4 @@ export function assertEven(map: MapView, disks: readonly number[]): void {
     const count = counts.get(disk)!
     assert.ok(Math.abs(count - share) < 1, `disk ${disk} has ${count} members of ${share}`)
   }
-}
-
-/** Verified reads and writes through NBD, for so many seconds. */
-export function startVerifiedLoad(uri: string, seconds: number, sizeMiB: number): ChildProcess {
-  return spawn(
-    'fio',
-    [
-      '--name=load',
-      '--ioengine=nbd',
-      `--uri=${uri}`,
-      '--rw=randrw',
-      '--bsrange=4k-64k',
-      '--iodepth=4',
-      `--size=${sizeMiB}M`,
-      '--verify=crc32c',
-      '--verify_backlog=128',
-      '--verify_fatal=1',
-      '--verify_state_save=0',
-      '--time_based=1',
-      `--runtime=${seconds}`,
-    ],
-    { stdio: 'ignore' },
-  )
-}
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, ms))
 }

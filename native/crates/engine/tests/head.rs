@@ -294,14 +294,7 @@ fn a_view_that_was_told_before_the_grant_is_collected_after_it() {
     let mut bench = Bench::new(ReadMode::Lease);
     // A member left while the old owner's lease ran out.
     bench.event(HeadEvent::View(view(2, &[A, B], None)));
-    let views = vec![view(2, &[A, B], None)];
-    bench.event(HeadEvent::Granted { head_epoch: HeadEpoch(4), views });
-    bench.answer_all(|request| match request {
-        Request::OpenLayer { .. } => Some(Reply::LayerOpened),
-        Request::Install { .. } => Some(installed(vec![])),
-        _ => None,
-    });
-    assert_eq!(bench.head.status().phase, HeadPhase::Active);
+    bench.grant(vec![view(2, &[A, B], None)]);
 }
 
 #[test]

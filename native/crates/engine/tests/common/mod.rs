@@ -53,14 +53,19 @@ impl Bench {
         let mut bench = Self::new(reads);
         bench.event(HeadEvent::Lease { valid_until_us: 1_000_000 });
         let views = vec![view(1, &[A, B, C], None)];
-        bench.event(HeadEvent::Granted { head_epoch: HeadEpoch(4), views });
-        bench.answer_all(|request| match request {
+        bench.grant(views);
+        bench
+    }
+
+    /// Granted, and collected where nothing is unsettled.
+    pub fn grant(&mut self, views: Vec<PgView>) {
+        self.event(HeadEvent::Granted { head_epoch: HeadEpoch(4), views });
+        self.answer_all(|request| match request {
             Request::OpenLayer { .. } => Some(Reply::LayerOpened),
             Request::Install { .. } => Some(installed(vec![])),
             _ => None,
         });
-        assert_eq!(bench.head.status().phase, HeadPhase::Active);
-        bench
+        assert_eq!(self.head.status().phase, HeadPhase::Active);
     }
 
     pub fn event(&mut self, event: HeadEvent) {
