@@ -1,26 +1,9 @@
 // What is proposed to make a change; the same words as `afterChange`.
 import { ShoalError } from '../common/errors.ts'
-import type { Command } from '../data/command.ts'
+import { type Command, setDisk, updatePeer } from '../data/command.ts'
 import type { ClusterState, DiskRecord, PeerRecord, PolicyRecord, Standing } from '../data/state.ts'
 import { findDisk, type TopologyChange } from './change.ts'
 import { findPeer } from './peers.ts'
-
-const diskUnchanged = {
-  state: null,
-  weight: null,
-  size_bytes: null,
-  reserve_bytes: null,
-  path: null,
-  peer: null,
-}
-
-const peerUnchanged = {
-  name: null,
-  addresses: null,
-  domains: null,
-  state: null,
-  maintenance_until_ms: null,
-}
 
 /** `after` is what `afterChange` made of `state`. */
 export function commandsFor(
@@ -41,7 +24,7 @@ export function commandsFor(
     case 'peer_domains':
       return change.peers.map((name): Command => {
         const { id, domains } = findPeer(after, name)
-        return { type: 'update_peer', peer: id, ...peerUnchanged, domains }
+        return updatePeer(id, { domains })
       })
     case 'policy_set':
       return policyCommands(state, after)
@@ -51,13 +34,13 @@ export function commandsFor(
 function diskState(disk: DiskRecord, wanted: Standing): Command[] {
   if (disk.state === wanted) return []
   refuseGone(`disk ${disk.id}`, disk.state, wanted)
-  return [{ type: 'set_disk', disk: disk.id, ...diskUnchanged, state: wanted }]
+  return [setDisk(disk.id, { state: wanted })]
 }
 
 function peerState(peer: PeerRecord, wanted: Standing): Command[] {
   if (peer.state === wanted) return []
   refuseGone(`peer ${peer.name}`, peer.state, wanted)
-  return [{ type: 'update_peer', peer: peer.id, ...peerUnchanged, state: wanted }]
+  return [updatePeer(peer.id, { state: wanted })]
 }
 
 /** What is being removed is not called back, and who is down is not up because somebody says so. */
@@ -80,7 +63,7 @@ function diskSettings(was: DiskRecord, will: DiskRecord): Command[] {
   const weight = will.weight === was.weight ? null : will.weight
   const reserve_bytes = will.reserve_bytes === was.reserve_bytes ? null : will.reserve_bytes
   if (weight !== null || reserve_bytes !== null)
-    commands.push({ type: 'set_disk', disk: id, ...diskUnchanged, weight, reserve_bytes })
+    commands.push(setDisk(id, { weight, reserve_bytes }))
   if (labels.join(' ') !== was.labels.join(' '))
     commands.push({ type: 'set_disk_labels', disk: id, labels: [...new Set(labels)].sort() })
   return commands

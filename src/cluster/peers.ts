@@ -1,6 +1,7 @@
 // Peers: listed, shown, removed.
 import { ShoalError } from '../common/errors.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
+import { setDisk, updatePeer } from '../data/command.ts'
 import { holdings } from '../data/holdings.ts'
 import type { ClusterState, PeerRecord } from '../data/state.ts'
 import { okToStop, type StopCheck } from './stop-check.ts'
@@ -58,26 +59,9 @@ export class Peers {
     const disks = state.disks.filter(disk => disk.peer === peer.id)
     this.#refuseLoss(state, peer, new Set(disks.map(disk => disk.id)), how)
     for (const disk of disks) {
-      await this.#cluster.propose({
-        type: 'set_disk',
-        disk: disk.id,
-        state: 'out',
-        weight: null,
-        size_bytes: null,
-        reserve_bytes: null,
-        path: null,
-        peer: null,
-      })
+      await this.#cluster.propose(setDisk(disk.id, { state: 'out' }))
     }
-    await this.#cluster.propose({
-      type: 'update_peer',
-      peer: peer.id,
-      name: null,
-      addresses: null,
-      domains: null,
-      state: 'out',
-      maintenance_until_ms: null,
-    })
+    await this.#cluster.propose(updatePeer(peer.id, { state: 'out' }))
     return this.#view(state, { ...peer, state: 'out' })
   }
 
@@ -86,15 +70,7 @@ export class Peers {
     const state = await this.#cluster.state()
     const peer = findPeer(state, name)
     const maintenance_until_ms = forMs === 0 ? 0 : this.#nowMs() + forMs
-    await this.#cluster.propose({
-      type: 'update_peer',
-      peer: peer.id,
-      name: null,
-      addresses: null,
-      domains: null,
-      state: null,
-      maintenance_until_ms,
-    })
+    await this.#cluster.propose(updatePeer(peer.id, { maintenance_until_ms }))
     return this.#view(state, { ...peer, maintenance_until_ms })
   }
 

@@ -34,32 +34,34 @@ export interface PgMembers {
   leaving: number[]
 }
 
+/** Null: as it is. */
+export interface PeerChange {
+  name: string | null
+  addresses: { role: string; address: string }[] | null
+  domains: Domains | null
+  state: Standing | null
+  maintenance_until_ms: number | null
+}
+
+/** Null: as it is. */
+export interface DiskChange {
+  state: Standing | null
+  weight: number | null
+  size_bytes: number | null
+  reserve_bytes: number | null
+  path: string | null
+  peer: number | null
+}
+
 export type Command =
-  | {
-      type: 'update_peer'
-      peer: number
-      name: string | null
-      addresses: { role: string; address: string }[] | null
-      domains: Domains | null
-      state: Standing | null
-      maintenance_until_ms: number | null
-    }
+  | ({ type: 'update_peer'; peer: number } & PeerChange)
   | { type: 'remove_peer'; peer: number }
   | { type: 'set_settings'; settings: SettingsRecord }
   | { type: 'give_up_disks'; disks: number[] }
   | { type: 'take_back_disks'; disks: number[] }
   | { type: 'pg_promote'; pg: PgRef; disk: number; expected: number }
   | { type: 'pg_cancel_join'; pg: PgRef; disk: number; expected: number }
-  | {
-      type: 'set_disk'
-      disk: number
-      state: Standing | null
-      weight: number | null
-      size_bytes: number | null
-      reserve_bytes: number | null
-      path: string | null
-      peer: number | null
-    }
+  | ({ type: 'set_disk'; disk: number } & DiskChange)
   | { type: 'remove_disk'; disk: number }
   | { type: 'create_policy'; policy: NewPolicyRecord }
   | { type: 'delete_policy'; policy: number }
@@ -150,3 +152,28 @@ export interface Applied {
 }
 
 export type Outcome = { applied: Applied } | { rejected: Rejection }
+
+const samePeer: PeerChange = {
+  name: null,
+  addresses: null,
+  domains: null,
+  state: null,
+  maintenance_until_ms: null,
+}
+
+const sameDisk: DiskChange = {
+  state: null,
+  weight: null,
+  size_bytes: null,
+  reserve_bytes: null,
+  path: null,
+  peer: null,
+}
+
+export function updatePeer(peer: number, change: Partial<PeerChange>): Command {
+  return { type: 'update_peer', peer, ...samePeer, ...change }
+}
+
+export function setDisk(disk: number, change: Partial<DiskChange>): Command {
+  return { type: 'set_disk', disk, ...sameDisk, ...change }
+}

@@ -4,6 +4,7 @@ import { isAbsolute } from 'node:path'
 import { ShoalError } from '../common/errors.ts'
 import { formatSize } from '../common/units.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
+import { setDisk } from '../data/command.ts'
 import { type Holding, holdings } from '../data/holdings.ts'
 import type { DiskProbe, LocalDisk } from '../data/protocol.ts'
 import { type ClusterState, type DiskClass, type DiskRecord, peerName } from '../data/state.ts'
@@ -134,16 +135,7 @@ export class Disks {
         data: { ...losses },
       })
     }
-    await this.#cluster.propose({
-      type: 'set_disk',
-      disk: id,
-      state: 'out',
-      weight: null,
-      size_bytes: null,
-      reserve_bytes: null,
-      path: null,
-      peer: null,
-    })
+    await this.#cluster.propose(setDisk(id, { state: 'out' }))
     return diskView(this.#known(state, await this.#local()), { ...disk, state: 'out' })
   }
 

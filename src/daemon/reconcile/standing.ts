@@ -1,6 +1,6 @@
 // Peers whose session lapsed are marked down, so that every peer shows it; up again when it is
 // back.
-import type { Command } from '../../data/command.ts'
+import { type Command, updatePeer } from '../../data/command.ts'
 import type { ClusterState } from '../../data/state.ts'
 
 export interface SessionView {
@@ -25,15 +25,7 @@ export function planStanding(state: ClusterState, sessions: readonly SessionView
 function mark(peer: number, name: string, state: 'in' | 'down'): Command[] {
   const isDown = state === 'down'
   return [
-    {
-      type: 'update_peer',
-      peer,
-      name: null,
-      addresses: null,
-      domains: null,
-      state,
-      maintenance_until_ms: null,
-    },
+    updatePeer(peer, { state }),
     {
       type: 'record_event',
       severity: isDown ? 'warn' : 'info',
