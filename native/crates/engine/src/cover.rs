@@ -6,6 +6,7 @@ pub const POINTS: &[&str] = &[
     "ack of another stamp",
     "answer of a round that is over",
     "bad block everywhere",
+    "bad block everywhere, and one joins",
     "bad block under an older view",
     "bad copy passed over",
     "block by block",
@@ -28,6 +29,7 @@ pub const POINTS: &[&str] = &[
     "repair from another copy",
     "roll of a block that only the joiner has",
     "roll of zeros",
+    "roll passes over a version that was never complete",
     "write of an older epoch refused",
 ];
 

@@ -72,10 +72,12 @@ pub enum Bug {
     WatermarkTooHigh,
     /// A joiner takes live writes of any session.
     SessionUnchecked,
+    /// Damage is told under a view that may be old.
+    DamageOfOldView,
 }
 
 impl Bug {
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::H1AckWithoutJoiner,
         Self::H2AnswersOutliveEpoch,
         Self::H3JoinerLeftOut,
@@ -110,6 +112,7 @@ impl Bug {
         Self::WriteErrorIgnored,
         Self::WatermarkTooHigh,
         Self::SessionUnchecked,
+        Self::DamageOfOldView,
     ];
 }
 

@@ -132,6 +132,49 @@ fn a_copy_that_was_repaired_meanwhile_is_asked_again() {
 }
 
 #[test]
+fn damage_is_told_only_under_the_newest_view() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    let asked = |bench: &mut Bench| -> Vec<u64> {
+        let number = |c: HeadCommand| match c {
+            HeadCommand::RefreshView { asked, .. } => Some(asked),
+            _ => None,
+        };
+        std::mem::take(&mut bench.other).into_iter().filter_map(number).collect()
+    };
+    bench.event(HeadEvent::View(view(2, &[A], Some(C))));
+    bench.request(1, ClientOp::Read { offset: 0, len: 4096 });
+    for _ in 0..2 {
+        bench.answer_all(|_| Some(Reply::Refused(Refusal::BadBlock)));
+    }
+    assert_eq!(asked(&mut bench), [1], "the joiner may be in sync by now");
+    // What is told without being asked, and answers to older questions, may be older themselves.
+    bench.event(HeadEvent::Newest { view: view(2, &[A], Some(C)), asked: 0 });
+    bench.event(HeadEvent::View(view(2, &[A], Some(C))));
+    assert!(bench.done.is_empty() && bench.sent.is_empty());
+    bench.later(300_000);
+    assert_eq!(asked(&mut bench), [2], "an answer may be lost");
+    bench.event(HeadEvent::Newest { view: view(3, &[A, C], None), asked: 1 });
+    assert_eq!(bench.sent_to(), [A]);
+    bench.answer_all(|_| Some(Reply::Refused(Refusal::BadBlock)));
+    bench.answer_all(|_| Some(Reply::Blocks { blocks: vec![data(0, 1)] }));
+    assert!(matches!(bench.done[..], [(1, Ok(_))]), "it is, and holds a good copy");
+
+    bench.event(HeadEvent::MinInSync { count: 1 });
+    bench.event(HeadEvent::View(view(4, &[A], Some(C))));
+    bench.request(2, ClientOp::Read { offset: 0, len: 4096 });
+    bench.request(3, ClientOp::Write { offset: 4096, data: Bytes::from(vec![1; 512]) });
+    for _ in 0..4 {
+        bench.answer_all(|_| Some(Reply::Refused(Refusal::BadBlock)));
+    }
+    bench.later(300_000);
+    let last = asked(&mut bench).pop().expect("it is asked");
+    bench.event(HeadEvent::Newest { view: view(4, &[A], Some(C)), asked: last });
+    bench.later(300_000);
+    let eio = |op, offset| (op, Err(ClientError::BadBlock { offset }));
+    assert_eq!(bench.done[1..], [eio(2, 0), eio(3, 4096)], "nobody else came in sync");
+}
+
+#[test]
 fn sub_block_write_is_merged_under_the_hold() {
     let mut bench = Bench::active(ReadMode::Lease);
     let bytes = Bytes::from(vec![7u8; 512]);

@@ -136,6 +136,8 @@ pub enum HeadEvent {
     Revoked,
     /// A newer view of a PG. Older ones are ignored, so any source will do.
     View(PgView),
+    /// Answer to `RefreshView` with this number.
+    Newest { view: PgView, asked: u64 },
     /// The session lease is valid until then (a later word replaces an earlier one; 0 = none).
     Lease { valid_until_us: u64 },
     /// `op_id` is the caller's and comes back in `Complete`.
@@ -177,9 +179,11 @@ pub enum HeadCommand {
         disk: DiskId,
         reason: ReportReason,
     },
-    /// Fetch the view of this PG (linearizably) and give it back as `View`.
+    /// Fetch the view of this PG (linearizably: nothing newer was committed before this question)
+    /// and give it back as `Newest`. Not answered, it is asked again under another number.
     RefreshView {
         pg: PgId,
+        asked: u64,
     },
     /// A copy failed its checksum; it is to be repaired from a good one.
     BadBlock {

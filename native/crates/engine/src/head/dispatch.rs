@@ -15,6 +15,7 @@ impl Head {
             HeadEvent::Granted { head_epoch, views } => self.on_granted(head_epoch, views),
             HeadEvent::Revoked => self.fence(HeadEpoch::ZERO),
             HeadEvent::View(view) => self.on_view(view),
+            HeadEvent::Newest { view, asked } => self.on_newest(view, asked),
             HeadEvent::Lease { valid_until_us } => self.lease_until_us = valid_until_us,
             HeadEvent::Request { op_id, op } => self.on_request(op_id, op),
             HeadEvent::Reply { disk, request_id, reply } => self.on_reply(disk, request_id, reply),

@@ -21,6 +21,10 @@ pub(super) struct Pg {
     /// Newest epoch that a refusal named; newer than the view's: the view is waited for.
     pub(super) wanted: PgEpoch,
     pub(super) refresh_at_us: u64,
+    /// Questions for the newest view so far; their numbers begin with 1.
+    pub(super) asked: u64,
+    /// The newest question that the view answers: nothing newer had been committed then.
+    pub(super) answered: u64,
     /// Pieces that hold their blocks and wait for the PG to serve them.
     pub(super) parked: Vec<Key>,
     /// Pieces at work: fetching, confirming or writing.
@@ -49,6 +53,8 @@ impl Pg {
             phase: PgPhase::Waiting,
             wanted: PgEpoch::ZERO,
             refresh_at_us: 0,
+            asked: 0,
+            answered: 0,
             parked: Vec::new(),
             active: Vec::new(),
             seqs: SeqWindow::default(),

@@ -96,6 +96,9 @@ pub(super) struct Fetch {
     pub(super) narrow: bool,
     /// Every copy of the block was bad once: asked a second time, for one may be repaired by now.
     pub(super) again: bool,
+    /// That was said twice, under a view with a joiner, who may be in sync by now: waits for the
+    /// answer to this question for the newest view, or a later one.
+    pub(super) doubt: Option<u64>,
     pub(super) found: Vec<BlockState>,
     pub(super) done: bool,
 }

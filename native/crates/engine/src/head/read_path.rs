@@ -134,7 +134,7 @@ impl Head {
         let fetch = &mut piece.fetch;
         fetch.found.extend(blocks);
         if fetch.found.len() < piece.blocks as usize {
-            fetch.again = false;
+            (fetch.again, fetch.doubt) = (false, None);
             fetch.bad.clear();
             return self.try_fetch(key);
         }
@@ -161,6 +161,10 @@ impl Head {
     /// Each copy has something bad in the run: go block by block. A single block that is bad
     /// everywhere, twice, is an error for a client, and a stop for an undo or a take-over, which would
     /// otherwise decide about data that nobody can read; unless that was never complete.
+    ///
+    /// Twice: between the two rounds all of them were bad at once, and none had been the source of a
+    /// member that the view does not know. A joiner of the view may be in sync without any of them
+    /// having heard of it: then the newest view is asked for first (rule 27).
     fn all_copies_bad(&mut self, key: Key) {
         let piece = self.pieces.get_mut(key).expect("a piece that fetches lives");
         let (block, count) = piece.fetch_range();
@@ -176,6 +180,11 @@ impl Head {
             return self.try_fetch(key);
         }
         if matches!(piece.work, Work::Read | Work::Merge(_)) {
+            let joins = self.pgs[piece.pg].view.as_ref().is_some_and(|v| v.joining.is_some());
+            if joins && !is_planted(Bug::DamageOfOldView) && !self.knows_newest(key) {
+                cover!("bad block everywhere, and one joins");
+                return self.starve(key);
+            }
             let offset = block * BLOCK_BYTES as u64;
             return self.finish_piece(key, Err(ClientError::BadBlock { offset }));
         }

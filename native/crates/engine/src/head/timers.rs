@@ -5,6 +5,7 @@ use shoal_types::DiskId;
 use super::Head;
 use super::api::{HeadPhase, ReportReason};
 use super::links::What;
+use super::views::PATIENCE_RETRIES;
 use crate::common::Key;
 
 /// Times of the next `Tick`. ONCE SET THEY STAND until it came: a head that is always busy would
@@ -77,7 +78,7 @@ impl Head {
     }
 
     fn tick_pgs(&mut self) {
-        let patience = self.config.timing.retry_us * 10;
+        let patience = self.config.timing.retry_us * PATIENCE_RETRIES;
         for slot in self.pgs.slots() {
             let pg = &self.pgs[slot];
             let behind = pg.wanted > pg.epoch() || pg.view.is_none();

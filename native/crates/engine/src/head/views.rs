@@ -10,6 +10,9 @@ use crate::common::Key;
 use crate::cover::cover;
 use crate::planted::{Bug, is_planted};
 
+/// A question for a view that is not answered is asked again after so many `retry_us`.
+pub(super) const PATIENCE_RETRIES: u64 = 10;
+
 impl Head {
     pub(super) fn on_view(&mut self, view: PgView) {
         let Some(slot) = self.pgs.slot(view.pg.index) else { return };
@@ -43,8 +46,38 @@ impl Head {
         let now = self.now_us;
         let pg = &mut self.pgs[slot];
         pg.refresh_at_us = now;
-        let pg = pg.id;
-        self.out.push(HeadCommand::RefreshView { pg });
+        pg.asked += 1;
+        let (pg, asked) = (pg.id, pg.asked);
+        self.out.push(HeadCommand::RefreshView { pg, asked });
+    }
+
+    pub(super) fn on_newest(&mut self, view: PgView, asked: u64) {
+        let (index, epoch) = (view.pg.index, view.epoch);
+        self.on_view(view);
+        let Some(slot) = self.pgs.slot(index) else { return };
+        let pg = &mut self.pgs[slot];
+        // Otherwise another word was faster, and what rested on the older view began anew with it.
+        if pg.epoch() == epoch && asked > pg.answered {
+            pg.answered = asked;
+            self.wake_starved();
+        }
+    }
+
+    /// Whether the view of the PG is known to be the newest one after this piece found its damage;
+    /// asks, if it is not. A QUESTION THAT WAS ASKED BEFORE MAY HAVE BEEN ANSWERED BEFORE.
+    pub(super) fn knows_newest(&mut self, key: Key) -> bool {
+        let piece = self.pieces.get_mut(key).expect("a piece in doubt lives");
+        let (slot, now) = (piece.pg, self.now_us);
+        let pg = &self.pgs[slot];
+        let doubt = *piece.fetch.doubt.get_or_insert(pg.asked + 1);
+        if doubt <= pg.answered {
+            return true;
+        }
+        let patience = self.config.timing.retry_us * PATIENCE_RETRIES;
+        if pg.answered == pg.asked || now >= pg.refresh_at_us + patience {
+            self.refresh_view(slot);
+        }
+        false
     }
 
     /// Rule 8: every write in flight gets the new stamp, all its acknowledgements are forgotten,
@@ -93,6 +126,7 @@ impl Head {
         }
         piece.fetch.avoid.clear();
         piece.fetch.bad.clear();
+        (piece.fetch.again, piece.fetch.doubt) = (false, None);
         let slot = piece.pg;
         let Some(request) = piece.fetch.request else { return };
         let asked = self.sent.get(request).map(|s| s.disk);

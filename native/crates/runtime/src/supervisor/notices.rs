@@ -9,7 +9,7 @@ use shoal_types::{DiskId, PgEpoch, PgId, StoreError, VolumeId};
 
 use super::Supervisor;
 use super::stores::StoreState;
-use crate::io_thread::HeadNotice;
+use crate::io_thread::{HeadKey, HeadNotice};
 use crate::meta_thread::MetaError;
 use crate::store_thread::StoreNotice;
 
@@ -40,7 +40,7 @@ impl Supervisor {
             HeadCommand::ReportUnreachable { disk, reason } => {
                 self.context.meta.report(disk, reason);
             }
-            HeadCommand::RefreshView { pg } => self.refresh_view(volume, pg),
+            HeadCommand::RefreshView { pg, asked } => self.refresh_view(volume, key, pg, asked),
             HeadCommand::BadBlock { disk, pg, layer, block } => {
                 let message = format!("{disk} has a bad copy of block {block} of {layer} ({pg})");
                 self.note(Severity::Warn, "bad_block", message, format!("disk:{}", disk.0));
@@ -55,14 +55,15 @@ impl Supervisor {
     }
 
     /// Linearizably: what was committed before now is applied here before the view is read.
-    fn refresh_view(&self, volume: VolumeId, pg: PgId) {
+    fn refresh_view(&self, volume: VolumeId, key: HeadKey, pg: PgId, asked: u64) {
         let inlet = self.context.inlet.clone();
         self.context.meta.barrier(move |result| {
             inlet.go_on(move |supervisor| {
                 let view = supervisor.context.meta.read(|s| s.pg(pg).map(|record| record.view()));
                 // Not answered, it is asked for again by the head as long as it needs it.
-                if let (Ok(()), Some(Some(view))) = (result, view) {
-                    supervisor.tell_head(volume, HeadEvent::View(view));
+                let same = supervisor.heads.get(&volume).is_some_and(|entry| entry.key == key);
+                if let (Ok(()), Some(Some(view)), true) = (result, view, same) {
+                    supervisor.tell_head(volume, HeadEvent::Newest { view, asked });
                 }
             });
         });

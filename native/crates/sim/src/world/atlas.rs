@@ -4,7 +4,7 @@ use shoal_engine::insync::PgRecord;
 use shoal_engine::member::Recovered;
 use shoal_engine::planted::{Bug, is_planted};
 use shoal_types::placement_hash::pg_index;
-use shoal_types::{BLOCK_BYTES, BlockState, DiskId, LayerId, LineageId, PgId, PgView, VolumeId};
+use shoal_types::{BlockState, DiskId, LayerId, LineageId, PgId, VolumeId};
 
 use super::World;
 use crate::check::value::{SECTOR_BYTES, SECTORS, value_of};
@@ -92,19 +92,10 @@ impl World {
         self.disk(disk).store.undo_damage();
     }
 
-    /// An answer that was under way when a damage was undone may still say EIO.
-    fn is_excused(&self) -> bool {
+    /// A client may be told EIO: a damage was just undone, and an answer that was under way then may
+    /// still say it. Otherwise one in-sync member of each group always has a good copy.
+    pub fn may_be_bad(&self) -> bool {
         self.damage_until_us > self.now_us
-    }
-
-    /// A client may be told EIO: a damage was just undone, or the head does not know yet of a member
-    /// that is in sync (and may hold the only good copy), nor did a member tell it in time.
-    pub fn may_be_bad(&self, head: u64, volume: VolumeId, offset: u64) -> bool {
-        let pg = self.pg_of(volume, offset / BLOCK_BYTES as u64);
-        let view = self.heads.get(&head).and_then(|h| h.head.view(pg));
-        let record = &self.cluster.records[&pg];
-        let unknown = |view: &PgView| record.in_sync.iter().any(|d| !view.is_in_sync(*d));
-        self.is_excused() || view.is_some_and(|view| view.epoch < record.epoch && unknown(view))
     }
 
     /// What a start finds on the disk, and what the cluster makes of it (docs/protocol.md, "Damaged

@@ -102,10 +102,10 @@ impl World {
                 self.remove_disk(disk);
             }
             ToCluster::Report { disk, reason, head } => self.on_report(peer, disk, reason, head),
-            ToCluster::Refresh { pg, .. } => {
+            ToCluster::Refresh { head, pg, asked } => {
                 if let Some(record) = self.cluster.records.get(&pg) {
                     let view = record.view();
-                    self.tell_peer(peer, ToPeer::View(view));
+                    self.tell_peer(peer, ToPeer::Newest { head, view, asked });
                 }
             }
             ToCluster::JoinDone { disk, life, pg, join_at, source } => {

@@ -111,6 +111,7 @@ pub enum ToCluster {
     Refresh {
         head: u64,
         pg: PgId,
+        asked: u64,
     },
     JoinDone {
         disk: DiskId,
@@ -145,6 +146,12 @@ pub enum ToPeer {
         heads: Vec<(VolumeId, HeadEpoch)>,
     },
     View(PgView),
+    /// Answer to `Refresh`.
+    Newest {
+        head: u64,
+        view: PgView,
+        asked: u64,
+    },
     Granted {
         volume: VolumeId,
         head_epoch: HeadEpoch,

@@ -106,8 +106,8 @@ impl World {
                 }
                 self.tell_cluster(peer, ToCluster::Report { disk, reason, head: id });
             }
-            HeadCommand::RefreshView { pg } => {
-                self.tell_cluster(peer, ToCluster::Refresh { head: id, pg });
+            HeadCommand::RefreshView { pg, asked } => {
+                self.tell_cluster(peer, ToCluster::Refresh { head: id, pg, asked });
             }
             HeadCommand::BadBlock { disk, block, .. } => {
                 if !self.plan.lies {

@@ -128,6 +128,11 @@ impl World {
                 self.member_view(disk_of(peer), &view);
                 self.each_head(peer, HeadEvent::View(view));
             }
+            ToPeer::Newest { head, view, asked } => {
+                self.member_view(disk_of(peer), &view);
+                self.each_head(peer, HeadEvent::View(view.clone()));
+                self.head_event(head, HeadEvent::Newest { view, asked });
+            }
             ToPeer::Granted { volume, head_epoch, views } => {
                 self.start_head(peer, volume, head_epoch, views);
             }
