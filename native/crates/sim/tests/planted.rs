@@ -27,6 +27,7 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::ChecksumIgnored, 0),
     (Bug::WriteErrorIgnored, 4),
     (Bug::WatermarkTooHigh, 0),
+    (Bug::DamageOfOldView, 563),
 ];
 
 /// Shows less than once in a thousand seeds, and in no walk of the first 60,000.
