@@ -1,4 +1,4 @@
-// What a measurement cost the cluster: processor time, and bytes written to disks.
+// What a measurement cost the cluster: processor time, bytes written to disks, memory.
 import { readFileSync } from 'node:fs'
 import { ApiClient } from '../../../src/api/client.ts'
 import type { PeerInfo } from '../../helpers/demo-cluster.ts'
@@ -30,4 +30,17 @@ function cpuSeconds(pid: number): number {
 
 function writtenBytes(metrics: string): number {
   return [...metrics.matchAll(written)].reduce((sum, match) => sum + Number(match[1]), 0)
+}
+
+/** The most memory that any data process ever held, in bytes. */
+export function dataMemoryPeak(peers: readonly PeerInfo[]): number {
+  const pids = peers.map(peer => peer.data_pid).filter(pid => pid !== null)
+  return Math.max(...pids.map(pid => statusKib(pid, 'VmHWM') * 1024))
+}
+
+function statusKib(pid: number, field: string): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const found = new RegExp(`^${field}:\\s*(\\d+) kB$`, 'm').exec(status)
+  if (!found) throw new Error(`process ${pid} has no ${field}`)
+  return Number(found[1])
 }

@@ -5,10 +5,10 @@ import { cpus, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { DemoCluster, tool } from '../../helpers/demo-cluster.ts'
-import { readCosts } from './costs.ts'
+import { dataMemoryPeak, readCosts } from './costs.ts'
 import { type Figures, measure, type Shape, shapes } from './fio-result.ts'
 import { performancePage } from './page.ts'
-import { measureStore, type StoreRow } from './store-alone.ts'
+import { measureStore, type StoreReport } from './store-alone.ts'
 import { measureUblk, type UblkRow, withUblkSection } from './ublk.ts'
 
 export interface Row {
@@ -28,12 +28,15 @@ export interface Report {
   seconds: number
   rows: Row[]
   /** One store on the same disk, without network and copies. */
-  store: StoreRow[]
+  store: StoreReport
+  memory: { budget_bytes: number; peak_bytes: number }
   /** Path length of devices; null where no guest can run. */
   ublk: UblkRow[] | null
 }
 
 const fileBytes = 2 ** 30
+/** What a peer has by default; a demo is given less. */
+const budgetBytes = 512 * 2 ** 20
 const say = (text: string) => process.stderr.write(`${text}\n`)
 
 async function measureRaw(seconds: number): Promise<Figures[]> {
@@ -89,9 +92,9 @@ async function bench(seconds: number): Promise<Report> {
   const store = await measureStore(seconds)
   const demo = new DemoCluster()
   const rows: Row[] = []
+  let peakBytes = 0
   try {
-    // What a peer has by default; a demo is given less.
-    process.env.SHOAL_DATA_MEMORY = '512MiB'
+    process.env.SHOAL_DATA_MEMORY = `${budgetBytes}`
     await demo.up('--disk-size', '4GiB')
     await tool(
       'fio',
@@ -107,6 +110,7 @@ async function bench(seconds: number): Promise<Report> {
       const row = await measureVolume(demo, shape, seconds)
       rows.push({ ...row, raw: raw[index]!, share: row.nbd.iops / raw[index]!.iops })
     }
+    peakBytes = dataMemoryPeak(demo.peers)
   } finally {
     await demo.down()
   }
@@ -118,6 +122,7 @@ async function bench(seconds: number): Promise<Report> {
     seconds,
     rows,
     store,
+    memory: { budget_bytes: budgetBytes, peak_bytes: peakBytes },
     ublk: await measureUblk(),
   }
 }

@@ -1,6 +1,6 @@
 // docs/performance.md from a report.
 import type { Report, Row } from './main.ts'
-import type { StoreRow } from './store-alone.ts'
+import type { StartRow, StoreRow } from './store-alone.ts'
 
 export function performancePage(report: Report): string {
   return `# Performance
@@ -15,7 +15,8 @@ socket; every write is on stable media of all three before it is acknowledged.
 ${report.rows.map(tableRow).join('\n')}
 
 IOPS, or MB/s for 1 MiB. Times are the volume's, as the client sees them; CPU is that of all processes of
-the three peers together; bytes written count all three copies, logs and folding.
+the three peers together; bytes written count all three copies, logs and folding. A data process may hold
+${mebibytes(report.memory.budget_bytes)} MiB of data and tables; the largest of the three was ${mebibytes(report.memory.peak_bytes)} MiB in all, code and stacks included.
 
 ## One store alone
 
@@ -23,7 +24,13 @@ One thread, one store, no network, no copies, on the same disk: every write is d
 
 | | one store | p50 | p99 | p99.9 | CPU per I/O |
 |---|--:|--:|--:|--:|--:|
-${report.store.map(storeRow).join('\n')}
+${report.store.loads.map(storeRow).join('\n')}
+
+Its start, after every chunk of 400,000 got one block, the most index that so little data can have:
+
+| | time | index read | entries | log read | blocks found in the log | index in memory |
+|---|--:|--:|--:|--:|--:|--:|
+${report.store.starts.map(startRow).join('\n')}
 `
 }
 
@@ -54,6 +61,24 @@ function storeRow(row: StoreRow): string {
     : `${Math.round(row.iops)}`
   const times = [row.p50_us, row.p99_us, row.p999_us, row.cpu_us_per_op].map(micros)
   return `| ${[row.name, rate, ...times].join(' | ')} |`
+}
+
+function startRow(row: StartRow): string {
+  const mib = (bytes: number) => `${mebibytes(bytes)} MiB`
+  const cells = [
+    row.start,
+    `${Math.round(row.ms)} ms`,
+    mib(row.index_bytes),
+    row.index_entries,
+    mib(row.log_bytes),
+    row.dirty_blocks,
+    mib(row.index_memory_bytes),
+  ]
+  return `| ${cells.join(' | ')} |`
+}
+
+function mebibytes(bytes: number): number {
+  return Math.round(bytes / 2 ** 20)
 }
 
 function micros(us: number): string {

@@ -31,11 +31,18 @@ bench('the page has one row for each shape', () => {
     cpu_us_per_op: 50,
     write_amplification: shape.rw.endsWith('write') ? 3.25 : null,
   }))
-  const store = [{ ...figures, name: 'a store', cpu_us_per_op: 12 }]
+  const read = { index_bytes: 2 ** 20, index_entries: 3, log_bytes: 0, dirty_blocks: 0 }
+  const store = {
+    loads: [{ ...figures, name: 'a store', cpu_us_per_op: 12 }],
+    starts: [{ start: 'a start', ms: 7.4, ...read, index_memory_bytes: 2 ** 21 }],
+  }
+  const memory = { budget_bytes: 2 ** 29, peak_bytes: 2 ** 28 }
   const machine = { kernel: '6', processor: 'x', cores: 2 }
-  const page = performancePage({ ...machine, seconds: 10, rows, store, ublk: null })
-  assert.is(page.match(/^\| /gm)?.length, shapes.length + 3)
+  const page = performancePage({ ...machine, seconds: 10, rows, store, memory, ublk: null })
+  assert.is(page.match(/^\| /gm)?.length, shapes.length + 5)
   assert.match(page, '| a store | 7 | 100 µs |')
+  assert.match(page, '| a start | 7 ms | 1 MiB | 3 | 0 MiB | 0 | 2 MiB |')
+  assert.match(page, /hold\n512 MiB .* was 256 MiB/)
   assert.match(page, '| 4 KiB random write, QD 1 | 7 | 7 | 1.00 | 100 µs |')
 })
 
