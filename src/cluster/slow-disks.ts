@@ -16,7 +16,7 @@ export function slowFindings(state: ClusterState, writeUs: ReadonlyMap<number, n
     const less = half > 0 ? `give it less: shoal disk set ${disk.id} --weight ${half}; or ` : ''
     return {
       health: 'warn' as const,
-      code: 'disk_slow',
+      code: 'disk_slower_than_class',
       message: `disk ${disk.id} (${disk.path}) is slow: ${message}`,
       next: `${less}let it be left: shoal disk drain ${disk.id}`,
     }

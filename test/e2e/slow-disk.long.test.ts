@@ -49,7 +49,8 @@ slow('a slow one is named by status; with half the weight it has half the share'
   await demo.act('start', 'p5')
   const more = ['--size=64M', '--bs=4k', '--iodepth=2', '--time_based=1', '--runtime=20']
   await fio({ uri: demo.uri, rw: 'randwrite', more })
-  const slowOnes = (status: StatusResult) => status.reasons.filter(one => one.code === 'disk_slow')
+  const slowOnes = (status: StatusResult) =>
+    status.reasons.filter(one => one.code === 'disk_slower_than_class')
   const status = await demo.waitFor('a warning', one => slowOnes(one).length > 0, restMs)
   const half = Math.floor(found.weight / 2)
   const [reason, ...others] = slowOnes(status)

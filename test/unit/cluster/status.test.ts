@@ -40,7 +40,7 @@ status('a disk that writes much slower than its class is named, and can be given
   assert.is(of(four, times(300, 400, 350, 1_300)).health, 'ok')
   const found = of(four, times(300, 400, 350, 9_000))
   assert.is(found.health, 'warn')
-  assert.is(found.reasons[0]!.code, 'disk_slow')
+  assert.is(found.reasons[0]!.code, 'disk_slower_than_class')
   assert.match(found.reasons[0]!.message, 'disk 4 (/srv/disk4) is slow: 9000 us per write, 350 us')
   assert.match(
     found.reasons[0]!.next,
