@@ -18,7 +18,7 @@ use crate::service::{ProposeRefused, ReportKind, ServiceMessage};
 use crate::state::fixture::{self, Cluster};
 use crate::state::*;
 
-const LAST_COMMAND: u16 = 46;
+const LAST_COMMAND: u16 = 47;
 
 fn check(name: &str, bytes: &[u8]) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../test/golden");
@@ -109,6 +109,7 @@ fn every_command() -> Vec<Command> {
         Command::SetFillFactors { factors: vec![(disk, 1100)] },
         Command::SetMoveRates { disk_rate: Some(29), peer_rate: None },
         Command::GrowPolicy { policy, expected: 64, pg_count: 128 },
+        Command::ReturnDisk { disk, store: Hex([30; 16]), peer, path: "/dev/sdc".into(), epochs: vec![(pg, epoch)] },
     ]
 }
 
@@ -178,7 +179,7 @@ fn state_and_map() {
 #[test]
 fn older_states_are_read() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../test/golden");
-    for version in [1, 2, 3, 4] {
+    for version in [1, 2, 3, 4, 5] {
         let bytes = std::fs::read(folder.join(format!("meta-state-{version}.bin"))).unwrap();
         assert_eq!(bytes[4], version);
         let state = ClusterState::decode(&bytes).unwrap();
@@ -191,7 +192,9 @@ fn older_states_are_read() {
             assert_eq!(*state.upkeep(), Upkeep { voted, ..Upkeep::default() });
         }
         assert_eq!(state.fill_factor(DiskId(1)), if version < 4 { FACTOR_ONE } else { 1100 });
-        assert_eq!(state.move_rates(), MoveRates::default());
+        let rates = MoveRates { disk_rate: 0, peer_rate: 1 << 20 };
+        assert_eq!(state.move_rates(), if version < 5 { MoveRates::default() } else { rates });
+        assert_eq!(*state.restored(), Restored::default());
         assert_eq!(ClusterState::decode(&state.encode()).unwrap().encode(), state.encode());
     }
 }

@@ -1,6 +1,6 @@
 //! The check of what a store keeps for itself: superblocks, root, images of index and checksum
 //! pages. What is bad is written anew from memory, which has all of it: pages and roots with the
-//! next two checkpoints, a superblock at once.
+//! next two checkpoints, a superblock at once, the cluster state when it is offered again.
 
 use std::collections::VecDeque;
 
@@ -10,6 +10,7 @@ use shoal_types::{StoreError, StoreReply};
 use crate::index::Page;
 use crate::io::{IoError, IoKind};
 use crate::layout::CELL_BYTES;
+use crate::map::MapOrder;
 use crate::root::{Root, RootHeader};
 use crate::store::{IoUse, Store};
 use crate::superblock::{Parsed, Superblock};
@@ -38,6 +39,11 @@ pub(crate) enum Checked {
         number: u64,
         stored: (u64, u32),
     },
+    /// The newest cluster state.
+    Map {
+        slot: u64,
+        order: MapOrder,
+    },
 }
 
 pub(crate) struct MetadataCheck {
@@ -63,6 +69,7 @@ impl Store {
         parts.extend(pages.map(|(id, stored)| Checked::IndexPage { id, stored }));
         let pages = self.state.crcs.pages();
         parts.extend(pages.map(|(number, stored)| Checked::CrcPage { number, stored }));
+        parts.extend(self.newest_map_slot().map(|(slot, order)| Checked::Map { slot, order }));
         self.check = Some(MetadataCheck { token, parts, out: 0, bad: 0 });
         self.check_on();
     }
@@ -104,6 +111,10 @@ impl Store {
             Checked::IndexPage { stored, .. } | Checked::CrcPage { stored, .. } => {
                 (stored.0 * CELL_BYTES, CELL_BYTES)
             }
+            Checked::Map { slot, .. } => {
+                let slot = self.layout.map_slot(slot);
+                (slot.offset(), slot.cells * CELL_BYTES)
+            }
         }
     }
 
@@ -133,6 +144,7 @@ impl Store {
                 Page::load(image, self.seal).is_some_and(|page| page.image(self.seal).1 == stored.1)
             }
             Checked::CrcPage { stored, .. } => self.seal.sum(image) == stored.1,
+            Checked::Map { order, .. } => self.map_is_whole(order, image),
             Checked::SuperblockMended => true,
         }
     }
@@ -157,6 +169,7 @@ impl Store {
                 pages.any(|(other, page)| other == id && page.stored == Some(stored))
             }
             Checked::CrcPage { number, stored } => self.state.crcs.page(number) == Some(stored),
+            Checked::Map { slot, order } => self.newest_map_slot() == Some((slot, order)),
         }
     }
 
@@ -172,6 +185,7 @@ impl Store {
             Checked::IndexPage { id, .. } => self.state.index.write_anew(id),
             // Its blocks read as bad from now on, and get their checksums back one by one.
             Checked::CrcPage { .. } | Checked::Root { .. } | Checked::SuperblockMended => {}
+            Checked::Map { .. } => self.forget_map(),
         }
     }
 }

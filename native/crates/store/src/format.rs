@@ -51,7 +51,7 @@ async fn write_all(disk: &Disk, superblock: &Superblock, log_beyond: u64) -> Res
     }
     disk.sync().await?;
     // Zeros, not holes: an append to a log never has to allocate below us.
-    for region in [layout.roots, layout.data_log, layout.meta_log] {
+    for region in [layout.roots, layout.data_log, layout.meta_log, layout.map] {
         zero(disk, region).await?;
     }
     let seal = Seal::new(&superblock.identity.store_uuid);

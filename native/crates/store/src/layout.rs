@@ -1,6 +1,6 @@
 //! Where things lie on a disk, chosen once at format and recorded in the superblock.
 //!
-//! [SB0][root A, A', B, B'][data log][meta log][cells ...][SB1 = last cell]
+//! [SB0][root A, A', B, B'][data log][meta log][map 0, 1][cells ...][SB1 = last cell]
 
 use crate::error::FormatError;
 
@@ -18,6 +18,13 @@ pub const DEVICE_BYTES_MAX: u64 = 16 << 40;
 pub const BATCH_CELLS_MAX: u64 = 512;
 /// Copies of the root: generation g goes to A, A' or to B, B'.
 pub const ROOT_COPIES: u64 = 4;
+/// Copies of the cluster state.
+pub const MAP_SLOTS: u64 = 2;
+/// Smaller disks than this, in bytes, keep no cluster state.
+pub const MAP_DEVICE_BYTES_MIN: u64 = 64 << 20;
+/// A slot's cells, header included: 64 KiB to 64 MiB.
+const MAP_SLOT_CELLS_MIN: u64 = 16;
+const MAP_SLOT_CELLS_MAX: u64 = 16 << 10;
 
 /// A run of whole cells of the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +51,8 @@ pub struct Layout {
     pub roots: Region,
     pub data_log: Region,
     pub meta_log: Region,
+    /// Both slots of the cluster state; no cells in a store that was made without.
+    pub map: Region,
     /// The one allocator's cells: data, index pages, checksum pages.
     pub cells: Region,
 }
@@ -63,9 +72,14 @@ impl Layout {
         let data_log = Region { first: roots.end(), cells: data_cells };
         let meta_cells = (device_cells / 64).clamp(64, (256 << 20) / CELL_BYTES);
         let meta_log = Region { first: data_log.end(), cells: meta_cells };
-        let first = meta_log.end().next_multiple_of(SLOT_CELLS);
+        let slot_cells = (device_cells / 4096).clamp(MAP_SLOT_CELLS_MIN, MAP_SLOT_CELLS_MAX);
+        let map = match device_bytes < MAP_DEVICE_BYTES_MIN {
+            true => Region { first: 0, cells: 0 },
+            false => Region { first: meta_log.end(), cells: slot_cells * MAP_SLOTS },
+        };
+        let first = meta_log.end().max(map.end()).next_multiple_of(SLOT_CELLS);
         let cells = Region { first, cells: device_cells - 1 - first };
-        Ok(Self { device_cells, roots, data_log, meta_log, cells })
+        Ok(Self { device_cells, roots, data_log, meta_log, map, cells })
     }
 
     /// Region of root copy `copy` of generation `gen`.
@@ -78,6 +92,16 @@ impl Layout {
     /// Bytes that one root copy can hold, header included.
     pub fn root_bytes(&self) -> u64 {
         self.roots.cells / ROOT_COPIES * CELL_BYTES
+    }
+
+    pub fn map_slot(&self, slot: u64) -> Region {
+        let cells = self.map.cells / MAP_SLOTS;
+        Region { first: self.map.first + slot * cells, cells }
+    }
+
+    /// Longest cluster state that a slot holds, in bytes; 0 where there is none.
+    pub fn map_bytes_max(&self) -> u64 {
+        (self.map.cells / MAP_SLOTS).saturating_sub(1) * CELL_BYTES
     }
 
     pub fn last_superblock_offset(&self) -> u64 {
@@ -103,9 +127,18 @@ impl Layout {
             && self.data_log.cells >= 128
             && self.meta_log.first >= self.data_log.end()
             && self.meta_log.cells >= 64
-            && self.cells.first >= self.meta_log.end()
+            && self.has_sound_map()
+            && self.cells.first >= self.meta_log.end().max(self.map.end())
             && self.cells.first.is_multiple_of(SLOT_CELLS)
             && self.cells.end() < self.device_cells
+    }
+
+    fn has_sound_map(&self) -> bool {
+        let Region { first, cells } = self.map;
+        let slots = MAP_SLOTS * 2..=MAP_SLOTS * MAP_SLOT_CELLS_MAX;
+        let none = first == 0 && cells == 0;
+        let fits = slots.contains(&cells) && cells.is_multiple_of(MAP_SLOTS);
+        none || (fits && first >= self.meta_log.end() && first < DEVICE_BYTES_MAX / CELL_BYTES)
     }
 }
 

@@ -16,6 +16,7 @@
 //!     tick(now_ms: u64)  next_deadline() -> Option<u64>  only for folding when idle
 //!     fold()                                             start a fold now (checks, shutdown)
 //!     check_metadata(token: u64)                         Done when it is over; see `Scrub`
+//!     keep_map(MapOrder, &Bytes)   kept_map() -> Option<MapOrder>   the cluster state, opaque
 //!     stats() -> Stats   is_fenced() -> bool   is_idle() -> bool
 //!     head_epoch(VolumeId) -> HeadEpoch   pg_epoch(PgId) -> PgEpoch
 //!     watermark(VolumeId, PgId) -> Version   newest_version(VolumeId, PgId) -> Version
@@ -44,6 +45,7 @@ mod index;
 pub mod io;
 pub mod layout;
 mod list;
+pub mod map;
 mod meta_record;
 mod need;
 mod op;
@@ -72,6 +74,7 @@ mod unsettled;
 pub use error::{Damage, FormatError, RecoveryError};
 pub use format::Format;
 pub use io::{DiskIo, IoError, IoId, IoKind, Output};
+pub use map::{MapHeader, MapOrder, MapRefused, SlotHeader};
 pub use params::{Budget, FormatParams, Identity, Params};
 pub use probe::{PROBE_BYTES, Probe, probe};
 pub use recovery::Recovery;

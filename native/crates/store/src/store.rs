@@ -13,6 +13,7 @@ use crate::codec::Seal;
 use crate::commit::Commits;
 use crate::io::{DiskIo, IoError, IoId, IoKind, Output};
 use crate::layout::Layout;
+use crate::map::KeptMap;
 use crate::op::prepare;
 use crate::params::{Budget, Identity};
 use crate::read::Reads;
@@ -36,6 +37,8 @@ pub(crate) enum IoUse {
     JobCrcPage(u64),
     /// A part of the check of what the store keeps for itself.
     Check(Checked),
+    /// A piece of the cluster state.
+    Map,
     /// Cells for a read: its number, the part's number.
     Data { read: u64, part: usize },
     /// A checksum page for reads.
@@ -58,6 +61,7 @@ pub struct Store {
     pub(crate) reads: Reads,
     pub(crate) background: Background,
     pub(crate) check: Option<MetadataCheck>,
+    pub(crate) map: KeptMap,
     pub(crate) figures: Stats,
     fenced: bool,
     out: VecDeque<Output>,
@@ -77,6 +81,7 @@ pub(crate) struct Recovered {
     pub meta_log: Ring,
     pub root_generation: u64,
     pub root_len: u64,
+    pub map: KeptMap,
     pub next_io: u64,
 }
 
@@ -97,6 +102,7 @@ impl Store {
             reads: Reads::default(),
             background: Background::default(),
             check: None,
+            map: found.map,
             figures: Stats::default(),
             fenced: false,
             out: VecDeque::new(),
@@ -161,6 +167,7 @@ impl Store {
             (IoUse::Direct(op), Ok(_)) => self.on_direct_io(op),
             (IoUse::Meta, Ok(_)) => self.on_meta_io(),
             (IoUse::Job, Ok(_)) => self.on_job_io(),
+            (IoUse::Map, Ok(_)) => self.on_map_io(),
         }
     }
 
@@ -183,6 +190,7 @@ impl Store {
     /// Takes the store out for good, as after a disk error.
     pub fn fence(&mut self) {
         self.fenced = true;
+        self.forget_map_writes();
         self.out.retain(|o| matches!(o, Output::Done { .. }));
         let check = self.check.take().map(|check| check.token);
         self.out.extend(check.map(|token| Output::Done { token, result: Err(StoreError::Fenced) }));
@@ -198,6 +206,7 @@ impl Store {
             && self.commits.is_empty()
             && self.reads.is_empty()
             && self.check.is_none()
+            && self.map.is_idle()
             && !self.background.is_running()
     }
 

@@ -10,13 +10,16 @@ use crate::params::Identity;
 
 pub const MAGIC: [u8; 8] = *b"SHOAL\x01SB";
 pub const FORMAT_MAJOR: u16 = 1;
-pub const FORMAT_MINOR: u16 = 0;
+/// 1: the store keeps the cluster state.
+pub const FORMAT_MINOR: u16 = 1;
 /// Blocks of one chunk: what a u32 mask can name, and the only value this version holds.
 pub const CHUNK_BLOCKS: u32 = shoal_types::geometry::CHUNK_BLOCKS_DEFAULT;
 /// CRC-32C over the stored bytes, then layer and block.
 const CHECKSUM_CRC32C: u16 = 1;
 /// Incompatible features that this version knows.
 const INCOMPAT_KNOWN: u64 = 0;
+/// Compatible feature: a region for the cluster state. Who does not know it leaves it alone.
+const COMPAT_MAP: u64 = 1;
 const CRC_AT: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +48,8 @@ pub enum Parsed {
 
 impl Superblock {
     pub fn new(identity: Identity, layout: Layout) -> Self {
-        Self { identity, generation: 1, ro_features: 0, compat_features: 0, layout }
+        let compat_features = if layout.map.cells > 0 { COMPAT_MAP } else { 0 };
+        Self { identity, generation: 1, ro_features: 0, compat_features, layout }
     }
 
     pub fn encode(&self) -> Bytes {
@@ -74,6 +78,8 @@ impl Superblock {
         }
         // Log device: zero = this disk.
         out.put_bytes(0, 16);
+        out.put_u64_le(self.layout.map.first);
+        out.put_u64_le(self.layout.map.cells);
         out.resize(CELL_BYTES as usize, 0);
         let crc = crc32c(&out);
         out[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
@@ -109,13 +115,21 @@ fn parse_fields(bytes: &[u8]) -> Option<Parsed> {
         && r.u32()? == CHUNK_BLOCKS
         && r.u16()? == CHECKSUM_CRC32C
         && r.u16()? == 4;
-    let mut region = || Some(Region { first: r.u64()?, cells: r.u64()? });
-    let (roots, data_log, meta_log, cells) = (region()?, region()?, region()?, region()?);
+    let (roots, data_log) = (region(&mut r)?, region(&mut r)?);
+    let (meta_log, cells) = (region(&mut r)?, region(&mut r)?);
     let log_device_is_this = r.array16()? == [0; 16];
-    let layout = Layout { device_cells, roots, data_log, meta_log, cells };
+    let map = match compat_features & COMPAT_MAP {
+        0 => Region { first: 0, cells: 0 },
+        _ => region(&mut r)?,
+    };
+    let layout = Layout { device_cells, roots, data_log, meta_log, map, cells };
     if !known || !log_device_is_this || !layout.is_sound() {
         return Some(Parsed::Damaged);
     }
     let identity = Identity { cluster_id, disk, store_uuid, incarnation };
     Some(Parsed::Ours(Superblock { identity, generation, ro_features, compat_features, layout }))
+}
+
+fn region(r: &mut Reader<'_>) -> Option<Region> {
+    Some(Region { first: r.u64()?, cells: r.u64()? })
 }

@@ -106,7 +106,8 @@ impl<S: LogStore> MetaService<S> {
             self.judge.cases.remove(&disk);
             return Ok(());
         };
-        if !takes_part(state, disk) {
+        // A disk that has still to come back after a restore is waited for.
+        if !takes_part(state, disk) || state.restored().missing.contains(&disk) {
             self.judge.cases.remove(&disk);
             return Ok(());
         }

@@ -18,6 +18,7 @@ use super::peer::{NewPeer, Peer};
 use super::pg::PgTable;
 use super::placing::Placing;
 use super::policy::Policy;
+use super::restored::Restored;
 use super::token::Token;
 use super::upkeep::Upkeep;
 use super::volume::{Export, Volume};
@@ -68,6 +69,7 @@ pub struct ClusterState {
     pub(super) upkeep: Upkeep,
     pub(super) fill: FillFactors,
     pub(super) growth: Growth,
+    pub(super) restored: Restored,
     pub(super) derived: Derived,
 }
 
@@ -113,6 +115,7 @@ impl ClusterState {
             upkeep: Upkeep { voted: [first].into(), ..Upkeep::default() },
             fill: FillFactors::default(),
             growth: Growth::default(),
+            restored: Restored::default(),
             derived: Derived { changes: ChangeLog::starting_at(MapEpoch(1)), ..Derived::default() },
         })
     }
@@ -268,8 +271,9 @@ impl ClusterState {
 }
 
 /// Snapshots grow with placement groups and volumes; far above any cluster the limits allow.
-/// Version 2 added `placing`, version 3 `upkeep`, version 4 `fill`, version 5 `growth`.
-const SNAPSHOT: Envelope = Envelope { magic: *b"SHST", version: 5, body_max: 1 << 30 };
+/// Version 2 added `placing`, version 3 `upkeep`, version 4 `fill`, version 5 `growth`,
+/// version 6 `restored`.
+const SNAPSHOT: Envelope = Envelope { magic: *b"SHST", version: 6, body_max: 1 << 30 };
 
 /// Derived: no bytes of its own.
 impl Codec for Derived {
@@ -305,5 +309,6 @@ codec_struct!(ClusterState {
     upkeep,
     fill,
     growth,
+    restored,
     derived,
 });

@@ -261,6 +261,15 @@ pub enum Command {
         expected: u32,
         pg_count: u32,
     },
+    /// After the cluster was restored from what its disks keep: a peer has this one, with this
+    /// store, which had installed these epochs.
+    ReturnDisk {
+        disk: DiskId,
+        store: StoreUuid,
+        peer: PeerId,
+        path: String,
+        epochs: Vec<(PgId, PgEpoch)>,
+    },
 }
 
 /// What is taken out of its placement groups.
@@ -448,6 +457,7 @@ codec_enum!(Command: u16 {
     44 => SetFillFactors { factors },
     45 => SetMoveRates { disk_rate, peer_rate },
     46 => GrowPolicy { policy, expected, pg_count },
+    47 => ReturnDisk { disk, store, peer, path, epochs },
 });
 codec_enum!(Target: u8 { 1 => Disk(disk), 2 => Peer(peer) });
 codec_enum!(RemovalReason: u8 {

@@ -29,7 +29,7 @@ pub struct Growth {
 
 codec_struct!(MoveRates { disk_rate, peer_rate });
 
-/// The last part of a snapshot; an older one ends before it.
+/// An older snapshot ends before it.
 impl Codec for Growth {
     fn put(&self, out: &mut Vec<u8>) {
         self.rates.put(out);

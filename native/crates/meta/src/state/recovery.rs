@@ -44,7 +44,7 @@ impl ClusterState {
         self
     }
 
-    fn jump_ids(&mut self) {
+    pub(super) fn jump_ids(&mut self) {
         let ids = &mut self.counters;
         let wide =
             [&mut ids.peer, &mut ids.disk, &mut ids.volume, &mut ids.lineage, &mut ids.layer];

@@ -95,6 +95,7 @@ pub fn state_json(state: &ClusterState) -> Value {
         "left": state.upkeep().left.keys().collect::<Vec<_>>(),
         "given_up": state.upkeep().given_up,
         "never_vote": state.upkeep().never_vote,
+        "missing": state.restored().missing,
         "events": list(state.events().iter()),
     })
 }

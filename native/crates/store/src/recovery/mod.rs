@@ -12,6 +12,7 @@ use crate::data_record::DataRecord;
 use crate::error::{Damage, RecoveryError};
 use crate::io::{DiskIo, IoError, IoId};
 use crate::layout::CELL_BYTES;
+use crate::map::KeptMap;
 use crate::params::Params;
 use crate::planted::planted;
 use crate::ring::Ring;
@@ -74,6 +75,7 @@ async fn recover(disk: Disk, params: Params) -> Outcome {
     if data_log.room() > 1 || !data.ends_in_open {
         append_open(&disk, &superblock, &params, &mut data_log, meta_log.head).await?;
     }
+    let map = KeptMap::load(&disk, &superblock.layout, seal).await;
     let store = Store::new(Recovered {
         identity: superblock.identity,
         layout: superblock.layout,
@@ -84,6 +86,7 @@ async fn recover(disk: Disk, params: Params) -> Outcome {
         meta_log,
         root_generation: root.generation,
         root_len: root.encode(seal).len() as u64,
+        map,
         next_io: disk.next_id(),
     });
     Ok((Box::new(store), figures))

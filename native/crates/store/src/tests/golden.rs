@@ -10,7 +10,8 @@ use crate::codec::{Reader, Seal};
 use crate::data_record::{DataRecord, Run, RunBody};
 use crate::index::page::Marks;
 use crate::index::{ChunkKey, Entry, Group, Page, Place, Stamp};
-use crate::layout::Layout;
+use crate::layout::{Layout, Region};
+use crate::map::{MapHeader, MapOrder, SlotHeader};
 use crate::meta_record::{MetaRecord, TableItem};
 use crate::params::Identity;
 use crate::root::{CrcRef, IndexRef, Root, RootHeader};
@@ -124,6 +125,24 @@ fn superblock() {
     assert_eq!(Superblock::parse(&kept), Parsed::Ours(ours));
 }
 
+/// Version 1.0: no region for the cluster state.
+#[test]
+fn superblock_of_the_first_version() {
+    let kept = std::fs::read(path("superblock-1")).expect("a golden file");
+    let Parsed::Ours(old) = Superblock::parse(&kept) else { panic!("it is ours") };
+    assert_eq!(old.layout.map, Region { first: 0, cells: 0 });
+    assert_eq!(old.identity.disk, DiskId(0x0123_4567_89ab_cdef));
+}
+
+#[test]
+fn map_slot() {
+    let (order, body) = (MapOrder { incarnation: 3, index: 0x0102_0304 }, b"a cluster state");
+    let kept = golden("map", &crate::map::encode(order, body, Seal::new(&UUID)));
+    let SlotHeader::Ours(header) = MapHeader::parse(&kept, &UUID, 4096) else { panic!("ours") };
+    assert_eq!((header.order, header.body_bytes), (order, 15));
+    assert!(header.is_of(&kept[4096..4096 + 15], &UUID));
+}
+
 #[test]
 fn data_batch() {
     let mut records = Vec::new();
@@ -188,11 +207,11 @@ fn root() {
 fn mutated_formats_never_panic() {
     let mut rng = super::rng::Rng::new(11);
     let seal = Seal::new(&UUID);
-    let files = ["superblock", "data-batch", "meta-batch", "index-page", "root"];
+    let files = ["superblock", "data-batch", "meta-batch", "index-page", "root", "map"];
     let kept: Vec<Vec<u8>> =
         files.iter().map(|f| std::fs::read(path(f)).expect("a golden file")).collect();
     for _ in 0..40_000 {
-        let mut bytes = kept[rng.below(5) as usize].clone();
+        let mut bytes = kept[rng.below(6) as usize].clone();
         for _ in 0..1 + rng.below(4) {
             let at = rng.below(400.min(bytes.len() as u64)) as usize;
             bytes[at] = rng.next() as u8;
@@ -200,6 +219,7 @@ fn mutated_formats_never_panic() {
         bytes.truncate(if rng.one_in(8) { rng.below(4096) as usize } else { bytes.len() });
         Superblock::parse(&bytes);
         Page::load(&bytes, seal);
+        MapHeader::parse(&bytes, &UUID, 4096);
         parse_fixed(&bytes, &UUID);
         if let Some(header) = RootHeader::parse(&bytes, seal, 1 << 20) {
             Root::decode(&header, &bytes, seal);

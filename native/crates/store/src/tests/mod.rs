@@ -8,6 +8,7 @@ mod disk;
 mod full;
 mod golden;
 mod log;
+mod map;
 mod model;
 mod pages;
 mod random;

@@ -121,6 +121,10 @@ impl ClusterState {
         self.placing.labels.remove(&id);
         self.fill.0.remove(&id);
         self.upkeep.forget_disk(id);
+        self.restored.forget_disk(id);
+        for gone in self.forget_lost_peers() {
+            self.touch(Touched::Peer(gone));
+        }
         self.forget_purges_of(id);
         self.touch(Touched::Disk(id));
         Ok(Applied::Done)

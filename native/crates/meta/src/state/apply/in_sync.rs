@@ -17,13 +17,17 @@ impl ClusterState {
         reason: RemovalReason,
         only: Option<&[(PgId, PgEpoch)]>,
     ) -> Outcome {
-        let disks: BTreeSet<DiskId> = match target {
+        let mut disks: BTreeSet<DiskId> = match target {
             Target::Disk(disk) => [self.disk(disk)?.id].into(),
             Target::Peer(peer) => {
                 self.peer(peer)?;
                 self.disks_of(peer).map(|disk| disk.id).collect()
             }
         };
+        if reason != RemovalReason::Ordered {
+            // It may be newer than those that came back: people alone give it up.
+            disks.retain(|disk| !self.restored.missing.contains(disk));
+        }
         let results = match only {
             None => self.remove_everywhere(&disks),
             Some(pgs) => self.remove_from(&disks, pgs),

@@ -10,6 +10,7 @@ mod in_sync;
 mod peers;
 mod placing;
 mod policies;
+mod restoring;
 mod table;
 mod tokens;
 mod upkeep;
@@ -135,6 +136,8 @@ impl ClusterState {
             C::PgPromote { pg, disk, expected } => self.pg_promote(*pg, *disk, *expected),
             C::SetFillFactors { factors } => self.set_fill_factors(factors),
             C::SetMoveRates { disk_rate, peer_rate } => self.set_move_rates(*disk_rate, *peer_rate),
+            C::ReturnDisk { disk, store, peer, path, epochs } =>
+                self.return_disk(*disk, *store, *peer, path, epochs),
             C::GrowPolicy { policy, expected, pg_count } =>
                 self.grow_policy(*policy, *expected, *pg_count),
         }

@@ -87,6 +87,7 @@ impl ClusterState {
         }
         self.peers.remove(&id);
         self.upkeep.forget_peer(id);
+        self.restored.lost.remove(&id);
         for volume in self.volumes.values_mut() {
             volume.fenced.retain(|fenced| fenced.peer != id);
         }

@@ -126,7 +126,9 @@ impl ClusterState {
         self.check_disks(disks)?;
         for id in disks {
             let disk = self.disks.get_mut(id).expect("checked above");
-            if !matches!(disk.state, Standing::In | Standing::Down) {
+            // One that has still to come back may hold the only newest copy: people decide.
+            let is_missing = self.restored.missing.contains(id);
+            if is_missing || !matches!(disk.state, Standing::In | Standing::Down) {
                 continue;
             }
             disk.state = Standing::Out;
