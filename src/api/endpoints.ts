@@ -9,6 +9,7 @@ export const endpoints = {
   'cluster.map': 'GET /v1/cluster/map',
   'cluster.tree': 'GET /v1/cluster/tree',
   'cluster.recover': 'POST /v1/cluster/recover',
+  'cluster.recover_from_disks': 'POST /v1/cluster/recover-from-disks',
   'cluster.set': 'POST /v1/cluster/settings',
   'peer.list': 'GET /v1/peers',
   'peer.show': 'GET /v1/peers/:name',

@@ -2,7 +2,7 @@
 import { ShoalError } from '../common/errors.ts'
 import { checkName } from '../common/names.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
-import type { Address } from '../data/protocol.ts'
+import type { Address, RestoredCluster } from '../data/protocol.ts'
 import { peerName, type SettingsRecord } from '../data/state.ts'
 import { safety, votersView } from './voters.ts'
 
@@ -35,6 +35,13 @@ export interface JoinedView {
   cluster_id: string
   peer_id: number
   peer: string
+}
+
+export interface RestoreWish {
+  disks: string[]
+  /** Of the cluster. */
+  name: string | null
+  dry_run: boolean
 }
 
 export class Membership {
@@ -103,6 +110,20 @@ export class Membership {
     const recovered = await this.#cluster.data.request('cluster.recover', { name })
     this.#cluster.invalidate()
     return recovered
+  }
+
+  /** Where all peers lost their directories: this one begins anew from what the disks keep. */
+  async recoverFromDisks(wanted: RestoreWish): Promise<RestoredCluster> {
+    const { peerName: peer_name, addresses, domains } = this.#self
+    const { peer_id, ...restored } = await this.#cluster.data.request(
+      'cluster.recover_from_disks',
+      { ...wanted, peer_name, addresses, domains },
+    )
+    if (peer_id !== undefined) {
+      this.#cluster.invalidate()
+      this.#onJoined(peer_id)
+    }
+    return restored
   }
 
   /** Null: as it is. */

@@ -55,6 +55,7 @@ export function clusterStatus(input: StatusInput): StatusView {
     ...voterFindings(state),
     ...peerFindings(state),
     ...silenceFindings(input),
+    ...missingFindings(state),
     ...diskFindings(state),
     ...slowFindings(state, input.writeUs),
     ...policyFindings(state),
@@ -104,6 +105,7 @@ function worst(healths: Health[]): Health {
 function peerFindings(state: ClusterState): Finding[] {
   return state.peers
     .filter(peer => peer.state === 'down')
+    .filter(peer => !isMissed(state, peer.id))
     .map(peer => ({
       health: 'warn' as const,
       code: 'peer_down',
@@ -121,6 +123,26 @@ function silenceFindings({ state, presenceOf }: StatusInput): Finding[] {
       code: 'peer_silent',
       message: `nothing is heard of peer ${peer.name}; the leader still counts on it`,
       next: `look at the daemon on ${peer.name}, and whether its gossip.listen can be reached`,
+    }))
+}
+
+/** Gone with its directory; what it had is waited for disk by disk. */
+function isMissed(state: ClusterState, peerId: number): boolean {
+  return state.disks.some(disk => disk.peer === peerId && state.missing.includes(disk.id))
+}
+
+function missingFindings(state: ClusterState): Finding[] {
+  return state.disks
+    .filter(disk => state.missing.includes(disk.id))
+    .map(disk => ({
+      health: 'error' as const,
+      code: 'disk_missing',
+      message:
+        `disk ${disk.id} (${disk.path}) has not come back since the cluster was restored from ` +
+        'its disks: volumes with a copy on it wait',
+      next:
+        'on the peer that has it: shoal disk add PATH --existing; ' +
+        `if it is gone for good: shoal disk remove ${disk.id} --force`,
     }))
 }
 

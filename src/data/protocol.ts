@@ -13,6 +13,7 @@ const longMethods: ReadonlySet<string> = new Set([
   'shutdown',
   'cluster.join',
   'cluster.recover',
+  'cluster.recover_from_disks',
 ])
 
 export function timeoutMs(method: MethodName): number {
@@ -104,6 +105,23 @@ export interface SlowOperation {
   resends: number
 }
 
+/** What disks keep of their cluster. */
+export interface RestoredCluster {
+  name: string
+  cluster_id: string
+  incarnation: number
+  map_epoch: number
+  index: number
+  time_ms: number
+  volumes: number
+  disks: { disk: number; peer: string; was_at: string; found_at: string | null }[]
+  older: string[]
+  unknown: string[]
+  unreadable: string[]
+  /** Of this peer, once it has begun anew. */
+  peer_id?: number
+}
+
 interface Method<P, R> {
   params: P
   result: R
@@ -133,11 +151,23 @@ export interface DataMethods {
   >
   'cluster.leave': Method<Nothing, unknown>
   'cluster.recover': Method<{ name: string }, { incarnation: number }>
+  'cluster.recover_from_disks': Method<
+    {
+      disks: string[]
+      /** Of the cluster; null only looks. */
+      name: string | null
+      dry_run: boolean
+      peer_name: string
+      addresses: Address[]
+      domains: Domains
+    },
+    RestoredCluster
+  >
   'state.get': Method<Nothing, ClusterState>
   propose: Method<{ command: Command; proposal_id: string }, { outcome: Outcome; index: number }>
   'disk.probe': Method<{ path: string }, DiskProbe>
   'disk.add': Method<
-    { path: string; size: number | null; class: DiskClass; wipe: boolean },
+    { path: string; size: number | null; class: DiskClass; wipe: boolean; existing: boolean },
     AddedDisk
   >
   'disk.list': Method<Nothing, LocalDisk[]>

@@ -18,6 +18,8 @@ export interface NewDisk {
   size: number | null
   class: DiskClass | null
   wipe: boolean
+  /** It holds a store of this cluster, which is taken in as it is. */
+  existing?: boolean | undefined
 }
 
 export interface DiskView {
@@ -90,14 +92,25 @@ export class Disks {
       () => true,
       () => false,
     )
+    const isExisting = wanted.existing === true
+    if (isThere && isExisting) return this.#bring(wanted.path)
     if (isThere) refuseProbe(wanted, await this.#probe(wanted.path))
-    else if (wanted.size === null) throw noSuchDisk(wanted.path)
+    else if (wanted.size === null || isExisting) throw noSuchDisk(wanted.path)
     const added = await this.#cluster.data.request('disk.add', {
       path: wanted.path,
       size: wanted.size,
       class: wanted.class ?? (await classOfPath(wanted.path)),
       wipe: wanted.wipe,
+      existing: false,
     })
+    this.#cluster.invalidate()
+    return this.show(added.disk_id)
+  }
+
+  /** After the cluster was restored from its disks. */
+  async #bring(path: string): Promise<DiskView> {
+    const brought = { path, size: null, class: await classOfPath(path), wipe: false }
+    const added = await this.#cluster.data.request('disk.add', { ...brought, existing: true })
     this.#cluster.invalidate()
     return this.show(added.disk_id)
   }

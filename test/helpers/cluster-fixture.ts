@@ -25,6 +25,7 @@ export function emptyState(): ClusterState {
     disks_down: [],
     left: [],
     given_up: [],
+    missing: [],
     never_vote: [],
     leader: 1,
     is_leader: true,

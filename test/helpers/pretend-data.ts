@@ -111,6 +111,9 @@ export class PretendData {
     'cluster.recover': () => {
       throw new PretendError('conflict', 'a majority of the voters answers')
     },
+    'cluster.recover_from_disks': () => {
+      throw new PretendError('refused', 'none of these disks keeps the state of the cluster')
+    },
     'state.get': () => this.#known(),
     propose: params => ({
       outcome: this.#apply(params.command as Command),

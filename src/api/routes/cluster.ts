@@ -25,6 +25,27 @@ const ClusterSchema = Type.Object({
   replace_voter_after_ms: Type.Integer(),
 })
 
+const RestoredSchema = Type.Object({
+  name: Type.String(),
+  cluster_id: Type.String(),
+  incarnation: Type.Integer(),
+  map_epoch: Type.Integer(),
+  index: Type.Integer(),
+  time_ms: Type.Integer({ description: 'of the last change that the state has' }),
+  volumes: Type.Integer(),
+  disks: Type.Array(
+    Type.Object({
+      disk: Type.Integer(),
+      peer: Type.String(),
+      was_at: Type.String(),
+      found_at: Nullable(Type.String()),
+    }),
+  ),
+  older: Type.Array(Type.String(), { description: 'disks with an older state, or none' }),
+  unknown: Type.Array(Type.String(), { description: 'disks that the state does not have' }),
+  unreadable: Type.Array(Type.String()),
+})
+
 const PeerSchema = Type.Object({
   name: Type.String(),
   id: Type.Integer(),
@@ -95,6 +116,19 @@ export const clusterRoutes = {
       reply: Type.Object({ incarnation: Type.Integer() }),
     },
     ({ services, body }) => services.membership.recover(body.name),
+  ),
+  'cluster.recover_from_disks': define(
+    {
+      summary: 'Begin anew from what disks keep: the directories of all peers are lost',
+      body: Type.Object({
+        disks: Type.Array(Name, { minItems: 1, maxItems: 256 }),
+        name: Nullable(Name),
+        dry_run: Type.Boolean({ description: 'only show what would be restored' }),
+      }),
+      reply: RestoredSchema,
+      isOpen: true,
+    },
+    ({ services, body }) => services.membership.recoverFromDisks(body),
   ),
   'cluster.set': define(
     {

@@ -56,6 +56,9 @@ export const diskRoutes = {
         size: Nullable(Type.Integer({ minimum: 1, description: 'bytes; of a file to be made' })),
         class: Nullable(DiskClass),
         wipe: Type.Boolean(),
+        existing: Type.Optional(
+          Type.Boolean({ description: 'it holds a store of this cluster, which is kept' }),
+        ),
       }),
       reply: DiskSchema,
     },

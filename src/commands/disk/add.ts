@@ -20,6 +20,7 @@ export default class DiskAdd extends ChangeCommand {
     '<%= config.bin %> disk add /dev/nvme1n1',
     '<%= config.bin %> disk add /srv/shoal/disk1 --size 10GiB',
     '<%= config.bin %> disk add /dev/sdb --wipe --yes --confirm /dev/sdb',
+    '<%= config.bin %> disk add /dev/sdb --existing',
   ]
   static override args = {
     path: Args.string({ required: true, description: 'absolute path on the peer' }),
@@ -30,6 +31,11 @@ export default class DiskAdd extends ChangeCommand {
     size: Flags.string({ description: 'make a file of this size' }),
     class: Flags.string({ description: 'class, if not as found', options: ['nvme', 'ssd', 'hdd'] }),
     wipe: Flags.boolean({ description: 'destroy what is on it', default: false }),
+    existing: Flags.boolean({
+      description: 'take in the store on it: after cluster recover --from-disks',
+      default: false,
+      exclusive: ['wipe', 'size', 'class', 'dry-run'],
+    }),
   }
 
   async run(): Promise<void> {
@@ -46,6 +52,7 @@ export default class DiskAdd extends ChangeCommand {
         size: flags.size === undefined ? null : parseSize(flags.size),
         class: (flags.class ?? null) as 'nvme' | 'ssd' | 'hdd' | null,
         wipe: flags.wipe,
+        existing: flags.existing,
       },
     })
     const disk = await withProgress(api, args.path, adding)

@@ -28,10 +28,14 @@ function disksGone(state: ClusterState, nowMs: number): number[] {
   const alone = new Set(
     state.disks_down.filter(one => nowMs - one.since_ms >= limitMs).map(one => one.disk),
   )
-  return state.disks
-    .filter(disk => disk.state === 'in' || disk.state === 'down')
-    .filter(disk => peers.has(disk.peer) || (alone.has(disk.id) && isIn(state, disk.peer)))
-    .map(disk => disk.id)
+  return (
+    state.disks
+      .filter(disk => disk.state === 'in' || disk.state === 'down')
+      // It may have the only newest copy: people decide.
+      .filter(disk => !state.missing.includes(disk.id))
+      .filter(disk => peers.has(disk.peer) || (alone.has(disk.id) && isIn(state, disk.peer)))
+      .map(disk => disk.id)
+  )
 }
 
 function disksBack(state: ClusterState): number[] {

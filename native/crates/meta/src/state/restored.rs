@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use shoal_engine::insync::PgRecord;
 use shoal_types::{DiskId, PeerId, PgEpoch, PgId};
 
 use super::cluster::ClusterState;
@@ -29,7 +30,9 @@ pub struct Restored {
     pub missing: BTreeSet<DiskId>,
     /// Peers that are gone; forgotten with their last disk.
     pub lost: BTreeSet<PeerId>,
-    /// Epochs of all groups in the state that the cluster goes on from.
+    /// Index of the state that the cluster goes on from.
+    pub index: u64,
+    /// Epochs of all groups in it.
     pub at: BTreeMap<PgId, PgEpoch>,
     /// Epochs beyond these, of stores that came back.
     pub beyond: BTreeMap<PgId, BTreeMap<DiskId, PgEpoch>>,
@@ -85,6 +88,7 @@ impl ClusterState {
         self.restored = Restored {
             missing: self.disks.keys().copied().collect(),
             lost: self.peers.keys().copied().collect(),
+            index: self.index,
             at: records.map(|record| (record.pg, record.epoch)).collect(),
             beyond: BTreeMap::new(),
         };
@@ -140,12 +144,17 @@ impl ClusterState {
         gone
     }
 
-    /// Groups of which no copy that counts has the newest epoch that a store had installed.
+    /// Groups of which no copy that counts has the newest epoch that a store had installed, or that
+    /// changed more than once: then a member may have left and have been joining again, which its
+    /// epoch does not tell.
     pub(super) fn groups_in_doubt(&self) -> usize {
         let restored = &self.restored;
         let in_doubt = |pg: &&PgId| {
-            let has_it = |disk: &DiskId| restored.beyond(**pg, *disk) == restored.newest(**pg);
-            self.pg(**pg).is_some_and(|record| !record.in_sync.iter().any(has_it))
+            let newest = restored.newest(**pg);
+            let has_it = |disk: &DiskId| restored.beyond(**pg, *disk) == newest;
+            let next = restored.at.get(*pg).map(|at| at.next());
+            let is_served = |record: &PgRecord| record.in_sync.iter().any(has_it);
+            newest > next || !self.pg(**pg).is_some_and(is_served)
         };
         restored.beyond.keys().filter(in_doubt).count()
     }
@@ -208,6 +217,7 @@ impl Codec for Restored {
     fn put(&self, out: &mut Vec<u8>) {
         self.missing.put(out);
         self.lost.put(out);
+        self.index.put(out);
         self.at.put(out);
         self.beyond.put(out);
     }
@@ -219,6 +229,7 @@ impl Codec for Restored {
         Ok(Self {
             missing: Codec::get(reader)?,
             lost: Codec::get(reader)?,
+            index: Codec::get(reader)?,
             at: Codec::get(reader)?,
             beyond: Codec::get(reader)?,
         })

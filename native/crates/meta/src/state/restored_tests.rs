@@ -107,8 +107,29 @@ fn a_copy_that_was_out_of_date_already_is_found_out_in_every_order() {
             let record = after.state.pg(group(index)).unwrap();
             assert!(record.member(DiskId(1)).unwrap().full, "{order:?}");
         }
-        assert!(after.state.events().iter().any(|event| event.code == "stale_copies"));
+        let has = |code| after.state.events().iter().any(|event| event.code == code);
+        assert!(has("stale_copies") && !has("copies_in_doubt"));
     }
+}
+
+/// What epochs cannot tell is said.
+#[test]
+fn groups_that_changed_more_than_once_or_moved_on_altogether_are_named() {
+    let before = Cluster::new(4);
+    let doubt = |ahead: [u32; 4]| {
+        let (mut after, me) = restored(&before);
+        for (disk, ahead) in (1..).zip(ahead) {
+            after.ok(returned(disk, me, epochs(&before, ahead)));
+        }
+        let mut events = after.state.events().iter().rev();
+        events.find(|event| event.code == "copies_in_doubt").map(|event| event.message.clone())
+    };
+    assert_eq!(doubt([0; 4]), None);
+    assert_eq!(doubt([1, 1, 0, 1]), None);
+    assert!(doubt([2, 2, 0, 2]).unwrap().starts_with("8 "));
+    // Disk 4 is a member of three groups in four; the others are not concerned.
+    let moved = doubt([0, 0, 0, 1]).unwrap();
+    assert!(moved.starts_with("2 "), "{moved}");
 }
 
 #[test]

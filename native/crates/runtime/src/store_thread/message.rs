@@ -2,8 +2,9 @@
 
 use std::sync::mpsc::SyncSender;
 
+use bytes::Bytes;
 use shoal_engine::member::{JoinFailure, JoinProgress};
-use shoal_store::{BadBlock, Stats};
+use shoal_store::{BadBlock, MapOrder, MapRefused, Stats};
 use shoal_types::{DiskId, LayerId, PgEpoch, PgId, PgView, Request, StoreError};
 
 use super::latency::Medians;
@@ -26,6 +27,11 @@ pub enum StoreMessage {
     /// How fast it may be filled.
     Pace(PaceOrder),
     Scrub(ScrubOrder),
+    /// The cluster state, to be kept on the disk.
+    KeepMap {
+        order: MapOrder,
+        body: Bytes,
+    },
     DeleteLayer(LayerId),
     ForgetLayer(LayerId),
     Link(LinkMessage),
@@ -56,6 +62,8 @@ pub struct StoreReport {
 /// What a store wants of the cluster.
 #[derive(Debug)]
 pub enum StoreNotice {
+    /// The disk does not keep the cluster state.
+    MapRefused(MapRefused),
     JoinDone {
         pg: PgId,
         join_at: PgEpoch,

@@ -224,6 +224,11 @@ impl StoreThread {
                 self.member_events.extend(views.into_iter().map(MemberEvent::View));
             }
             StoreMessage::Scrub(order) => self.scrubs.add(order),
+            StoreMessage::KeepMap { order, body } => {
+                if let Err(refused) = self.store.keep_map(order, &body) {
+                    self.tell(StoreNotice::MapRefused(refused));
+                }
+            }
             StoreMessage::DeleteLayer(layer) => {
                 self.member_events.push(MemberEvent::DeleteLayer { layer });
             }

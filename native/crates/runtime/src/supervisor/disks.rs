@@ -40,6 +40,9 @@ impl Supervisor {
             let error = ControlError::new("exists", "this disk is in use by this peer already");
             return responder.answer(Err(error));
         }
+        if add.existing {
+            return self.bring_disk(add.path, responder);
+        }
         let inlet = self.context.inlet.clone();
         thread::spawn(move || {
             let prepared = prepare(&add, &inlet);
@@ -186,7 +189,7 @@ fn look_at(path: &Path) -> Result<Look, ControlError> {
     Ok(Look { size: disk.size, kind: disk.kind, probe: probe(&first, &last) })
 }
 
-fn describe(found: &Probe) -> String {
+pub(super) fn describe(found: &Probe) -> String {
     match found {
         Probe::Empty => "nothing".to_owned(),
         Probe::Shoal(_) => "a Shoal store".to_owned(),

@@ -99,7 +99,7 @@ impl Supervisor {
     }
 
     /// Be a member from now on, over restarts.
-    fn enter(&mut self, file: &ClusterFile) -> Result<(), String> {
+    pub(super) fn enter(&mut self, file: &ClusterFile) -> Result<(), String> {
         self.context.files.set_cluster(file).map_err(|error| format!("cluster.json: {error}"))?;
         become_member(&self.context.trust, file, self.context.process)?;
         self.context.meta.send(MetaMessage::Entered { file: Box::new(file.clone()) });

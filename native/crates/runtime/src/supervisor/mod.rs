@@ -9,6 +9,7 @@ mod devices;
 mod disks;
 mod first_look;
 mod heads;
+mod kept_map;
 mod leave;
 mod log_marks;
 mod membership;
@@ -21,6 +22,7 @@ mod rebuild;
 mod reception;
 mod recover;
 mod report;
+mod restore;
 mod scrubs;
 mod shutdown;
 mod stalls;
@@ -111,6 +113,7 @@ pub struct Supervisor {
     first_look: first_look::FirstLook,
     pace: pace::PaceBook,
     log_watch: log_marks::Watch,
+    kept_map: kept_map::KeptMap,
 }
 
 impl Supervisor {
@@ -131,6 +134,7 @@ impl Supervisor {
             first_look: first_look::FirstLook::default(),
             pace: pace::PaceBook::default(),
             log_watch: log_marks::Watch::default(),
+            kept_map: kept_map::KeptMap::default(),
         }
     }
 
@@ -184,6 +188,7 @@ impl Supervisor {
         self.take_back_stalled();
         self.tick_first_look();
         self.mark_logs();
+        self.tick_kept_map();
     }
 
     fn broadcast(&self, name: &str, data: serde_json::Value) {

@@ -82,6 +82,7 @@ impl Supervisor {
                 self.restart_join(disk, pg, join_at);
             }
             StoreNotice::LayerDeleted { layer } => self.on_layer_deleted(disk, layer),
+            StoreNotice::MapRefused(refused) => self.on_map_refused(disk, refused),
             StoreNotice::Stalled => self.on_stalled(disk),
             StoreNotice::Moving => self.on_moving(disk),
             StoreNotice::Slow { limit_ms, is_very } => self.on_slow(disk, limit_ms, is_very),

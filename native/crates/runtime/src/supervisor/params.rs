@@ -59,6 +59,18 @@ pub struct Recover {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct RecoverFromDisks {
+    pub disks: Vec<PathBuf>,
+    /// Of the cluster; not needed to look.
+    pub name: Option<String>,
+    pub dry_run: bool,
+    pub peer_name: String,
+    pub addresses: Vec<Address>,
+    pub domains: Domains,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Propose {
     pub command: Command,
     pub proposal_id: ProposalId,
@@ -78,6 +90,9 @@ pub struct AddDisk {
     pub size: Option<u64>,
     pub class: DiskClass,
     pub wipe: bool,
+    /// It holds a store of this cluster, which is kept.
+    #[serde(default)]
+    pub existing: bool,
 }
 
 #[derive(Deserialize)]

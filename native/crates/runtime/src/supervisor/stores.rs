@@ -207,6 +207,7 @@ impl Supervisor {
         self.forget_scrubs_of(disk);
         self.tell_local(disk, Some(&sender));
         self.tell_pace(&sender);
+        self.kept_map.tell_again();
         let views = self.context.meta.read(|state| {
             let records = state.tables().values().flat_map(|table| table.records());
             records.map(|record| record.view()).collect::<Vec<PgView>>()
@@ -284,6 +285,7 @@ impl Supervisor {
     }
 
     pub(super) fn close_stores(&mut self) {
+        self.keep_map();
         let disks: Vec<DiskId> = self.stores.keys().copied().collect();
         disks.into_iter().for_each(|disk| self.close_store(disk));
     }
@@ -321,7 +323,7 @@ fn store_main(
     };
     let log_end = opened.figures.log_end;
     let lost_writes = marks.shows_loss(disk, &opened.store.identity().store_uuid, log_end);
-    let Ok(said) = announce(disk, &opened.store, lost_writes, &inlet).recv() else { return };
+    let Ok(said) = announce(disk, path, &opened.store, lost_writes, &inlet).recv() else { return };
     let is_fit = match said {
         Ok(Standing::Fit) => true,
         Ok(Standing::Unfit) => false,
