@@ -43,6 +43,14 @@ absences('a disk alone is given up like a peer', () => {
   assert.equal(planAbsences(state, late), [{ type: 'give_up_disks', disks: [3] }])
 })
 
+absences('what has still to come back after a restore is given up by people alone', () => {
+  const state = four(one => {
+    goneSince(one, 3, 0)
+    one.missing = [3]
+  })
+  assert.equal(planAbsences(state, state.time_ms), [])
+})
+
 absences('where nothing else could hold the data, nothing is given up', () => {
   const state = threePeers()
   goneSince(state, 3, 0)
