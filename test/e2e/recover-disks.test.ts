@@ -66,14 +66,11 @@ recover('a peer begins anew from its disk alone, once it is told so', async () =
   const shown = await demo.json<Restored>('p2', ...from, '--dry-run')
   assert.is(shown.name, 'demo')
   assert.is(shown.volumes, 1)
-  assert.equal(
-    shown.disks.map(disk => [disk.peer, disk.found_at !== null]).sort(),
-    [
-      ['p1', false],
-      ['p2', true],
-      ['p3', false],
-    ],
-  )
+  assert.equal(shown.disks.map(disk => [disk.peer, disk.found_at !== null]).sort(), [
+    ['p1', false],
+    ['p2', true],
+    ['p3', false],
+  ])
   const nothing = await demo.shoal('p2', 'cluster', 'recover', '--from-disks', '/dev/null')
   assert.is.not(nothing.code, 0)
   const wrong = await demo.shoal('p2', ...from, '--confirm', 'other')

@@ -63,16 +63,19 @@ status('a copy that is missing warns and names whom to start', () => {
   assert.equal(found.volumes, { total: 1, degraded: 1, blocked: 0 })
 })
 
-status('a disk that has to come back after a restore is an error, its old peer is not named', () => {
-  const found = of(state => {
-    state.peers[2]!.state = 'down'
-    state.missing = [3]
-  })
-  assert.is(found.health, 'error')
-  const codes = found.reasons.map(reason => reason.code)
-  assert.ok(codes.includes('disk_missing') && !codes.includes('peer_down'))
-  assert.match(found.reasons.find(one => one.code === 'disk_missing')!.next, /--existing/)
-})
+status(
+  'a disk that has to come back after a restore is an error, its old peer is not named',
+  () => {
+    const found = of(state => {
+      state.peers[2]!.state = 'down'
+      state.missing = [3]
+    })
+    assert.is(found.health, 'error')
+    const codes = found.reasons.map(reason => reason.code)
+    assert.ok(codes.includes('disk_missing') && !codes.includes('peer_down'))
+    assert.match(found.reasons.find(one => one.code === 'disk_missing')!.next, /--existing/)
+  },
+)
 
 status('a lonely voter among two peers is told, and so is one that forgot its votes', () => {
   const two = of(state => {

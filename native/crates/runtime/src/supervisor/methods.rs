@@ -46,9 +46,7 @@ impl Supervisor {
             "cluster.recover" => {
                 with!(recover: params::Recover => self.recover(recover, responder));
             }
-            "cluster.recover_from_disks" => with!(restore: params::RecoverFromDisks => {
-                self.recover_from_disks(restore, responder);
-            }),
+            "cluster.recover_from_disks" => with!(r: params::Restore => self.restore(r, responder)),
             "state.get" => self.state_for(responder),
             "propose" => with!(propose: params::Propose => self.propose_for(propose, responder)),
             "disk.probe" => with!(probe: params::Probe => self.probe_disk(probe, responder)),

@@ -59,7 +59,7 @@ pub struct Recover {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RecoverFromDisks {
+pub struct Restore {
     pub disks: Vec<PathBuf>,
     /// Of the cluster; not needed to look.
     pub name: Option<String>,

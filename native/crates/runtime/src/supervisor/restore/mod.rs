@@ -29,9 +29,9 @@ struct Survey {
 
 impl Supervisor {
     /// Only on a peer that is in no cluster: whoever has a state goes on from that.
-    pub(super) fn recover_from_disks(
+    pub(super) fn restore(
         &mut self,
-        restore: params::RecoverFromDisks,
+        restore: params::Restore,
         responder: Responder,
     ) {
         if self.peer_id().is_some() {
@@ -49,7 +49,7 @@ impl Supervisor {
 
     fn restore_from(
         &mut self,
-        restore: &params::RecoverFromDisks,
+        restore: &params::Restore,
         survey: Survey,
         responder: Responder,
     ) {
@@ -84,7 +84,7 @@ impl Supervisor {
     fn begin_anew(
         &mut self,
         state: ClusterState,
-        restore: &params::RecoverFromDisks,
+        restore: &params::Restore,
         disks: &[(DiskId, PathBuf)],
     ) -> Result<PeerId, ControlError> {
         let internal = |error: String| ControlError::new("internal", error);
