@@ -128,12 +128,12 @@ function silenceFindings({ state, presenceOf }: StatusInput): Finding[] {
 
 /** Gone with its directory; what it had is waited for disk by disk. */
 function isMissed(state: ClusterState, peerId: number): boolean {
-  return state.disks.some(disk => disk.peer === peerId && state.missing.includes(disk.id))
+  return state.disks.some(disk => disk.peer === peerId && state.missing?.includes(disk.id))
 }
 
 function missingFindings(state: ClusterState): Finding[] {
   return state.disks
-    .filter(disk => state.missing.includes(disk.id))
+    .filter(disk => state.missing?.includes(disk.id))
     .map(disk => ({
       health: 'error' as const,
       code: 'disk_missing',

@@ -158,8 +158,8 @@ export interface ClusterState {
   given_up: number[]
   /** Peers that lost their consensus log. */
   never_vote: number[]
-  /** Disks that have to come back after the cluster was restored from its disks. */
-  missing: number[]
+  /** Disks that have to come back after a restore; a data process of an older version has none. */
+  missing?: number[]
   /** Peer that decides; null when there is none, or none is known. */
   leader: number | null
   is_leader: boolean

@@ -32,7 +32,7 @@ function disksGone(state: ClusterState, nowMs: number): number[] {
     state.disks
       .filter(disk => disk.state === 'in' || disk.state === 'down')
       // It may have the only newest copy: people decide.
-      .filter(disk => !state.missing.includes(disk.id))
+      .filter(disk => !state.missing?.includes(disk.id))
       .filter(disk => peers.has(disk.peer) || (alone.has(disk.id) && isIn(state, disk.peer)))
       .map(disk => disk.id)
   )
