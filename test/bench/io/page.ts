@@ -16,7 +16,8 @@ ${report.rows.map(tableRow).join('\n')}
 
 IOPS, or MB/s for 1 MiB. Times are the volume's, as the client sees them; CPU is that of all processes of
 the three peers together; bytes written count all three copies, logs and folding. A data process may hold
-${mebibytes(report.memory.budget_bytes)} MiB of data and tables; the largest of the three was ${mebibytes(report.memory.peak_bytes)} MiB in all, code and stacks included.
+${mebibytes(report.memory.budget_bytes)} MiB of data and tables; the largest of the three was
+${mebibytes(report.memory.peak_bytes)} MiB in all, code and stacks included.
 
 ## One store alone
 

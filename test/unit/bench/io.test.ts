@@ -42,7 +42,7 @@ bench('the page has one row for each shape', () => {
   assert.is(page.match(/^\| /gm)?.length, shapes.length + 5)
   assert.match(page, '| a store | 7 | 100 µs |')
   assert.match(page, '| a start | 7 ms | 1 MiB | 3 | 0 MiB | 0 | 2 MiB |')
-  assert.match(page, /hold\n512 MiB .* was 256 MiB/)
+  assert.match(page, /hold\n512 MiB .* was\n256 MiB/)
   assert.match(page, '| 4 KiB random write, QD 1 | 7 | 7 | 1.00 | 100 µs |')
 })
 
