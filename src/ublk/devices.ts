@@ -115,7 +115,7 @@ export class Devices {
     })
   }
 
-  /** After a restart, or a rename: the links follow what is served. */
+  /** After a restart, or a rename: the links follow what is served, and take no living one over. */
   async syncLinks(): Promise<void> {
     const served = (await this.#cluster.data.request('device.list', {})).filter(isDevice)
     for (const one of served) if (one.path === null) await this.#loadDriver(one.kind)
@@ -123,7 +123,11 @@ export class Devices {
       const owner = served.find(one => one.path === link.device)
       if (owner && owner.volume !== link.volume) await this.#links.remove(link.volume, link.device)
     }
-    for (const one of served) if (one.path) await this.#setLink(one.volume, one.path)
+    for (const one of served) {
+      if (one.path && !(await this.#foreignLink(one.volume, served))) {
+        await this.#setLink(one.volume, one.path)
+      }
+    }
   }
 
   async #served(volume: string): Promise<ServedDevice | undefined> {
@@ -131,17 +135,21 @@ export class Devices {
     return served.find(one => one.volume === volume && isDevice(one))
   }
 
-  /** Two daemons of one machine share /dev/shoal: a living link of the other is not overwritten. */
   async #refuseForeignLink(volume: string): Promise<void> {
-    const device = await this.#links.read(volume)
-    if (device === null) return
     const served = await this.#cluster.data.request('device.list', {})
-    if (served.some(one => one.path === device)) return
-    if (!(await deviceExists(device))) return
+    const device = await this.#foreignLink(volume, served)
+    if (device === null) return
     throw new ShoalError('conflict', `${this.#links.path(volume)} leads to ${device} already`, {
       why: 'another daemon of this machine has attached a volume of that name',
       next: 'detach it there first, or rename this volume',
     })
+  }
+
+  /** Two daemons of one machine share /dev/shoal: where a living link of the other one leads. */
+  async #foreignLink(volume: string, served: ServedDevice[]): Promise<string | null> {
+    const device = await this.#links.read(volume)
+    if (device === null || served.some(one => one.path === device)) return null
+    return (await deviceExists(device)) ? device : null
   }
 
   async #setLink(volume: string, device: string): Promise<void> {

@@ -13,8 +13,15 @@ demo.before(() => {
 })
 demo.after(() => program.remove())
 
-demo('demo up, attach, detach, detach --force, device list, nbd, kills', () => {
-  runInGuest('shoal-demo', { SHOAL_VM_PROGRAM: program.dir }, options)
-})
+const guest = (script: string) => runInGuest(script, { SHOAL_VM_PROGRAM: program.dir }, options)
+
+demo('demo up, attach, detach, detach --force, device list, fstrim, nbd, kills', () =>
+  guest('shoal-demo'),
+)
+
+demo(
+  'a volume taken over while its peer was dead: its device answers EIO until it is detached',
+  () => guest('shoal-fenced'),
+)
 
 demo.run()

@@ -24,6 +24,11 @@ export function whyNoGuest(): string | undefined {
   return undefined
 }
 
+/** Debian packages that only some scripts need; the guest sees this machine's root directory. */
+export function preparePackages(...packages: string[]): void {
+  execFileSync(join(root, 'test', 'vm', 'prepare'), packages, { stdio: 'pipe' })
+}
+
 /** The program that a script drives: the one named by the environment, or an example built here. */
 export function serverOf(
   variable: string,

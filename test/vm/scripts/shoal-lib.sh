@@ -1,33 +1,17 @@
 # Shared by the guest scripts that run three real data processes: a cluster that was made outside the
 # guest ($SHOAL_VM_CLUSTER, a directory p1 p2 p3 and a list of their files) comes to life in it. No
 # Node runs here: every instruction is emulated, and its start alone would take half a minute.
-set -eu
+. "$SHOAL_ROOT/test/vm/scripts/common.sh"
 
 peer_program=$SHOAL_VM_PEER
 cluster=$SHOAL_VM_CLUSTER
-mkdir -p /mnt/v
 
-read -r begin rest </proc/uptime
-step() { read -r now rest </proc/uptime; echo "== $((${now%.*} - ${begin%.*})) s: $*"; }
-die() {
-  echo "FAILED: $*"
+show_failure() { show_peers; }
+show_peers() {
   for peer in p1 p2 p3; do echo "-- $peer"; tail -n 30 "$cluster/$peer.log"; done
   cat /run/call.err
-  exit 1
+  dmesg | tail -n 20
 }
-
-# until_true SECONDS COMMAND...: polls every 0.1 s, by the guest's clock.
-until_true() {
-  read -r now rest </proc/uptime
-  deadline=$((${now%.*} + $1)); shift
-  until "$@" >/dev/null 2>&1; do
-    read -r now rest </proc/uptime
-    [ "${now%.*}" -lt $deadline ] || return 1
-    sleep 0.1
-  done
-}
-
-refused() { if "$@" >/run/refused.log 2>&1; then die "must not succeed: $*"; fi; }
 
 # The paths in the cluster's state are absolute: its directory is where it was, in memory.
 unpack_cluster() {
@@ -39,17 +23,38 @@ unpack_cluster() {
   sed -i "s/\"lease_ms\": [0-9]*/\"lease_ms\": 10000/" "$cluster"/p?/run/data.json
 }
 
+# Everything up to the peers that answer.
+bring_up() {
+  modprobe ublk_drv
+  unpack_cluster
+  for peer in p1 p2 p3; do start $peer; done
+  keep_joined </dev/null >/run/joined.log 2>&1 &
+}
+
 # start PEER: its data process, which must answer. Never in a pipeline: it outlives this line.
 start() {
   rm -f "$cluster/$1/run/data.sock"
   "$peer_program" run "$cluster/$1/run/data.json" </dev/null >>"$cluster/$1.log" 2>&1 &
   eval "pid_$1=$!"
-  until_true 20 test -S "$cluster/$1/run/data.sock" || die "$1 does not answer"
+  until_true 60 test -S "$cluster/$1/run/data.sock" || die "$1 does not answer"
 }
 
 pid_of() { eval "echo \$pid_$1"; }
 
 kill_peer() { kill -9 "$(pid_of "$1")"; wait "$(pid_of "$1")" 2>/dev/null || true; }
+
+# kill_and_return PEER DEVICE: kill -9 and the next start; from the one to the first answer of the
+# device, in hundredths of a second, goes to /run/returns. I/O that others do is only slower.
+kill_and_return() {
+  kill_peer "$1"
+  killed=$(ticks)
+  start "$1"
+  answers "$2" || die "$2 is not served again"
+  echo $(($(ticks) - killed)) >>/run/returns
+}
+
+# A read of the device itself, not of the kernel's memory.
+answers() { timeout 240 dd if="$1" of=/dev/null bs=4k count=1 iflag=direct status=none; }
 
 # call PEER METHOD JSON: one request of control.
 call() { "$peer_program" call "$cluster/$1/run/data.sock" "$2" "$3" 2>/run/call.err; }
@@ -78,11 +83,11 @@ detach() {
 
 shows() { call "$1" device.list '{}' | grep -q "$2"; }
 
+# Bytes of the volume that hold something, as `shoal volume show` tells them.
 written() { call "$1" volume.usage "{\"volume\":\"$2\"}" | tr -dc '0-9:,' | sed 's/.*://'; }
 
-fio_verify() {
-  target=$1; shift
-  timeout -s INT 60 fio --eta=never --name=verify --filename="$target" --ioengine=io_uring --direct=1 --bs=4k --iodepth=32 \
-    --rw=randwrite --verify=crc32c --verify_fatal=1 --verify_backlog=256 --verify_state_save=0 \
-    --output=/run/fio.log "$@" || { cat /run/fio.log; die "fio on $target"; }
+# Bytes that all stores hold, by their own count.
+stored() {
+  for peer in p1 p2 p3; do call $peer disk.list '{}'; done |
+    grep -o '"used_bytes":[0-9]*' | awk -F: '{ sum += $2 } END { printf "%d\n", sum }'
 }
