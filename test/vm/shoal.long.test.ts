@@ -1,32 +1,34 @@
-// Volumes of three real data processes as block devices of a real kernel.
+// Volumes of real data processes as block devices of a real kernel.
 import { suite } from 'uvu'
-import { type GuestCluster, makeCluster } from './cluster.ts'
+import { makeCluster } from './cluster.ts'
 import { needGuest, preparePackages, runInGuest, serverOf } from './guest.ts'
 
 needGuest()
 const SHOAL_VM_PEER = serverOf('SHOAL_VM_PEER', 'shoal-runtime', 'data-peer', 'release')
 const sizes = { limitSeconds: 1_800, memoryMib: 3072 }
 const shoal = suite('devices of volumes')
-let cluster: GuestCluster
-shoal.before(async () => {
-  cluster = await makeCluster()
-})
-shoal.after(() => cluster.remove())
 
-const guest = (script: string) =>
-  runInGuest(script, { SHOAL_VM_PEER, SHOAL_VM_CLUSTER: cluster.dir }, sizes)
+/** `peers` of them, with `disks` each: every peer more is a process more that is emulated. */
+async function guest(script: string, peers: number, disks: number): Promise<void> {
+  const cluster = await makeCluster(peers, disks)
+  try {
+    runInGuest(script, { SHOAL_VM_PEER, SHOAL_VM_CLUSTER: cluster.dir }, sizes)
+  } finally {
+    cluster.remove()
+  }
+}
 
 shoal('ublk: file systems, discard, 20 times kill -9 under verified I/O, stop, read-only', () =>
-  guest('shoal-ublk'),
+  guest('shoal-ublk', 1, 3),
 )
 
 shoal('a device taken away ends its I/O; one that was taken over never comes back', () =>
-  guest('shoal-gone'),
+  guest('shoal-gone', 2, 1),
 )
 
 shoal('a database under pgbench survives 20 times kill -9 of the data process', () => {
   preparePackages('postgresql')
-  guest('shoal-pg')
+  return guest('shoal-pg', 1, 3)
 })
 
 shoal.run()

@@ -2,7 +2,7 @@
 # data process and with none; taken over by another peer while theirs was dead.
 . "$SHOAL_ROOT/test/vm/scripts/shoal-lib.sh"
 
-step "three peers, a device"
+step "two peers"
 bring_up
 dd if=/dev/urandom of=/run/data bs=1M count=2 status=none
 

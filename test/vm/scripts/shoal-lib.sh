@@ -1,14 +1,15 @@
-# Shared by the guest scripts that run three real data processes: a cluster that was made outside the
-# guest ($SHOAL_VM_CLUSTER, a directory p1 p2 p3 and a list of their files) comes to life in it. No
-# Node runs here: every instruction is emulated, and its start alone would take half a minute.
+# Shared by the guest scripts that run real data processes: a cluster of any number of peers that was
+# made outside the guest ($SHOAL_VM_CLUSTER: a directory with peers.tar) comes to life in it. No Node
+# runs here: every instruction is emulated, and its start alone would take half a minute.
 . "$SHOAL_ROOT/test/vm/scripts/common.sh"
 
 peer_program=$SHOAL_VM_PEER
 cluster=$SHOAL_VM_CLUSTER
+peers=
 
 show_failure() { show_peers; }
 show_peers() {
-  for peer in p1 p2 p3; do echo "-- $peer"; tail -n 30 "$cluster/$peer.log"; done
+  for peer in $peers; do echo "-- $peer"; tail -n 30 "$cluster/$peer.log"; done
   cat /run/call.err
   dmesg | tail -n 20
 }
@@ -27,7 +28,8 @@ unpack_cluster() {
 bring_up() {
   modprobe ublk_drv
   unpack_cluster
-  for peer in p1 p2 p3; do start $peer; done
+  peers=$(cd "$cluster" && echo p?)
+  for peer in $peers; do start "$peer"; done
   keep_joined </dev/null >/run/joined.log 2>&1 &
 }
 
@@ -61,8 +63,8 @@ call() { "$peer_program" call "$cluster/$1/run/data.sock" "$2" "$3" 2>/run/call.
 
 # What the control plane does all the time: members that fell out come back.
 keep_joined() {
-  while sleep 1; do
-    for peer in p1 p2 p3; do
+  while sleep 5; do
+    for peer in $peers; do
       "$peer_program" join "$cluster/$peer/run/data.sock" && break
     done
   done
@@ -88,6 +90,6 @@ written() { call "$1" volume.usage "{\"volume\":\"$2\"}" | tr -dc '0-9:,' | sed 
 
 # Bytes that all stores hold, by their own count.
 stored() {
-  for peer in p1 p2 p3; do call $peer disk.list '{}'; done |
+  for peer in $peers; do call "$peer" disk.list '{}'; done |
     grep -o '"used_bytes":[0-9]*' | awk -F: '{ sum += $2 } END { printf "%d\n", sum }'
 }

@@ -8,7 +8,7 @@ data=/mnt/v/data
 pg() { tool=$1; shift; runuser -u postgres -- env PGHOST=/run/pg "$bin/$tool" "$@"; }
 show_failure() { tail -n 30 /run/pg/log; show_peers; }
 
-step "three peers, ext4, a database cluster with checksums"
+step "ext4, a database cluster with checksums"
 bring_up
 attach p1 vol
 mkfs.ext4 -q -F -E nodiscard "$device"

@@ -61,6 +61,11 @@ impl Supervisor {
 
     fn wait_for_device(&mut self, volume: VolumeId, responder: Responder) {
         let Some(entry) = self.devices.entries.get_mut(&volume) else {
+            if !self.devices.followed {
+                // This process has only just begun: no attachment has its device yet.
+                let until_ms = clock::now_ms() + ATTACH_MS;
+                return self.devices.early.push((volume, until_ms, responder));
+            }
             let error = ControlError::new("conflict", "it was detached meanwhile");
             return responder.answer(Err(error));
         };
@@ -70,6 +75,25 @@ impl Supervisor {
         entry.waiting.push((clock::now_ms() + ATTACH_MS, responder));
         if matches!(entry.phase, Phase::Active) {
             self.answer_attached(volume);
+        }
+    }
+
+    /// The devices follow the attachments now: who asked before that waits as everybody does.
+    pub(super) fn admit_early(&mut self) {
+        if !self.is_current() {
+            return;
+        }
+        self.devices.followed = true;
+        for (volume, _, responder) in std::mem::take(&mut self.devices.early) {
+            self.wait_for_device(volume, responder);
+        }
+    }
+
+    pub(super) fn tick_early(&mut self, now_ms: u64) {
+        let early = &mut self.devices.early;
+        for (_, _, responder) in early.extract_if(.., |(_, until_ms, _)| *until_ms <= now_ms) {
+            let message = "attached, but this peer does not know the cluster's newest state yet";
+            responder.answer(Err(ControlError::new("timeout", message)));
         }
     }
 

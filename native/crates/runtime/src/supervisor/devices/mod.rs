@@ -21,6 +21,7 @@ use entry::{At, DeviceEntry, Phase};
 
 use super::Supervisor;
 use crate::clock;
+use crate::control::Responder;
 use crate::io_thread::IoMessage;
 use crate::kernel_devices::{Wanted, ublk};
 
@@ -32,6 +33,10 @@ pub struct Devices {
     entries: HashMap<VolumeId, DeviceEntry>,
     /// What earlier processes left is known.
     swept: bool,
+    /// The entries are what the attachments ask for.
+    followed: bool,
+    /// Who asked for a device before that, and until when he waits.
+    early: Vec<(VolumeId, u64, Responder)>,
 }
 
 impl Supervisor {
@@ -67,6 +72,7 @@ impl Supervisor {
             self.follow(volume, attached.get(&volume).map(|(wanted, _)| wanted));
             self.drive_device(volume);
         }
+        self.admit_early();
     }
 
     /// What the cluster says of a device's attachment now.
@@ -130,6 +136,7 @@ impl Supervisor {
 
     pub(super) fn tick_devices(&mut self) {
         let now_ms = clock::now_ms();
+        self.tick_early(now_ms);
         let volumes: Vec<VolumeId> = self.devices.entries.keys().copied().collect();
         for volume in volumes {
             self.tick_waiting(volume, now_ms);
