@@ -88,8 +88,8 @@ shows() { call "$1" device.list '{}' | grep -q "$2"; }
 # Bytes of the volume that hold something, as `shoal volume show` tells them.
 written() { call "$1" volume.usage "{\"volume\":\"$2\"}" | tr -dc '0-9:,' | sed 's/.*://'; }
 
-# Bytes that all stores hold, by their own count.
-stored() {
+# Bytes that are free in all stores together.
+free_in_stores() {
   for peer in $peers; do call "$peer" disk.list '{}'; done |
-    grep -o '"used_bytes":[0-9]*' | awk -F: '{ sum += $2 } END { printf "%d\n", sum }'
+    grep -o '"free_bytes":[0-9]*' | awk -F: '{ sum += $2 } END { printf "%d\n", sum }'
 }

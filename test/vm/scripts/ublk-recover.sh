@@ -9,16 +9,26 @@ mkfs.ext4 -q -F "$device"
 mount "$device" /mnt/v
 
 step "$kills kills under fio"
-load /mnt/v/file --size=32m --iodepth=16 --verify_backlog=512
+verify_until_enough() {
+  while [ ! -e /run/enough ]; do
+    fio_verify /mnt/v/file --size=32m --iodepth=16 --verify_backlog=512
+    echo pass >>/run/passes
+  done
+}
+: >/run/passes
+verify_until_enough >/run/fio.out 2>&1 &
+fio_pid=$!
 round=0
 while [ $round -lt "$kills" ]; do
   sleep 1
-  loaded
+  kill -0 $fio_pid 2>/dev/null || die "fio after $round kills: $(cat /run/fio.out)"
   kill_server
   serve 1 vol
   round=$((round + 1))
 done
-calm
+touch /run/enough
+wait $fio_pid || die "fio saw an error: $(cat /run/fio.out)"
+echo "$(wc -l </run/passes) passes of fio"
 
 step "killed at every step of the recovery, then recovered"
 dd if=/dev/urandom of=/run/data bs=1M count=8 status=none
