@@ -19,9 +19,4 @@ demo('demo up, attach, detach, detach --force, device list, fstrim, nbd, kills',
   guest('shoal-demo'),
 )
 
-demo(
-  'a volume taken over while its peer was dead: its device answers EIO until it is detached',
-  () => guest('shoal-fenced'),
-)
-
 demo.run()
