@@ -166,6 +166,14 @@ impl AnyStore {
         }
     }
 
+    /// What it keeps and nothing needs, once all is folded and it rests.
+    pub fn leak(&mut self) -> Option<String> {
+        match self {
+            Self::Model(model) => model.leak(),
+            Self::Disk(disk) => disk.leak(),
+        }
+    }
+
     /// One block as a reader sees it, at the end.
     pub fn read_now(
         &mut self,

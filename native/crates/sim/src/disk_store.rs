@@ -7,7 +7,7 @@ use bytes::Bytes;
 use shoal_engine::member::Recovered;
 use shoal_store::{
     Budget, DiskIo, Format, FormatParams, Identity, IoError, IoKind, LayerState, Output, Params,
-    Recovery, RecoveryError, Store,
+    Recovery, RecoveryError, Stats, Store,
 };
 use shoal_types::{BlockState, DiskId, LayerId, PgId, StoreError, StoreOp, StoreReply, VolumeId};
 
@@ -20,6 +20,13 @@ const CLUSTER: [u8; 16] = [7; 16];
 /// Token of a read that the checker makes.
 const CHECKER: u64 = u64::MAX;
 const EIO: IoError = IoError { code: 5 };
+
+/// So many folds and checkpoints free all that one of them may still need.
+const FOLDS: usize = 3;
+/// A store that has not come to rest after so many rounds never does.
+const COMMANDS_MAX: usize = 20_000;
+/// A start counts differently by so much: pages that it has not written yet.
+const CELLS_OF_START: u64 = 4;
 
 type Done = (u64, Result<StoreReply, StoreError>);
 
@@ -34,6 +41,7 @@ pub struct DiskStore {
     answered: u64,
     store: Option<Box<Store>>,
     done: VecDeque<Done>,
+    now_ms: u64,
     starts: u64,
     formats: u8,
     armed: Vec<DiskFault>,
@@ -52,6 +60,7 @@ impl DiskStore {
             answered: 0,
             store: None,
             done: VecDeque::new(),
+            now_ms: 0,
             starts: 0,
             formats: 0,
             armed: Vec::new(),
@@ -152,6 +161,7 @@ impl DiskStore {
 
     /// Answers `count` disk commands, in any order; gives the operations that ended by it.
     pub fn commit(&mut self, count: usize, now_ms: u64, rng: &mut Rng) -> Vec<Done> {
+        self.now_ms = self.now_ms.max(now_ms);
         self.opened().tick(now_ms);
         if rng.permille(5) {
             self.opened().fold();
@@ -325,6 +335,48 @@ impl DiskStore {
         self.pump();
     }
 
+    /// Cells or log space that nothing needs: everything is folded, and what is free then is compared
+    /// with what a new start finds free, which counts anew.
+    pub fn leak(&mut self) -> Option<String> {
+        self.store.as_ref()?;
+        for _ in 0..FOLDS {
+            self.opened().fold();
+            self.opened().checkpoint();
+            if !self.drain() {
+                return Some("the store finds no rest".to_owned());
+            }
+        }
+        let (id, kept) = (self.opened().identity().disk, self.opened().stats());
+        self.close();
+        if let Err(error) = self.open(id) {
+            return Some(format!("does not open: {error:?}"));
+        }
+        let found = self.opened().stats();
+        let free = |s: &Stats| s.cells_free + s.cells_quarantined;
+        let log_full = kept.data_log_used > kept.data_log_bytes / 4;
+        let leaks =
+            free(&kept) + CELLS_OF_START < free(&found) || kept.memory.dirty > 0 || log_full;
+        leaks.then(|| format!("keeps {kept:?}, and a start finds {found:?}"))
+    }
+
+    /// All that is under way ends; false: it does not.
+    fn drain(&mut self) -> bool {
+        for _ in 0..COMMANDS_MAX {
+            self.now_ms += 10;
+            let now_ms = self.now_ms;
+            self.opened().tick(now_ms);
+            self.pump();
+            if self.issued.is_empty() && self.opened().is_idle() {
+                return true;
+            }
+            for (io, covers) in std::mem::take(&mut self.issued) {
+                let answer = self.execute(&io, covers);
+                self.opened().on_io(io.id, Ok(answer));
+            }
+        }
+        false
+    }
+
     /// One block as the store would answer it now.
     pub fn read_now(
         &mut self,
@@ -361,9 +413,10 @@ fn recovered(store: &Store) -> Recovered {
             watermarks.push((*volume, *pg, marks.0, marks.1));
         }
     }
-    let live = |(layer, volume, state): (LayerId, VolumeId, LayerState)| {
-        matches!(state, LayerState::Live).then_some((volume, layer))
-    };
-    let layers = store.layers().into_iter().filter_map(live).collect();
-    Recovered { heads, pgs, watermarks, layers, deleted_layers: Vec::new() }
+    let (live, gone): (Vec<_>, Vec<_>) =
+        store.layers().into_iter().partition(|(.., state)| *state == LayerState::Live);
+    let named = |(layer, volume, _): (LayerId, VolumeId, LayerState)| (volume, layer);
+    let layers = live.into_iter().map(named).collect();
+    let deleted_layers = gone.into_iter().map(|(layer, ..)| layer).collect();
+    Recovered { heads, pgs, watermarks, layers, deleted_layers }
 }

@@ -7,6 +7,7 @@ mod any_store;
 pub mod check;
 mod disk_fault;
 mod disk_store;
+mod growth;
 mod medium;
 mod model_image;
 pub mod model_store;

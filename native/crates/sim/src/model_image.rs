@@ -1,6 +1,6 @@
 //! What a model store holds, and what each operation does to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_engine::planted::{Bug, is_planted};
 use shoal_types::message::{CopyEntry, EntryInfo, EntryKind};
@@ -27,6 +27,8 @@ pub struct Image {
     pub marks: BTreeMap<(PgId, VolumeId), (Version, Version)>,
     pub blocks: BTreeMap<(PgId, LayerId, u64), Entry>,
     pub layers: BTreeMap<LayerId, VolumeId>,
+    /// Gone, and not to come again by mistake.
+    pub deleted: BTreeSet<LayerId>,
     pub data_blocks: usize,
     /// Counts changes and starts, as a log's end does.
     pub position: u64,
@@ -86,8 +88,15 @@ impl Image {
                 self.marks.retain(|(of, _), _| of != pg);
                 Ok(StoreReply::Done)
             }
-            StoreOp::DeleteLayer { layer } | StoreOp::ForgetLayer { layer } => {
+            StoreOp::DeleteLayer { layer } => {
                 self.layers.remove(layer);
+                self.deleted.insert(*layer);
+                let gone: Vec<_> = self.blocks.keys().filter(|k| k.1 == *layer).copied().collect();
+                gone.into_iter().for_each(|key| self.put(key, None));
+                Ok(StoreReply::Done)
+            }
+            StoreOp::ForgetLayer { layer } => {
+                self.deleted.remove(layer);
                 Ok(StoreReply::Done)
             }
             reading => self.read(reading),
@@ -119,6 +128,11 @@ impl Image {
             }
             other => unreachable!("changes: {other:?}"),
         }
+    }
+
+    /// Room is given back for all that is gone.
+    pub fn holds_what_it_counts(&self) -> bool {
+        self.blocks.keys().filter(|key| self.holds_data(key)).count() == self.data_blocks
     }
 
     pub fn holds_data(&self, key: &Key) -> bool {

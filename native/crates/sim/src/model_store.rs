@@ -134,6 +134,11 @@ impl ModelStore {
         }
     }
 
+    pub fn leak(&self) -> Option<String> {
+        let wrong = !self.durable.holds_what_it_counts() || !self.newest.holds_what_it_counts();
+        wrong.then(|| "counts blocks that it does not hold".to_owned())
+    }
+
     pub fn is_idle(&self) -> bool {
         self.pending.is_empty()
     }
@@ -277,7 +282,7 @@ impl ModelStore {
             pgs: image.pgs.iter().map(|(p, e)| (*p, *e)).collect(),
             watermarks: image.marks.iter().map(mark).collect(),
             layers: image.layers.iter().map(|(l, v)| (*v, *l)).collect(),
-            deleted_layers: Vec::new(),
+            deleted_layers: image.deleted.iter().copied().collect(),
         }
     }
 }

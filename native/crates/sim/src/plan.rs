@@ -1,5 +1,8 @@
 //! What one seed's world looks like: size, speeds, rates of faults. Everything comes from the seed.
 
+use shoal_types::DiskId;
+
+use crate::growth::Growth;
 use crate::rng::Rng;
 
 #[derive(Clone, Debug)]
@@ -39,6 +42,7 @@ pub struct Plan {
     pub lies: bool,
     /// Relative weights of the kinds of faults.
     pub weights: Weights,
+    pub growth: Growth,
 }
 
 #[derive(Clone, Debug)]
@@ -74,7 +78,7 @@ impl Plan {
         let wide = Self::wide(&mut rng);
         if seed.is_multiple_of(2) {
             let production_store = seed % 16 == 6;
-            return Self { production_store, ..wide }.sound();
+            return Self { production_store, ..wide }.grown(seed).sound();
         }
         let production_store = seed % 8 == 7;
         Self { production_store, ..Self::narrow(&mut rng, wide) }.sound()
@@ -153,13 +157,33 @@ impl Plan {
             stride: 1,
             copy_pause_us: 1,
             weights: Weights::of(rng),
+            growth: Growth::default(),
         }
     }
 }
 
 impl Plan {
-    pub fn volume_blocks(&self) -> u64 {
-        (self.blocks - 1) * self.stride + 1
+    /// Of a volume on which so many blocks are used.
+    pub fn blocks_between(&self, used: u64) -> u64 {
+        (used - 1) * self.stride + 1
+    }
+
+    pub fn disks(&self) -> u64 {
+        self.peers * self.growth.disks_per_peer
+    }
+
+    /// Number `at` of a peer's disks: the first peer has the first ones.
+    pub fn disk_of(&self, peer: u64, at: u64) -> DiskId {
+        let each = self.growth.disks_per_peer;
+        DiskId(peer * each + at % each + 1)
+    }
+
+    pub fn disks_of(&self, peer: u64) -> Vec<DiskId> {
+        (0..self.growth.disks_per_peer).map(|at| self.disk_of(peer, at)).collect()
+    }
+
+    pub fn peer_of(&self, disk: DiskId) -> u64 {
+        (disk.0 - 1) / self.growth.disks_per_peer
     }
 
     /// Disks may run full.
@@ -220,6 +244,31 @@ impl Weights {
             lost_write: weight(4),
             torn_write: weight(4),
             misdirected_write: weight(3),
+        }
+    }
+
+    pub fn none() -> Self {
+        Self {
+            crash: 0,
+            head_crash: 0,
+            partition: 0,
+            pause: 0,
+            break_connection: 0,
+            wipe: 0,
+            take_over: 0,
+            removal: 0,
+            disk_error: 0,
+            slow_disk: 0,
+            stalled_disk: 0,
+            old_image: 0,
+            swapped_disks: 0,
+            clock_jump: 0,
+            clock_stop: 0,
+            read_error: 0,
+            rot: 0,
+            lost_write: 0,
+            torn_write: 0,
+            misdirected_write: 0,
         }
     }
 

@@ -26,6 +26,9 @@ impl World {
         value: u64,
     ) {
         let Some(head_epoch) = self.heads.get(&head).map(|h| h.head_epoch) else { return };
+        if self.cluster.deleted.has(volume) {
+            return;
+        }
         for sector in from..from + count {
             let block = sector / SECTORS;
             let pg = self.pg_of(volume, block);

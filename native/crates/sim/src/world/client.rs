@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use shoal_engine::head::{ClientError, ClientOp, ClientReply, HeadEvent, Segment};
-use shoal_types::VolumeId;
+use shoal_types::{HeadEpoch, VolumeId};
 
 use super::World;
 use super::event::Event;
@@ -21,6 +21,8 @@ pub struct Clients {
     /// Clients rest: the world is about to be checked.
     pub rest: bool,
     pub final_reads: BTreeMap<VolumeId, bool>,
+    /// The newest head of each volume that served, and since when.
+    served: BTreeMap<VolumeId, (HeadEpoch, u64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -28,6 +30,7 @@ struct Doing {
     volume: VolumeId,
     client: Option<u64>,
     head: u64,
+    head_epoch: HeadEpoch,
     start: u64,
     what: What,
     /// Sectors.
@@ -68,12 +71,28 @@ impl Clients {
             histories: BTreeMap::new(),
             rest: false,
             final_reads: BTreeMap::new(),
+            served: BTreeMap::new(),
         }
     }
 
     fn tick(&mut self) -> u64 {
         self.clock += 1;
         self.clock
+    }
+
+    /// Every in-sync member installed this head's epoch: no older head may write from here on.
+    pub fn served(&mut self, volume: VolumeId, head_epoch: HeadEpoch) {
+        let now = self.tick();
+        let newest = self.served.entry(volume).or_insert((head_epoch, now));
+        if newest.0 < head_epoch {
+            *newest = (head_epoch, now);
+        }
+    }
+
+    /// Its device was taken away before it was asked: no write of it may happen, ever.
+    fn is_fenced(&self, doing: &Doing) -> bool {
+        let newest = self.served.get(&doing.volume);
+        newest.is_some_and(|(epoch, since)| *epoch > doing.head_epoch && *since < doing.start)
     }
 
     pub fn is_idle(&self) -> bool {
@@ -99,7 +118,7 @@ fn is_watched(sector: u64) -> bool {
 
 impl World {
     pub fn client_turn(&mut self, volume: VolumeId, client: u64) {
-        if self.clients.rest {
+        if self.clients.rest || !self.cluster.volumes.contains_key(&volume) {
             return;
         }
         let heads: Vec<u64> =
@@ -111,12 +130,12 @@ impl World {
         let Some(head) = chosen.filter(awake) else {
             return self.at(20_000, Event::Client { volume, client });
         };
-        let (what, from, count) = self.choose();
+        let used = self.cluster.volumes[&volume].used;
+        let (what, from, count) = self.choose(used);
         self.submit(volume, Some(client), head, what, from, count);
     }
 
-    fn choose(&mut self) -> (What, u64, u64) {
-        let blocks = self.plan.blocks;
+    fn choose(&mut self, blocks: u64) -> (What, u64, u64) {
         let stride = self.plan.stride;
         let first = self.rng.below(blocks) * stride;
         let most = if stride > 1 { 1 } else { (blocks - first).min(6) };
@@ -158,7 +177,8 @@ impl World {
         let (op_id, start) = (self.clients.next_op, self.clients.tick());
         self.clients.next_op += 1;
         let given_up = false;
-        let doing = Doing { volume, client, head, start, what, from, count, given_up };
+        let head_epoch = self.heads[&head].head_epoch;
+        let doing = Doing { volume, client, head, head_epoch, start, what, from, count, given_up };
         self.note(|| format!("op {op_id}: {doing:?}"));
         self.clients.busy.insert(op_id, doing);
         self.counts.ops += 1;
@@ -189,6 +209,9 @@ impl World {
         self.note(|| format!("op {op_id} ends: {:?}", result.as_ref().map(|_| ())));
         match (doing.what, result) {
             (What::Flush, Ok(ClientReply::Flushed)) => {}
+            (What::Write(_), Ok(_)) if self.clients.is_fenced(&doing) => {
+                self.fail(format!("{doing:?} was accepted, and a newer head served before"));
+            }
             (What::Write(value), Ok(ClientReply::Written)) => {
                 self.clients.add(&doing, Some(end), |_| Action::Write(value));
                 self.check_acknowledged(head, doing.volume, doing.from, doing.count, value);
@@ -202,12 +225,24 @@ impl World {
             (What::Write(_), Err(ClientError::BadBlock { .. })) if !self.may_be_bad() => {
                 self.fail(format!("{doing:?} failed by a bad block with a good copy there"));
             }
+            (What::Write(_), Err(ClientError::OutOfRange)) if self.is_beyond(head, &doing) => {
+                self.counts.ops_failed += 1;
+            }
             (What::Write(value), Err(error)) => {
                 self.counts.ops_failed += 1;
                 self.counts.no_space += u64::from(error == ClientError::NoSpace);
-                self.clients.add(&doing, None, |_| Action::Write(value));
+                self.end_unknown(&doing, value, error == ClientError::NoSpace);
             }
             (_, Err(ClientError::Fenced | ClientError::Closed)) => self.counts.ops_failed += 1,
+            (_, Err(ClientError::Deleted)) if self.cluster.deleted.has(doing.volume) => {
+                self.counts.ops_failed += 1;
+            }
+            (What::Read, Err(ClientError::OutOfRange)) if self.is_beyond(head, &doing) => {
+                self.counts.ops_failed += 1;
+                if doing.client.is_none() {
+                    self.clients.final_reads.remove(&doing.volume);
+                }
+            }
             (What::Read, Err(ClientError::BadBlock { .. })) if self.may_be_bad() => {
                 self.counts.ops_failed += 1;
                 if doing.client.is_none() {
@@ -217,6 +252,22 @@ impl World {
             (what, result) => self.fail(format!("{what:?} was answered with {result:?}")),
         }
         self.next_turn(&doing);
+    }
+
+    /// The head has not heard yet that the volume grew.
+    fn is_beyond(&self, head: u64, doing: &Doing) -> bool {
+        let used = self.heads.get(&head).map_or(0, |h| h.used);
+        doing.from + doing.count > self.plan.blocks_between(used) * SECTORS
+    }
+
+    /// It may happen at any later time or never; one that found no room, or came to a head that was
+    /// over, did not happen. (Of several blocks, some may have had room.)
+    fn end_unknown(&mut self, doing: &Doing, value: u64, no_space: bool) {
+        let single = doing.from / SECTORS == (doing.from + doing.count - 1) / SECTORS;
+        if (no_space && single) || self.clients.is_fenced(doing) {
+            return;
+        }
+        self.clients.add(doing, None, |_| Action::Write(value));
     }
 
     fn next_turn(&mut self, doing: &Doing) {
@@ -254,7 +305,7 @@ impl World {
         for op in self.clients.busy.iter().filter_map(of).collect::<Vec<_>>() {
             let doing = self.clients.busy.remove(&op).expect("listed");
             if let What::Write(value) = doing.what {
-                self.clients.add(&doing, None, |_| Action::Write(value));
+                self.end_unknown(&doing, value, false);
             }
             if doing.client.is_none() {
                 self.clients.final_reads.remove(&doing.volume);
@@ -269,7 +320,7 @@ impl World {
         let newest = heads.filter(|(_, h)| h.volume == volume).map(|(id, _)| *id).next();
         if let Some(head) = newest {
             self.clients.final_reads.insert(volume, false);
-            let sectors = self.plan.volume_blocks() * SECTORS;
+            let sectors = self.volume_blocks(volume) * SECTORS;
             self.submit(volume, None, head, What::Read, 0, sectors);
         }
     }

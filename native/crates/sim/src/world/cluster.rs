@@ -10,8 +10,9 @@ use shoal_engine::member::JoinFailure;
 use shoal_engine::planted::{Bug, is_planted};
 use shoal_types::{DiskId, HeadEpoch, PeerId, PgId, PgView, StoreError, VolumeId};
 
+use super::World;
 use super::event::{Event, ToCluster, ToPeer};
-use super::{World, disk_of, peer_of};
+use super::volumes::Deleted;
 use crate::plan::Plan;
 
 pub struct Cluster {
@@ -25,14 +26,23 @@ pub struct Cluster {
     join_not_before_us: BTreeMap<DiskId, u64>,
     /// How far each disk's log had come when its store last started.
     pub positions: BTreeMap<DiskId, u64>,
+    pub deleted: Deleted,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct VolumeRecord {
     pub head_epoch: HeadEpoch,
     /// Peer and its life.
     pub owner: Option<(u64, u64)>,
     granted_at_us: u64,
+    /// Blocks that are used.
+    pub used: u64,
+}
+
+impl VolumeRecord {
+    pub fn new(used: u64) -> Self {
+        Self { head_epoch: HeadEpoch::ZERO, owner: None, granted_at_us: 0, used }
+    }
 }
 
 const REPORT_AGE_MS: u64 = 2_000;
@@ -40,12 +50,15 @@ const REPORT_AGE_MS: u64 = 2_000;
 impl Cluster {
     pub fn new(plan: &Plan) -> Self {
         let record = |index: u32| {
-            let member = |i: usize| disk_of((u64::from(index) + i as u64) % plan.peers);
+            let member = |i: usize| {
+                let at = u64::from(index) + i as u64;
+                plan.disk_of(at % plan.peers, at / plan.peers)
+            };
             let members: Vec<DiskId> = (0..plan.copies).map(member).collect();
             let pg = PgId::new(1, index);
             (pg, PgRecord::new(pg, &members))
         };
-        let volume = |v| (VolumeId(v), VolumeRecord::default());
+        let volume = |v| (VolumeId(v), VolumeRecord::new(plan.blocks));
         Self {
             records: (0..plan.pg_count).map(record).collect(),
             volumes: (1..=plan.volumes).map(volume).collect(),
@@ -54,6 +67,7 @@ impl Cluster {
             reports: Vec::new(),
             join_not_before_us: BTreeMap::new(),
             positions: BTreeMap::new(),
+            deleted: Deleted::default(),
         }
     }
 
@@ -121,8 +135,9 @@ impl World {
                     self.on_join_failed(disk, pg, join_at, &reason);
                 }
             }
+            ToCluster::LayerGone { disk, volume } => self.layer_gone(disk, volume),
             ToCluster::Released { volume, head_epoch } => {
-                let record = self.cluster.volumes.get_mut(&volume).expect("a known volume");
+                let Some(record) = self.cluster.volumes.get_mut(&volume) else { return };
                 if record.head_epoch == head_epoch {
                     record.owner = None;
                 }
@@ -138,7 +153,8 @@ impl World {
         self.cluster.session(peer, life);
         self.cluster.granter.grant(id_of(peer), now_ms);
         let of = |(volume, record): (&VolumeId, &VolumeRecord)| (*volume, record.head_epoch);
-        let heads = self.cluster.volumes.iter().map(of).collect();
+        let mut heads: Vec<_> = self.cluster.volumes.iter().map(of).collect();
+        heads.extend(self.cluster.deleted.heads());
         self.tell_peer(peer, ToPeer::Leased { sent_ms, heads });
     }
 
@@ -164,7 +180,7 @@ impl World {
     }
 
     fn on_report(&mut self, peer: u64, disk: DiskId, reason: ReportReason, head: u64) {
-        let (now_ms, owner) = (self.now_ms(), peer_of(disk));
+        let (now_ms, owner) = (self.now_ms(), self.plan.peer_of(disk));
         match reason {
             ReportReason::Full => return self.cancel_joins_of(disk),
             ReportReason::Disconnected | ReportReason::Slow => {
@@ -230,7 +246,7 @@ impl World {
         let view = self.cluster.records[&pg].view();
         self.note(|| format!("view {view:?}"));
         for peer in 0..self.plan.peers {
-            if !self.rng.percent(20) {
+            if !self.rng.percent(100 - self.plan.growth.told_percent) {
                 self.tell_peer(peer, ToPeer::View(view.clone()));
             }
         }
@@ -244,9 +260,11 @@ impl World {
         for volume in self.cluster.volumes.keys().copied().collect::<Vec<_>>() {
             self.place_head(volume);
         }
+        self.retell_volumes();
+        self.check_bounds();
         let views = self.cluster.views();
         for peer in 0..self.plan.peers {
-            if self.rng.percent(25) {
+            if self.rng.percent(self.plan.growth.retold_percent) {
                 let view = self.rng.pick(&views).cloned().expect("there is a PG");
                 self.tell_peer(peer, ToPeer::View(view));
             }
@@ -258,7 +276,7 @@ impl World {
         let record = &self.cluster.records[&pg];
         if let Some(joining) = record.joining {
             let failed = self.disks[&joining.disk].failed;
-            if failed || !self.cluster.is_live(peer_of(joining.disk), now_ms) {
+            if failed || !self.cluster.is_live(self.plan.peer_of(joining.disk), now_ms) {
                 let record = self.cluster.records.get_mut(&pg).expect("just seen");
                 record.cancel_join(joining.disk, None).expect("it is joining");
                 self.changed(pg);
@@ -268,7 +286,7 @@ impl World {
         let wait = &self.cluster.join_not_before_us;
         let may = |d: &DiskId| {
             !record.is_in_sync(*d)
-                && self.cluster.is_live(peer_of(*d), now_ms)
+                && self.cluster.is_live(self.plan.peer_of(*d), now_ms)
                 && self.disks[d].member.is_some()
                 && !self.disks[d].failed
                 && wait.get(d).is_none_or(|at| *at <= now_us)
@@ -306,16 +324,16 @@ impl World {
     pub fn grant_head(&mut self, volume: VolumeId, peer: u64) {
         let now_us = self.now_us;
         let Some(life) = self.cluster.sessions.get(&peer).copied() else { return };
-        let record = self.cluster.volumes.get_mut(&volume).expect("a known volume");
+        let Some(record) = self.cluster.volumes.get_mut(&volume) else { return };
         if record.head_epoch == HeadEpoch::ZERO || !is_planted(Bug::SameHeadEpoch) {
             record.head_epoch = record.head_epoch.next();
         }
         record.owner = Some((peer, life));
         record.granted_at_us = now_us;
-        let head_epoch = record.head_epoch;
+        let (head_epoch, used) = (record.head_epoch, record.used);
         self.counts.take_overs += 1;
         // Read after the commit (rule 12).
         let views = self.cluster.views();
-        self.tell_peer(peer, ToPeer::Granted { volume, head_epoch, views });
+        self.tell_peer(peer, ToPeer::Granted { volume, head_epoch, views, used });
     }
 }

@@ -3,8 +3,8 @@
 
 use shoal_types::DiskId;
 
+use super::World;
 use super::event::{Event, ToCluster};
-use super::{World, disk_of, peer_of};
 use crate::disk_fault::DiskFault;
 
 /// A disk that answers nothing for so long is said to be out by its own peer.
@@ -14,7 +14,7 @@ const STALL_HELD_US: u64 = 3_000_000;
 
 impl World {
     pub fn fault_of_disk(&mut self, fault: DiskFault) -> bool {
-        let disk = disk_of(self.some_peer());
+        let disk = self.some_disk();
         let lie = fault != DiskFault::WriteError;
         if self.disks[&disk].member.is_none() || (lie && !self.may_damage(disk)) {
             return false;
@@ -26,7 +26,7 @@ impl World {
 
     pub fn fault_slow_disk(&mut self) -> bool {
         let until = self.now_us + self.rng.range(100_000, 10_000_000);
-        let disk = disk_of(self.some_peer());
+        let disk = self.some_disk();
         self.disk(disk).slow_until_us = until;
         true
     }
@@ -34,7 +34,7 @@ impl World {
     pub fn fault_stalled_disk(&mut self) -> bool {
         let most = if self.rng.percent(30) { 30_000_000 } else { 3_000_000 };
         let until = self.now_us + self.rng.range(200_000, most);
-        let id = disk_of(self.some_peer());
+        let id = self.some_disk();
         self.disk(id).stalled_until_us = until;
         let life = self.disk(id).life;
         self.at(STALL_SEEN_US, Event::StallSeen { disk: id, life });
@@ -49,13 +49,13 @@ impl World {
             return;
         }
         let for_us = until - self.now_us + STALL_HELD_US;
-        self.tell_cluster(peer_of(id), ToCluster::DiskOut { disk: id, for_us });
+        self.tell_cluster(self.plan.peer_of(id), ToCluster::DiskOut { disk: id, for_us });
         self.at(STALL_SEEN_US, Event::StallSeen { disk: id, life });
     }
 
     pub fn fault_wipe(&mut self) -> bool {
         let Some((peer, id)) = self.disk_to_exchange() else { return false };
-        self.crash_and_keep(peer);
+        self.crash_and_keep(peer, id);
         self.disk(id).store.wipe();
         true
     }
@@ -74,35 +74,36 @@ impl World {
             disk.old = Some((old, position));
             return false;
         }
-        self.crash_and_keep(peer);
+        self.crash_and_keep(peer, id);
         self.disk(id).store.restore(old);
         true
     }
 
     fn disk_to_exchange(&mut self) -> Option<(u64, DiskId)> {
-        let peer = self.some_peer();
-        let id = disk_of(peer);
+        let id = self.some_disk();
+        let peer = self.plan.peer_of(id);
         let there = self.peers[peer as usize].alive && self.disks[&id].member.is_some();
         (there && self.may_lose(id)).then_some((peer, id))
     }
 
     /// Whoever is needed after all when the disk is opened gets its right content back.
-    fn crash_and_keep(&mut self, peer: u64) {
+    fn crash_and_keep(&mut self, peer: u64, id: DiskId) {
         self.crash_peer(peer);
-        let disk = self.disk(disk_of(peer));
+        let disk = self.disk(id);
         disk.kept = Some(disk.store.snapshot());
         let down = self.rng.range(1_000, 500_000);
         self.at(down, Event::Restart { peer });
     }
 
     pub fn fault_swapped_disks(&mut self) -> bool {
-        let (a, b) = (self.some_peer(), self.some_peer());
-        let there =
-            |p: u64| self.peers[p as usize].alive && self.disks[&disk_of(p)].member.is_some();
+        let (a, b) = (self.some_disk(), self.some_disk());
+        let there = |d: DiskId| {
+            self.peers[self.plan.peer_of(d) as usize].alive && self.disks[&d].member.is_some()
+        };
         if a == b || !there(a) || !there(b) {
             return false;
         }
-        for peer in [a, b] {
+        for peer in self.peers_of(a, b) {
             self.crash_peer(peer);
             let down = self.rng.range(1_000, 300_000);
             self.at(down, Event::Restart { peer });
@@ -113,28 +114,35 @@ impl World {
         true
     }
 
+    fn peers_of(&self, a: DiskId, b: DiskId) -> Vec<u64> {
+        let mut peers = vec![self.plan.peer_of(a), self.plan.peer_of(b)];
+        peers.dedup();
+        peers
+    }
+
     /// Each peer starts again with its own disk.
-    pub fn swap_back(&mut self, a: u64, b: u64) {
-        for peer in [a, b] {
-            if self.peers[peer as usize].alive {
-                self.crash_peer(peer);
+    pub fn swap_back(&mut self, a: DiskId, b: DiskId) {
+        let peers = self.peers_of(a, b);
+        for peer in &peers {
+            if self.peers[*peer as usize].alive {
+                self.crash_peer(*peer);
             }
         }
         self.swap_stores(a, b);
         for pg in self.pgs() {
             self.keep_a_good_copy(pg);
         }
-        for peer in [a, b] {
+        for peer in peers {
             self.at(1_000, Event::Restart { peer });
         }
     }
 
-    fn swap_stores(&mut self, a: u64, b: u64) {
-        let mut first = self.disks.remove(&disk_of(a)).expect("every peer has its disk");
-        let second = self.disk(disk_of(b));
+    fn swap_stores(&mut self, a: DiskId, b: DiskId) {
+        let mut first = self.disks.remove(&a).expect("every peer has its disks");
+        let second = self.disk(b);
         std::mem::swap(&mut first.store, &mut second.store);
         (first.swapped, second.swapped) = (!first.swapped, !second.swapped);
-        self.disks.insert(disk_of(a), first);
+        self.disks.insert(a, first);
     }
 
     pub fn fault_clock_jump(&mut self) -> bool {

@@ -88,9 +88,16 @@ pub enum Event {
     },
     /// Two disks are put back into their places.
     SwapBack {
-        a: u64,
-        b: u64,
+        a: DiskId,
+        b: DiskId,
     },
+    /// A peer that hears late of everything is cut off.
+    CutOff {
+        peer: u64,
+        for_us: u64,
+    },
+    /// A volume takes the place of one that was deleted.
+    Create,
     Heal {
         from: u64,
         to: u64,
@@ -127,6 +134,11 @@ pub enum ToCluster {
         join_at: PgEpoch,
         reason: JoinFailure,
     },
+    /// A deleted volume's layer is gone from this disk, durably.
+    LayerGone {
+        disk: DiskId,
+        volume: VolumeId,
+    },
     Released {
         volume: VolumeId,
         head_epoch: HeadEpoch,
@@ -156,6 +168,17 @@ pub enum ToPeer {
         volume: VolumeId,
         head_epoch: HeadEpoch,
         views: Vec<PgView>,
+        used: u64,
+    },
+    /// So many blocks of the volume are used now.
+    Grown {
+        volume: VolumeId,
+        used: u64,
+    },
+    /// Volumes that were deleted, and those of which no disk holds anything any more.
+    Deleted {
+        volumes: Vec<VolumeId>,
+        forgotten: Vec<VolumeId>,
     },
     Revoked {
         head: u64,
@@ -182,8 +205,9 @@ impl Event {
             Self::Client { volume, client } => (volume.0, *client, 0),
             Self::Renew { peer } | Self::Restart { peer } => (*peer, 0, 0),
             Self::Patience { op_id } => (*op_id, 0, 0),
-            Self::SwapBack { a, b } | Self::Heal { from: a, to: b } => (*a, *b, 0),
-            Self::Cluster | Self::Fault => (0, 0, 0),
+            Self::SwapBack { a, b } => (a.0, b.0, 0),
+            Self::Heal { from: a, to: b } | Self::CutOff { peer: a, for_us: b } => (*a, *b, 0),
+            Self::Cluster | Self::Fault | Self::Create => (0, 0, 0),
         };
         (discriminant(self), a, b, c)
     }

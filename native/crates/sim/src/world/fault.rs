@@ -1,17 +1,18 @@
 //! What goes wrong, when, and for how long.
 
 use shoal_engine::head::HeadEvent;
-use shoal_types::VolumeId;
+use shoal_types::DiskId;
 
+use super::World;
 use super::event::Event;
-use super::{World, peer_of};
 use crate::disk_fault::DiskFault;
-use crate::plan::Weights;
+use crate::plan::Plan;
 
 /// Says whether there was anything to hit.
 type Apply = fn(&mut World) -> bool;
 
-fn kinds(w: &Weights) -> [(u64, &'static str, Apply); 20] {
+fn kinds(plan: &Plan) -> [(u64, &'static str, Apply); 25] {
+    let (w, more) = (&plan.weights, &plan.growth.weights);
     [
         (w.crash, "crash", World::fault_crash),
         (w.head_crash, "head crash", World::fault_head_crash),
@@ -35,6 +36,11 @@ fn kinds(w: &Weights) -> [(u64, &'static str, Apply); 20] {
         (w.misdirected_write, "misdirected write", |w| {
             w.fault_of_disk(DiskFault::MisdirectedWrite)
         }),
+        (more.clogged_link, "clogged link", World::fault_clogged_link),
+        (more.cut_off, "cut off", World::fault_cut_off),
+        (more.contest, "contest", World::fault_contest),
+        (more.resize, "resize", World::fault_resize),
+        (more.delete, "delete", World::fault_delete),
     ]
 }
 
@@ -45,7 +51,7 @@ impl World {
         }
         let wait = self.rng.below(self.plan.fault_every_us * 2) + 1;
         self.at(wait, Event::Fault);
-        let kinds = kinds(&self.plan.weights);
+        let kinds = kinds(&self.plan);
         let total: u64 = kinds.iter().map(|(weight, ..)| weight).sum();
         if total == 0 {
             return;
@@ -61,6 +67,10 @@ impl World {
             }
             at -= weight;
         }
+    }
+
+    pub fn some_disk(&mut self) -> DiskId {
+        DiskId(self.rng.below(self.plan.disks()) + 1)
     }
 
     pub fn some_peer(&mut self) -> u64 {
@@ -126,7 +136,7 @@ impl World {
         let peer = self.some_peer();
         let lasts = self.rng.range(10_000, 5_000_000);
         self.peers[peer as usize].paused_until_us = self.now_us + lasts;
-        for (asker, disk) in self.net.across(|_, d| peer_of(d) == peer) {
+        for (asker, disk) in self.net.across(|_, d| self.plan.peer_of(d) == peer) {
             let after = self.rng.range(300_000, 900_000);
             if after < lasts {
                 // Found silent for too long: given up, and tried again.
@@ -143,7 +153,8 @@ impl World {
     }
 
     fn fault_take_over(&mut self) -> bool {
-        let volume = VolumeId(self.rng.range(1, self.plan.volumes + 1));
+        let at = self.rng.below(self.cluster.volumes.len().max(1) as u64) as usize;
+        let Some(volume) = self.cluster.volumes.keys().nth(at).copied() else { return false };
         if self.plan.confirmed_reads {
             let peer = self.some_peer();
             self.grant_head(volume, peer);

@@ -1,9 +1,10 @@
 //! After the faults: the world is healed, must become whole, and is checked.
 
 use shoal_engine::member::MemberEvent;
-use shoal_types::{BlockState, DiskId, LayerId, StoreError, VolumeId};
+use shoal_types::{BlockState, DiskId, StoreError, VolumeId};
 
-use super::{World, disk_of};
+use super::World;
+use super::volumes::layer_of;
 use crate::check::is_linearizable;
 
 /// While something is bad everything is read again so often.
@@ -17,11 +18,13 @@ impl World {
         for peer in 0..self.plan.peers {
             // Pauses end by themselves: what waits for their end must not be overtaken.
             self.restart_peer(peer);
-            let disk = self.disk(disk_of(peer));
-            (disk.slow_until_us, disk.stalled_until_us) = (0, 0);
-            if disk.failed {
-                let life = self.peers[peer as usize].life;
-                self.bounce_peer(peer, life);
+            for id in self.plan.disks_of(peer) {
+                let disk = self.disk(id);
+                (disk.slow_until_us, disk.stalled_until_us) = (0, 0);
+                if disk.failed {
+                    let life = self.peers[peer as usize].life;
+                    self.bounce_peer(peer, life);
+                }
             }
         }
     }
@@ -31,6 +34,9 @@ impl World {
     pub fn is_whole(&mut self) -> bool {
         if !self.clients.rest {
             self.clients.rest = true;
+        }
+        if !self.cluster.deleted.all_forgotten() {
+            return false;
         }
         if !self.clients.is_idle() || !self.is_in_sync() || !self.has_heads() {
             return false;
@@ -100,18 +106,21 @@ impl World {
             }
         }
         self.check_members_agree();
+        if self.failure.is_none() {
+            self.check_nothing_leaks();
+        }
     }
 
     fn check_members_agree(&mut self) {
         for volume in self.cluster.volumes.keys().copied().collect::<Vec<_>>() {
-            for block in 0..self.plan.volume_blocks() {
+            for block in 0..self.volume_blocks(volume) {
                 self.check_block(volume, block);
             }
         }
     }
 
     fn check_block(&mut self, volume: VolumeId, block: u64) {
-        let (pg, layer) = (self.pg_of(volume, block), LayerId(volume.0 * 10));
+        let (pg, layer) = (self.pg_of(volume, block), layer_of(volume));
         let mut first = None;
         for disk in self.cluster.records[&pg].in_sync.clone() {
             let content = match self.disk(disk).store.read_now(pg, layer, block) {
@@ -134,7 +143,7 @@ impl World {
         let mut sound = true;
         for disk in self.disks.keys().copied().collect::<Vec<_>>() {
             for volume in self.cluster.volumes.keys().copied().collect::<Vec<_>>() {
-                for block in 0..self.plan.volume_blocks() {
+                for block in 0..self.volume_blocks(volume) {
                     sound &= self.scrub_block(disk, volume, block);
                 }
             }
@@ -143,7 +152,7 @@ impl World {
     }
 
     fn scrub_block(&mut self, disk: DiskId, volume: VolumeId, block: u64) -> bool {
-        let (pg, layer) = (self.pg_of(volume, block), LayerId(volume.0 * 10));
+        let (pg, layer) = (self.pg_of(volume, block), layer_of(volume));
         if !self.cluster.records[&pg].is_in_sync(disk) || self.disks[&disk].member.is_none() {
             return true;
         }

@@ -3,10 +3,11 @@
 use shoal_engine::head::{
     Head, HeadCommand, HeadConfig, HeadEvent, HeadTiming, ReadMode, ReportReason,
 };
-use shoal_types::{HeadEpoch, LayerId, LineageId, PgView, PolicyId, VolumeId};
+use shoal_types::{HeadEpoch, LineageId, PgView, PolicyId, VolumeId};
 
+use super::World;
 use super::event::{Asker, Event, ToCluster};
-use super::{World, disk_of};
+use super::volumes::layer_of;
 
 const TICK_US_MAX: u64 = 2_000_000;
 
@@ -16,6 +17,8 @@ pub struct HeadProcess {
     pub head_epoch: HeadEpoch,
     pub head: Head,
     pub active: bool,
+    /// Blocks of the volume that are used, as it was told.
+    pub used: u64,
     tick_due: bool,
 }
 
@@ -26,20 +29,21 @@ impl World {
         volume: VolumeId,
         head_epoch: HeadEpoch,
         views: Vec<PgView>,
+        used: u64,
     ) {
         let plan = &self.plan;
         let reads = if plan.confirmed_reads { ReadMode::Confirmed } else { ReadMode::Lease };
         let config = HeadConfig {
             volume,
             lineage: LineageId(volume.0),
-            layer: LayerId(volume.0 * 10),
-            size_bytes: plan.volume_blocks() * 4096,
+            layer: layer_of(volume),
+            size_bytes: plan.blocks_between(used) * 4096,
             policy: PolicyId(1),
             pg_count: plan.pg_count,
             blocks_per_extent: plan.blocks_per_extent,
             min_in_sync: plan.min_in_sync,
             reads,
-            local_disks: vec![disk_of(peer)],
+            local_disks: plan.disks_of(peer),
             timing: HeadTiming {
                 report_after_us: 400_000,
                 read_retry_us: 150_000,
@@ -49,7 +53,7 @@ impl World {
         let (id, head) = (self.next_head, Head::new(config));
         self.next_head += 1;
         let process =
-            HeadProcess { peer, volume, head_epoch, head, active: false, tick_due: false };
+            HeadProcess { peer, volume, head_epoch, head, active: false, used, tick_due: false };
         self.heads.insert(id, process);
         let valid_until_us = self.peers[peer as usize].lease.valid_until_ms() * 1000;
         self.head_event(id, HeadEvent::Lease { valid_until_us });
@@ -118,6 +122,8 @@ impl World {
             HeadCommand::Active { .. } => {
                 if let Some(process) = self.heads.get_mut(&id) {
                     process.active = true;
+                    let (volume, head_epoch) = (process.volume, process.head_epoch);
+                    self.clients.served(volume, head_epoch);
                 }
             }
             HeadCommand::Released => {

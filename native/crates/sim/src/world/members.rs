@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use shoal_engine::member::{Member, MemberConfig, MemberEvent, MemberOutput, ReplyTo};
 use shoal_types::{DiskId, PgId, PgView, Request};
 
+use super::World;
 use super::event::{Asker, Event, ToCluster};
-use super::{World, peer_of};
 use crate::any_store::{AnyStore, Snapshot};
 
 pub struct DiskState {
@@ -52,6 +52,13 @@ impl DiskState {
             next_reply: 1,
             commit_due: false,
         }
+    }
+}
+
+impl DiskState {
+    /// Requests that the member has not answered.
+    pub fn unanswered(&self) -> usize {
+        self.replies.len()
     }
 }
 
@@ -120,7 +127,7 @@ impl World {
     }
 
     pub fn member_told(&mut self, id: DiskId, life: u64, event: MemberEvent) {
-        if let Some(wait) = self.pause_left(peer_of(id)) {
+        if let Some(wait) = self.pause_left(self.plan.peer_of(id)) {
             return self.at(wait, Event::MemberTold { disk: id, life, event });
         }
         if self.disk(id).life == life {
@@ -165,7 +172,8 @@ impl World {
                 let message = ToCluster::JoinFailed { disk: id, life, pg, join_at, reason };
                 self.tell_join(id, pg, message);
             }
-            MemberOutput::LayerDeleted { .. } | MemberOutput::RepairEnded { .. } => {}
+            MemberOutput::LayerDeleted { layer } => self.layer_deleted(id, layer),
+            MemberOutput::RepairEnded { .. } => {}
             MemberOutput::StoreLost { .. } => self.store_lost(id),
         }
     }
@@ -174,7 +182,7 @@ impl World {
     /// fail").
     fn store_lost(&mut self, id: DiskId) {
         self.disk(id).failed = true;
-        let peer = peer_of(id);
+        let peer = self.plan.peer_of(id);
         self.tell_cluster(peer, ToCluster::DiskOut { disk: id, for_us: 0 });
         let (life, wait) = (self.peers[peer as usize].life, self.rng.range(100_000, 6_000_000));
         self.at(wait, Event::Bounce { peer, life });
@@ -182,7 +190,7 @@ impl World {
 
     fn tell_join(&mut self, id: DiskId, pg: PgId, message: ToCluster) {
         self.disk(id).join_messages.insert(pg, message.clone());
-        self.tell_cluster(peer_of(id), message);
+        self.tell_cluster(self.plan.peer_of(id), message);
     }
 
     fn plan_commit(&mut self, id: DiskId) {
@@ -204,7 +212,7 @@ impl World {
         if self.disk(id).life != life {
             return;
         }
-        if let Some(wait) = self.pause_left(peer_of(id)) {
+        if let Some(wait) = self.pause_left(self.plan.peer_of(id)) {
             return self.at(wait, Event::Commit { disk: id, life });
         }
         let count = self.rng.range(1, 8) as usize;

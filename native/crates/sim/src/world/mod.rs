@@ -8,10 +8,13 @@ mod event;
 mod fault;
 mod finish;
 mod heads;
+mod link_faults;
 mod members;
 mod net;
 mod peer;
 mod queue;
+mod rest;
+mod volumes;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +38,9 @@ use queue::Queue;
 const EVENTS_MAX: usize = 100_000;
 /// Given to the world after the faults to become whole and answer everything.
 const HEAL_US: u64 = 60_000_000;
+
+/// Given to it then to put away what is left over.
+const REST_US: u64 = 3_000_000;
 
 pub struct World {
     pub plan: Plan,
@@ -104,16 +110,14 @@ impl World {
 
     fn start(&mut self) {
         for peer in 0..self.plan.peers {
-            let disk = disk_of(peer);
-            self.disks.insert(disk, DiskState::new(AnyStore::new(&self.plan, disk)));
-            self.start_member(disk);
+            for disk in self.plan.disks_of(peer) {
+                self.disks.insert(disk, DiskState::new(AnyStore::new(&self.plan, disk)));
+                self.start_member(disk);
+            }
             self.at(0, Event::Renew { peer });
         }
         for volume in 1..=self.plan.volumes {
-            for client in 0..self.plan.clients {
-                let think = self.rng.below(self.plan.think_us);
-                self.at(think, Event::Client { volume: VolumeId(volume), client });
-            }
+            self.start_clients(VolumeId(volume));
         }
         self.at(1_000, Event::Cluster);
         let first = self.rng.below(self.plan.fault_every_us * 2);
@@ -140,6 +144,10 @@ impl World {
                 self.fail(format!("not whole after the faults ended: {why}"));
                 return;
             }
+            self.step();
+        }
+        let rest_until = self.now_us + REST_US;
+        while self.failure.is_none() && self.now_us < rest_until {
             self.step();
         }
         if self.failure.is_none() {
@@ -182,6 +190,8 @@ impl World {
             Event::StallSeen { disk, life } => self.stall_seen(disk, life),
             Event::SwapBack { a, b } => self.swap_back(a, b),
             Event::Heal { from, to } => self.net.unblock(from, to),
+            Event::CutOff { peer, for_us } => self.cut_off(peer, for_us),
+            Event::Create => self.create_volume(),
         }
     }
 
@@ -198,13 +208,4 @@ impl World {
         self.trace.note(self.now_us, || format!("FAILED: {why}"));
         self.failure.get_or_insert(why);
     }
-}
-
-/// Peer `n` has the disk `n + 1`.
-pub fn disk_of(peer: u64) -> DiskId {
-    DiskId(peer + 1)
-}
-
-pub fn peer_of(disk: DiskId) -> u64 {
-    disk.0 - 1
 }

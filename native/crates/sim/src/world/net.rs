@@ -8,13 +8,15 @@ use shoal_engine::head::HeadEvent;
 use shoal_engine::member::MemberEvent;
 use shoal_types::{DiskId, Reply, Request};
 
+use super::World;
 use super::event::{Asker, Event};
-use super::{World, peer_of};
 
 #[derive(Debug)]
 pub struct Net {
     /// (from, to) pairs that carry nothing. Peer number `peers` stands for the cluster's voters.
     blocked: BTreeSet<(u64, u64)>,
+    /// (from, to): until then everything takes so much longer.
+    clogged: BTreeMap<(u64, u64), (u64, u64)>,
     connections: BTreeMap<(Asker, DiskId), Connection>,
     next_link: u64,
     pub voters: u64,
@@ -39,7 +41,7 @@ const RESEND_US: u64 = 25_000;
 impl Net {
     pub fn new(peers: u64) -> Self {
         let (blocked, connections) = (BTreeSet::new(), BTreeMap::new());
-        Self { blocked, connections, next_link: 1, voters: peers }
+        Self { blocked, clogged: BTreeMap::new(), connections, next_link: 1, voters: peers }
     }
 
     pub fn block(&mut self, from: u64, to: u64) {
@@ -52,7 +54,12 @@ impl Net {
         self.blocked.remove(&(from, to));
     }
 
+    pub fn clog(&mut self, from: u64, to: u64, until_us: u64, extra_us: u64) {
+        self.clogged.insert((from, to), (until_us, extra_us));
+    }
+
     pub fn unblock_all(&mut self) {
+        self.clogged.clear();
         self.blocked.clear();
     }
 
@@ -86,17 +93,23 @@ impl World {
         self.rng.range(20, 20 + self.plan.delay_us_max)
     }
 
+    /// How much longer a message takes that is sent now.
+    pub fn clog(&self, from: u64, to: u64) -> u64 {
+        let clogged = self.net.clogged.get(&(from, to));
+        clogged.filter(|(until, _)| *until > self.now_us).map_or(0, |(_, extra)| *extra)
+    }
+
     fn asker_peer(&self, asker: Asker) -> Option<u64> {
         match asker {
             Asker::Head(head) => self.heads.get(&head).map(|h| h.peer),
-            Asker::Member(disk) => Some(peer_of(disk)),
+            Asker::Member(disk) => Some(self.plan.peer_of(disk)),
         }
     }
 
     fn can_connect(&self, asker: Asker, disk: DiskId) -> bool {
         let Some(from) = self.asker_peer(asker) else { return false };
         let up = self.disks.get(&disk).is_some_and(|d| d.member.is_some());
-        up && self.net.both_ways(from, peer_of(disk))
+        up && self.net.both_ways(from, self.plan.peer_of(disk))
     }
 
     pub fn send_request(&mut self, asker: Asker, disk: DiskId, request_id: u64, request: Request) {
@@ -153,13 +166,13 @@ impl World {
             return;
         }
         let from = self.asker_peer(asker);
-        if from.is_some_and(|from| !self.net.carries(from, peer_of(disk))) {
+        if from.is_some_and(|from| !self.net.carries(from, self.plan.peer_of(disk))) {
             if current {
                 self.at(RESEND_US, again(request));
             }
             return;
         }
-        if let Some(wait) = self.pause_left(peer_of(disk)) {
+        if let Some(wait) = self.pause_left(self.plan.peer_of(disk)) {
             return self.at(wait, again(request));
         }
         let life = self.disks[&disk].life;
@@ -183,7 +196,7 @@ impl World {
             return;
         }
         let again = |reply| Event::ToAsker { asker, disk, link, request_id, reply };
-        if !self.net.carries(peer_of(disk), to) {
+        if !self.net.carries(self.plan.peer_of(disk), to) {
             return self.at(RESEND_US, again(reply));
         }
         if let Some(wait) = self.pause_left(to) {

@@ -3,10 +3,11 @@
 use shoal_engine::head::HeadEvent;
 use shoal_engine::lease::Holder;
 use shoal_engine::planted::{Bug, is_planted};
+use shoal_types::PgView;
 
+use super::World;
 use super::event::{Event, ToCluster, ToPeer};
 use super::members::DiskState;
-use super::{World, disk_of};
 use crate::rng::Rng;
 
 #[derive(Debug)]
@@ -83,23 +84,25 @@ impl World {
         }
         let (sent_ms, life) = (p.clock.local_us(self.now_us) / 1000, p.life);
         self.tell_cluster(peer, ToCluster::Renew { sent_ms, life });
-        let id = disk_of(peer);
-        if self.disks[&id].failed {
-            self.tell_cluster(peer, ToCluster::DiskOut { disk: id, for_us: 0 });
-        }
-        let pending = self.disks[&disk_of(peer)].join_messages.values().cloned();
-        for message in pending.collect::<Vec<_>>() {
-            self.tell_cluster(peer, message);
+        for id in self.plan.disks_of(peer) {
+            if self.disks[&id].failed {
+                self.tell_cluster(peer, ToCluster::DiskOut { disk: id, for_us: 0 });
+            }
+            let pending = self.disks[&id].join_messages.values().cloned();
+            for message in pending.collect::<Vec<_>>() {
+                self.tell_cluster(peer, message);
+            }
         }
     }
 
     pub fn tell_cluster(&mut self, peer: u64, message: ToCluster) {
-        let delay = self.delay();
+        let delay = self.delay() + self.clog(peer, self.net.voters);
         self.at(delay, Event::ToCluster { peer, message });
     }
 
     pub fn tell_peer(&mut self, peer: u64, message: ToPeer) {
-        let (delay, life) = (self.delay(), self.peers[peer as usize].life);
+        let delay = self.delay() + self.clog(self.net.voters, peer);
+        let life = self.peers[peer as usize].life;
         self.at(delay, Event::ToPeer { peer, life, message });
     }
 
@@ -125,16 +128,20 @@ impl World {
                 self.each_head(peer, HeadEvent::Lease { valid_until_us });
             }
             ToPeer::View(view) => {
-                self.member_view(disk_of(peer), &view);
+                self.each_member_view(peer, &view);
                 self.each_head(peer, HeadEvent::View(view));
             }
             ToPeer::Newest { head, view, asked } => {
-                self.member_view(disk_of(peer), &view);
+                self.each_member_view(peer, &view);
                 self.each_head(peer, HeadEvent::View(view.clone()));
                 self.head_event(head, HeadEvent::Newest { view, asked });
             }
-            ToPeer::Granted { volume, head_epoch, views } => {
-                self.start_head(peer, volume, head_epoch, views);
+            ToPeer::Granted { volume, head_epoch, views, used } => {
+                self.start_head(peer, volume, head_epoch, views, used);
+            }
+            ToPeer::Grown { volume, used } => self.head_grows(peer, volume, used),
+            ToPeer::Deleted { volumes, forgotten } => {
+                self.told_deleted(peer, &volumes, &forgotten);
             }
             ToPeer::Revoked { head } => {
                 if let Some((volume, head_epoch)) = self.revoke_head(head) {
@@ -151,7 +158,7 @@ impl World {
         for head in self.heads_on(peer) {
             self.drop_head(head);
         }
-        self.crash_member(disk_of(peer));
+        self.plan.disks_of(peer).into_iter().for_each(|disk| self.crash_member(disk));
     }
 
     pub fn restart_peer(&mut self, peer: u64) {
@@ -161,7 +168,15 @@ impl World {
         }
         p.alive = true;
         p.life += 1;
-        self.start_member(disk_of(peer));
+        self.plan.disks_of(peer).into_iter().for_each(|disk| self.start_member(disk));
+    }
+
+    fn each_member_view(&mut self, peer: u64, view: &PgView) {
+        for disk in self.plan.disks_of(peer) {
+            if view.members.contains(&disk) || self.plan.growth.disks_per_peer == 1 {
+                self.member_view(disk, view);
+            }
+        }
     }
 
     /// The process ends, and starts again soon.
