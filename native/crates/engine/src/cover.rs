@@ -3,7 +3,6 @@
 
 /// Every name that `cover!` is called with.
 pub const POINTS: &[&str] = &[
-    "ack of another stamp",
     "answer of a round that is over",
     "bad block everywhere",
     "bad block everywhere, and one joins",

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use options::{Options, Task, USAGE};
 use shoal_sim::report::Report;
-use shoal_sim::search::{STARTS, explore, small_budgets, walk};
+use shoal_sim::search::{PREPARED, STARTS, explore, small_budgets, walk, walk_from};
 use shoal_sim::{Outcome, run};
 
 fn main() -> ExitCode {
@@ -61,7 +61,7 @@ fn many(from: u64, to: u64, options: &Options) -> ExitCode {
             scope.spawn(move || {
                 options.plant();
                 while !stop.load(Ordering::Relaxed) {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    let seed = next.fetch_add(options.every, Ordering::Relaxed);
                     if seed >= to || send.send(run(seed, false)).is_err() {
                         return;
                     }
@@ -95,9 +95,17 @@ fn many(from: u64, to: u64, options: &Options) -> ExitCode {
 fn walks(from: u64, to: u64, options: &Options) -> ExitCode {
     options.plant();
     std::panic::set_hook(Box::new(|_| {}));
+    let starts = STARTS.len() + PREPARED.len();
+    if options.start.is_some_and(|start| start >= starts as u64) {
+        eprintln!("error: there are starts 0 to {}: {STARTS:?} {PREPARED:?}", starts - 1);
+        return ExitCode::from(2);
+    }
     let mut steps = 0;
     for seed in from..to {
-        let found = walk(seed);
+        let found = match options.start {
+            Some(start) => walk_from(start as usize, seed),
+            None => walk(seed),
+        };
         steps += found.states;
         if let Some((why, trace)) = found.broken {
             say(&format!("{}\n{why}\nfailing walk {seed}", trace.join("\n")));

@@ -4,17 +4,21 @@ use std::time::Duration;
 
 pub const USAGE: &str = "\
 usage: shoal-sim --seed N                                 one seed, with its trace
-       shoal-sim --seeds A..B [--jobs J] [--for 40s]      many; exit 1 when one fails
-       shoal-sim --walks A..B                             short ones, in the smallest world
+       shoal-sim --seeds A..B [--jobs J] [--for 40s] [--every K]  many; exit 1 when one fails
+       shoal-sim --walks A..B [--from N]                  short ones, in the smallest world
        shoal-sim --all N                                  all orders from prepared start N
 
 --jobs   threads; all cores if it is not given
+--every  one seed in so many: those of one kind
+--from   walks from this prepared start, else from each in turn
 --for    begin no seed after so long: 40s, 10m or 2h";
 
 pub struct Options {
     pub task: Task,
     pub jobs: usize,
     pub limit: Option<Duration>,
+    pub every: u64,
+    pub start: Option<u64>,
     #[cfg(feature = "planted")]
     bug: Option<shoal_engine::planted::Bug>,
 }
@@ -35,6 +39,8 @@ impl Options {
             task: Task::Help,
             jobs: std::thread::available_parallelism().map_or(1, |n| n.get()),
             limit: None,
+            every: 1,
+            start: None,
             #[cfg(feature = "planted")]
             bug: None,
         };
@@ -52,6 +58,8 @@ impl Options {
                 },
                 "--all" => set(&mut task, Task::All { start: number(&value()?)? })?,
                 "--jobs" => options.jobs = jobs(&value()?)?,
+                "--every" => options.every = number(&value()?)?.max(1),
+                "--from" => options.start = Some(number(&value()?)?),
                 "--for" => options.limit = Some(duration(&value()?)?),
                 #[cfg(feature = "planted")]
                 "--bug" => options.bug = Some(bug_named(&value()?)?),

@@ -1,7 +1,7 @@
 //! The simulator finds bugs that are planted on purpose: each rule left out in its turn.
 //!
 //! Each has a seed here in which it shows; `scripts/sim --bug NAME --seeds 0..1000` looks for others.
-//! Those that hardly any meets are left to the search of all orders (`search.rs`).
+//! Those that hardly any meets are left to walks (`search.rs`).
 
 use shoal_engine::planted::{Bug, plant};
 use shoal_sim::run;
@@ -28,16 +28,16 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::WriteErrorIgnored, 4),
     (Bug::WatermarkTooHigh, 0),
     (Bug::DamageOfOldView, 563),
+    (Bug::H2AnswersOutliveEpoch, 472),
+    (Bug::NoSpaceNotUndone, 26),
+    (Bug::LeaseFromReply, 658),
+    (Bug::LeaseNotWaitedOut, 562),
 ];
-
-/// Shows less than once in a thousand seeds, and in no walk of the first 60,000.
-const RARE: (Bug, u64) = (Bug::H7JoinerMovesWatermark, 10_656);
 
 #[test]
 fn each_planted_bug_is_found() {
     let hidden: Vec<String> = SHOWS_IN
         .iter()
-        .chain([&RARE])
         .filter(|(bug, seed)| {
             plant(Some(*bug));
             let broken = run(*seed, false);
@@ -51,7 +51,7 @@ fn each_planted_bug_is_found() {
 
 #[test]
 fn the_same_seeds_are_clean_without_them() {
-    let mut seeds: Vec<u64> = SHOWS_IN.iter().chain([&RARE]).map(|(_, seed)| *seed).collect();
+    let mut seeds: Vec<u64> = SHOWS_IN.iter().map(|(_, seed)| *seed).collect();
     seeds.sort_unstable();
     seeds.dedup();
     for seed in seeds {

@@ -2,7 +2,7 @@
 //! `SHOAL_SIM_LONG=1 cargo test --release -p shoal-sim`, which takes hours.
 
 use shoal_engine::planted::{Bug, plant};
-use shoal_sim::search::{STARTS, explore, small_budgets, walk};
+use shoal_sim::search::{PREPARED, STARTS, explore, small_budgets, walk, walk_from};
 
 fn is_long() -> bool {
     std::env::var_os("SHOAL_SIM_LONG").is_some()
@@ -53,24 +53,46 @@ fn walks_that_failed_once_are_clean() {
     }
 }
 
-/// Each with a walk in which it shows: what the large worlds meet too seldom.
+#[test]
+fn walks_from_prepared_starts_are_clean() {
+    let walks = if is_long() { 10_000 } else { 60 };
+    for start in STARTS.len()..STARTS.len() + PREPARED.len() {
+        for seed in 0..walks {
+            let found = walk_from(start, seed);
+            assert!(found.broken.is_none(), "walk {seed} from {start}: {:#?}", found.broken);
+        }
+    }
+}
+
+/// Each with a walk below 1,000 in which it shows: what the large worlds meet too seldom.
 const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::H3JoinerLeftOut, 14),
     (Bug::H4StampsOnly, 56),
     (Bug::H5StampNotStored, 956),
-    (Bug::H6AcksAcrossEpochs, 11_773),
-    (Bug::H9SessionOutlivesRestart, 1936),
     (Bug::H11SessionWithoutHeads, 261),
     (Bug::JoinerServesReads, 100),
 ];
 
+/// Each with a prepared start, and a walk from there.
+const SHOWS_FROM: &[(Bug, usize, u64)] = &[
+    (Bug::H10SourceLeaves, 6, 5),
+    (Bug::H13ConfirmWithoutJoiner, 7, 14),
+    (Bug::H7JoinerMovesWatermark, 9, 2),
+    (Bug::H9SessionOutlivesRestart, 10, 30),
+    (Bug::SessionUnchecked, 11, 21),
+    (Bug::H6AcksAcrossEpochs, 12, 0),
+];
+
 #[test]
 fn rare_bugs_show_in_walks() {
-    for (bug, seed) in SHOWS_IN {
-        plant(Some(*bug));
-        let broken = walk(*seed).broken;
+    let any = SHOWS_IN.iter().map(|(bug, seed)| (*bug, None, *seed));
+    let prepared = SHOWS_FROM.iter().map(|(bug, start, seed)| (*bug, Some(*start), *seed));
+    for (bug, start, seed) in any.chain(prepared) {
+        let play = || start.map_or_else(|| walk(seed), |start| walk_from(start, seed));
+        plant(Some(bug));
+        let broken = play().broken;
         plant(None);
-        assert!(broken.is_some(), "{bug:?} does not show in walk {seed}");
-        assert!(walk(*seed).broken.is_none(), "walk {seed} is clean");
+        assert!(broken.is_some(), "{bug:?} does not show in walk {seed} from {start:?}");
+        assert!(play().broken.is_none(), "walk {seed} from {start:?} is clean");
     }
 }

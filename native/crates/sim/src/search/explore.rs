@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::hash::Hasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::prepared::prepared;
 use super::small::{Budget, Small, Step};
 use super::starts::{STARTS, start};
 use crate::rng::Rng;
@@ -26,8 +27,34 @@ pub struct Found {
 /// One order, by chance: everything of the seed.
 pub fn walk(seed: u64) -> Found {
     let mut rng = Rng::new(seed);
-    let mut small = start((seed % STARTS.len() as u64) as usize, rng.percent(40), budget(&mut rng));
+    let small = start((seed % STARTS.len() as u64) as usize, rng.percent(40), budget(&mut rng));
     let serves = rng.percent(80);
+    go_on(small, serves, rng)
+}
+
+/// One order from this start: those of `STARTS` come first, then those of `PREPARED`.
+pub fn walk_from(number: usize, seed: u64) -> Found {
+    let mut rng = Rng::new(seed);
+    match number.checked_sub(STARTS.len()) {
+        None => {
+            let small = start(number, rng.percent(40), budget(&mut rng));
+            let serves = rng.percent(80);
+            go_on(small, serves, rng)
+        }
+        Some(number) => {
+            let budget = budget(&mut rng);
+            match catch_unwind(AssertUnwindSafe(|| prepared(number, budget))) {
+                Ok(small) => go_on(small, false, rng),
+                Err(panic) => {
+                    let broken = Some((crate::panic_text(&*panic), Vec::new()));
+                    Found { states: 0, complete: false, broken }
+                }
+            }
+        }
+    }
+}
+
+fn go_on(mut small: Small, serves: bool, mut rng: Rng) -> Found {
     let mut trace = Vec::new();
     let walked = catch_unwind(AssertUnwindSafe(|| {
         if serves {
@@ -98,7 +125,7 @@ fn next(small: &Small, rng: &mut Rng) -> Option<Step> {
 }
 
 /// Whatever is under way arrives, in order.
-fn settle(small: &mut Small) {
+pub(super) fn settle(small: &mut Small) {
     for _ in 0..2_000 {
         let quiet =
             |s: &Step| matches!(s, Step::Deliver(_) | Step::TellHead(_) | Step::TellMember(_));

@@ -3,9 +3,11 @@
 
 mod checks;
 mod explore;
+mod prepared;
 mod small;
 mod starts;
 
-pub use explore::{Found, explore, small_budgets, walk};
+pub use explore::{Found, explore, small_budgets, walk, walk_from};
+pub use prepared::PREPARED;
 pub use small::Budget;
 pub use starts::STARTS;

@@ -9,9 +9,9 @@ use crate::check::value::{SECTORS, fill};
 use crate::model_store::ModelStore;
 use crate::rng::Rng;
 
-const A: DiskId = DiskId(1);
-const B: DiskId = DiskId(2);
-const C: DiskId = DiskId(3);
+pub(super) const A: DiskId = DiskId(1);
+pub(super) const B: DiskId = DiskId(2);
+pub(super) const C: DiskId = DiskId(3);
 
 /// Names, in order of their numbers.
 pub const STARTS: [&str; 6] = [

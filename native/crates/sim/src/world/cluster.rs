@@ -305,7 +305,8 @@ impl World {
         let record = &self.cluster.volumes[&volume];
         if let Some((peer, life)) = record.owner {
             let lapsed = !self.cluster.is_live(peer, now_ms)
-                || (is_planted(Bug::LeaseNotWaitedOut) && self.rng.permille(20));
+                || (is_planted(Bug::LeaseNotWaitedOut)
+                    && (self.rng.permille(20) || !self.net.both_ways(peer, self.net.voters)));
             let reborn = self.cluster.sessions.get(&peer).is_some_and(|l| *l != life);
             let epoch = record.head_epoch;
             let lives = self.heads.values().any(|h| h.volume == volume && h.head_epoch == epoch);
