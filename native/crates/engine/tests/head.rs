@@ -248,6 +248,22 @@ fn raced_no_space_is_undone_everywhere() {
 }
 
 #[test]
+fn a_holder_that_took_a_second_copy_of_what_it_refused_is_not_told_the_same_as_old() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.write(1, 0, 9);
+    let refused = |disk| disk == B;
+    bench.answer_of(|disk, r| match refused(disk) {
+        true => Some(Reply::Refused(Refusal::NoSpace)),
+        false => written(r),
+    });
+    // The copy found room between the refusal and this read.
+    bench.answer_all(|_| Some(Reply::Blocks { blocks: vec![data(0, 9)] }));
+    assert_eq!(bench.sent.len(), 3, "forward, under a newer version");
+    bench.answer_all(written);
+    assert_eq!(bench.done, [(1, Ok(ClientReply::Written))]);
+}
+
+#[test]
 fn no_space_is_decided_before_anything_is_sent() {
     let mut bench = Bench::active(ReadMode::Lease);
     let full = |r: &Request| match written(r) {

@@ -7,7 +7,7 @@ use shoal_sim::report::Report;
 use shoal_sim::run;
 
 /// Seeds that found something once.
-const ONCE_FAILED: [u64; 21] = [
+const ONCE_FAILED: [u64; 22] = [
     0,
     2,
     10,
@@ -29,6 +29,8 @@ const ONCE_FAILED: [u64; 21] = [
     522134469853500,
     438996075939669,
     545111878475931,
+    // A second copy of a refused write found room, and what it brought was taken for the old content.
+    56613602840730,
 ];
 
 /// Seeds of a run of all tests that nobody played before.

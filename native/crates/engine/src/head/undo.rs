@@ -3,7 +3,7 @@
 //! version, and only then does the client get `NoSpace`. So replicas never disagree about an
 //! answered write, and no block waits for space. Zeros and blocks that exist need none.
 
-use shoal_types::{BlockState, Body, DiskId};
+use shoal_types::{BLOCK_BYTES, BlockState, Body, DiskId};
 
 use super::Head;
 use super::api::ClientError;
@@ -28,8 +28,8 @@ impl Head {
         self.try_fetch(key);
     }
 
-    /// The holder left the in-sync set before its content was read: the others may all have taken
-    /// the write, so forward is the way that is left.
+    /// The holder left the in-sync set before its content was read, or took the write after all: the
+    /// others may all have taken it, so forward is the way that is left.
     pub(super) fn resume_write(&mut self, key: Key) {
         let piece = self.pieces.get_mut(key).expect("a piece at work lives");
         let Work::Undo(undo) = &mut piece.work else { unreachable!("resumes an undo") };
@@ -46,6 +46,9 @@ impl Head {
         let piece = self.pieces.get_mut(key).expect("it was just fetched");
         let first = piece.block;
         let Work::Undo(undo) = &mut piece.work else { unreachable!("fetched for an undo") };
+        if is_wanted(&undo.wanted, &states) {
+            return self.resume_write(key);
+        }
         for (i, state) in states.into_iter().enumerate() {
             let block = first + i as u64;
             match (undo.runs.back_mut(), body_of(state)) {
@@ -66,4 +69,18 @@ impl Head {
         self.finish_seqs(key);
         self.finish_piece(key, Err(ClientError::NoSpace));
     }
+}
+
+/// The holder has what it refused: a second copy of the request (sent again, or doubled on its way)
+/// found room. Then nothing old is left to go back to, and going on needs no room any more.
+fn is_wanted(wanted: &Body, states: &[BlockState]) -> bool {
+    let bytes = |i: usize| match wanted {
+        Body::Data { data, .. } => data.get(i * BLOCK_BYTES..(i + 1) * BLOCK_BYTES),
+        Body::Zero { .. } => None,
+    };
+    let same = |(i, state): (usize, &BlockState)| match state {
+        BlockState::Data { data, .. } => bytes(i) == Some(&data[..]),
+        BlockState::Zero | BlockState::Absent => matches!(wanted, Body::Zero { .. }),
+    };
+    states.iter().enumerate().all(same)
 }
