@@ -95,6 +95,15 @@ impl World {
         )
     }
 
+    /// Some never heard of the last view: what they keep for an older one is no leak.
+    pub fn tell_everyone(&mut self) {
+        for view in self.cluster.views() {
+            for disk in self.disks.keys().copied().collect::<Vec<_>>() {
+                self.member_view(disk, &view);
+            }
+        }
+    }
+
     pub fn check_end(&mut self) {
         let histories = std::mem::take(&mut self.clients.histories);
         for ((volume, sector), register) in &histories {

@@ -146,6 +146,9 @@ impl World {
             }
             self.step();
         }
+        if self.failure.is_none() {
+            self.tell_everyone();
+        }
         let rest_until = self.now_us + REST_US;
         while self.failure.is_none() && self.now_us < rest_until {
             self.step();
