@@ -15,8 +15,6 @@ demo.after(() => program.remove())
 
 const guest = (script: string) => runInGuest(script, { SHOAL_VM_PROGRAM: program.dir }, options)
 
-demo('demo up, attach, detach, detach --force, device list, fstrim, nbd, kills', () =>
-  guest('shoal-demo'),
-)
+demo('demo up, attach, detach, detach --force, device list, nbd, kills', () => guest('shoal-demo'))
 
 demo.run()
