@@ -51,7 +51,7 @@ export interface Batch {
  * per peer, most endangered PGs first. A member leaves only after its successor is in sync;
  * who is in sync and shall stay is never touched. Where the topology has too few places for a whole
  * row, members on disks that are not out stay beyond their time: a drain never costs a copy.
- * Nothing is filled on a disk that is down.
+ * Nothing is filled on a disk that is down or out.
  *
  * It looks at the cluster state alone, so a change of targets midway needs nothing: plan anew from
  * `planningBase`, and go on.
@@ -221,7 +221,7 @@ function isSameRow(now: readonly Id[], members: readonly Id[], leaving: readonly
 class FillLoad {
   readonly #limits: StepLimits
   readonly #peerOf: Map<Id, Id>
-  readonly #down: ReadonlySet<Id>
+  readonly #idle: ReadonlySet<Id>
   readonly #ofDisk = new Map<Id, number>()
   readonly #ofPeer = new Map<Id, number>()
   running = 0
@@ -238,13 +238,14 @@ class FillLoad {
     }
     this.#limits = limits
     this.#peerOf = new Map(topology.disks.map(disk => [disk.id, disk.peer]))
-    this.#down = new Set(topology.disks.filter(one => one.state === 'down').map(one => one.id))
+    const idle = topology.disks.filter(one => one.state === 'down' || one.state === 'out')
+    this.#idle = new Set(idle.map(one => one.id))
   }
 
-  /** Who waits for its peer to come back is not being filled, and holds nobody up. */
+  /** Who waits for its peer to come back, or was given up, is not being filled and holds nobody up. */
   count(disks: readonly Id[], change: 1 | -1): void {
     for (const disk of disks) {
-      if (this.#down.has(disk)) continue
+      if (this.#idle.has(disk)) continue
       const peer = this.#peer(disk)
       this.#ofDisk.set(disk, (this.#ofDisk.get(disk) ?? 0) + change)
       this.#ofPeer.set(peer, (this.#ofPeer.get(peer) ?? 0) + change)
@@ -254,7 +255,7 @@ class FillLoad {
 
   /** Counts `fills` in place of `drops` if every limit holds then. */
   admit(fills: readonly Id[], drops: readonly Id[]): boolean {
-    if (fills.some(disk => this.#down.has(disk))) return false
+    if (fills.some(disk => this.#idle.has(disk))) return false
     this.count(drops, -1)
     this.count(fills, 1)
     if (this.running <= this.#limits.total && fills.every(disk => this.#isWithin(disk))) return true

@@ -82,14 +82,24 @@ function peers(count: number): TopologyDisk[] {
   return Array.from({ length: count * 2 }, (_, i) => disk(0, 0, i >> 1, i & 1, 4))
 }
 
-function checkLimits(cluster: Cluster): void {
-  const filling = cluster.filling()
-  assert.ok(filling.length <= LIMITS.total)
+/** What came back with its disk is finished, beyond the limits: `before`, what was filling already. */
+function checkLimits(cluster: Cluster, before: Id[] = []): void {
+  const filling = inPlace(cluster)
+  assert.ok(filling.length <= Math.max(LIMITS.total, before.length))
   const peerOf = new Map(cluster.disks.map(one => [one.id, one.peer]))
   const of = (list: unknown[], one: unknown) => list.filter(other => other === one).length
-  const ofPeers = filling.map(id => peerOf.get(id))
-  for (const id of filling) assert.ok(of(filling, id) <= LIMITS.perDisk)
-  for (const peer of ofPeers) assert.ok(of(ofPeers, peer) <= LIMITS.perPeer)
+  const peersOf = (list: Id[]) => list.map(id => peerOf.get(id))
+  for (const id of filling) assert.ok(of(filling, id) <= Math.max(LIMITS.perDisk, of(before, id)))
+  for (const peer of peersOf(filling)) {
+    const most = Math.max(LIMITS.perPeer, of(peersOf(before), peer))
+    assert.ok(of(peersOf(filling), peer) <= most)
+  }
+}
+
+/** On a disk that is out nothing is filled, whatever the rows say yet. */
+function inPlace(cluster: Cluster): Id[] {
+  const out = cluster.disks.filter(one => one.state === 'out').map(one => one.id)
+  return cluster.filling().filter(id => !out.includes(id))
 }
 
 /** Runs until nothing is left to do; returns the members that were filled. */
@@ -97,8 +107,9 @@ function settle(cluster: Cluster, dice: Dice): number {
   const target = cluster.target().target
   let filled = 0
   for (let round = 0; round < 5000; round++) {
+    const before = inPlace(cluster)
     const changed = cluster.commit({ name: 'a', pgs: cluster.now(), target })
-    checkLimits(cluster)
+    checkLimits(cluster, before)
     if (cluster.filling().length > 0) {
       cluster.finishOne(dice)
       filled++
@@ -136,13 +147,27 @@ test('changes midway: it plans from where it is and still comes to rest', () => 
         cluster.disks = cluster.disks.map(one => ({ ...one, state: 'in' }))
       }
       for (let step = dice.below(8); step > 0; step--) {
+        const before = inPlace(cluster)
         cluster.commit(cluster.target())
-        checkLimits(cluster)
+        checkLimits(cluster, before)
         if (cluster.filling().length > 0) cluster.finishOne(dice)
       }
     }
     settle(cluster, dice)
   }
+})
+
+test('a peer that is gone for good, all of whose copies are out of sync already', () => {
+  const cluster = new Cluster(peers(6))
+  const isGone = (id: Id) => String(id).startsWith('z0r0p2')
+  cluster.disks = cluster.disks.map(one => (isGone(one.id) ? { ...one, state: 'out' } : one))
+  for (const row of cluster.rows) row.inSync = row.inSync.filter(id => !isGone(id))
+  const lost = cluster.filling().length
+  assert.ok(lost > LIMITS.total, 'more of them than may be filled at once')
+  const target = cluster.target()
+  cluster.commit(target)
+  checkLimits(cluster)
+  assert.is(cluster.filling().filter(id => !isGone(id)).length, LIMITS.total)
 })
 
 test('a drain that is taken back before it began moves nothing', () => {
