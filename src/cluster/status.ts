@@ -1,6 +1,7 @@
 // How the cluster is: a pure function of what this peer knows.
 import type { DataStatus, TaskProgress } from '../data/protocol.ts'
 import { type ClusterState, type PolicyRecord, width } from '../data/state.ts'
+import { closedStoreFindings } from './closed-stores.ts'
 import { slowFindings } from './slow-disks.ts'
 import { voterFindings } from './status-voters.ts'
 import type { TaskView } from './task-view.ts'
@@ -38,6 +39,10 @@ export interface StatusInput {
   usedBytes: ReadonlyMap<number, number>
   /** Median of small writes by disk, in microseconds, as far as the peers told. */
   writeUs: ReadonlyMap<number, number>
+  /** How the store of each disk is, as far as the peers told. */
+  storeStates: ReadonlyMap<number, string>
+  /** The peer that is asked. */
+  self: number | null
   presenceOf: PresenceOf
   tasks: readonly TaskProgress[]
   /** Of the whole cluster. */
@@ -57,6 +62,7 @@ export function clusterStatus(input: StatusInput): StatusView {
     ...silenceFindings(input),
     ...missingFindings(state),
     ...diskFindings(state),
+    ...closedStoreFindings(state, input.storeStates, input.self),
     ...slowFindings(state, input.writeUs),
     ...policyFindings(state),
     ...movementFindings(input.movement),

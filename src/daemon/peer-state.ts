@@ -67,6 +67,12 @@ export class PeerState {
       for (const disk of digest.disks) if (disk.write_us > 0) yield [disk.id, disk.write_us]
   }
 
+  /** How the store of each disk is, as the other peers told by gossip. */
+  *digestedStates(): Iterable<[number, string]> {
+    for (const digest of this.#digests.values())
+      for (const disk of digest.disks) yield [disk.id, disk.state]
+  }
+
   onChange(call: () => void): () => void {
     this.#listeners.add(call)
     return () => this.#listeners.delete(call)

@@ -12,7 +12,7 @@ import type { Config } from '../common/config.ts'
 import type { PeerPaths } from '../common/paths.ts'
 import { programVersion } from '../common/version.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
-import { protocolMax } from '../data/protocol.ts'
+import { type LocalDisk, protocolMax } from '../data/protocol.ts'
 import { Disks } from '../disk/disks.ts'
 import { whatRemovalLoses } from '../disk/removal.ts'
 import { Devices } from '../ublk/devices.ts'
@@ -83,16 +83,26 @@ export function buildServices(init: ServicesInit): Services {
 }
 
 async function readStatus(cluster: ClusterPort, peer: PeerState, movement: Movement) {
-  const [state, data, usedBytes, writeUs, moving] = await Promise.all([
+  const [state, data, local, moving] = await Promise.all([
     cluster.state(),
     cluster.data.request('status.get', {}),
-    readUsedBytes(cluster, peer),
-    readWriteUs(cluster, peer),
+    cluster.data.request('disk.list', {}),
     movement.tasks(),
   ])
-  const presenceOf = (id: number) => peer.presences.get(id)
-  const tasks = peer.tasks.list()
-  return clusterStatus({ state, data, usedBytes, writeUs, presenceOf, tasks, movement: moving })
+  return clusterStatus({
+    state,
+    data,
+    usedBytes: usedBytesOf(peer, local),
+    writeUs: writeUsOf(peer, local),
+    storeStates: new Map([
+      ...peer.digestedStates(),
+      ...local.map((disk): [number, string] => [disk.disk_id, disk.state]),
+    ]),
+    self: peer.peerId,
+    presenceOf: id => peer.presences.get(id),
+    tasks: peer.tasks.list(),
+    movement: moving,
+  })
 }
 
 /** Of every disk whose peer told; of the own ones by asking. */
@@ -100,17 +110,19 @@ export async function readUsedBytes(
   cluster: ClusterPort,
   peer: PeerState,
 ): Promise<Map<number, number>> {
+  return usedBytesOf(peer, await cluster.data.request('disk.list', {}))
+}
+
+function usedBytesOf(peer: PeerState, local: readonly LocalDisk[]): Map<number, number> {
   const used = new Map(peer.digestedUse())
-  for (const disk of await cluster.data.request('disk.list', {}))
-    used.set(disk.disk_id, disk.stats.used_bytes ?? 0)
+  for (const disk of local) used.set(disk.disk_id, disk.stats.used_bytes ?? 0)
   return used
 }
 
 /** Median write time of every disk that is known to have one. */
-async function readWriteUs(cluster: ClusterPort, peer: PeerState): Promise<Map<number, number>> {
+function writeUsOf(peer: PeerState, local: readonly LocalDisk[]): Map<number, number> {
   const times = new Map(peer.digestedWrites())
-  for (const disk of await cluster.data.request('disk.list', {}))
-    if (disk.stats.write_us) times.set(disk.disk_id, disk.stats.write_us)
+  for (const disk of local) if (disk.stats.write_us) times.set(disk.disk_id, disk.stats.write_us)
   return times
 }
 

@@ -20,6 +20,8 @@ function of(change: (state: ClusterState) => void, more: Partial<StatusInput> = 
     ...{ state, usedBytes, tasks: [], movement: [], data },
     presenceOf: () => undefined,
     writeUs: new Map(),
+    storeStates: new Map(),
+    self: null,
     ...more,
   })
 }
@@ -47,6 +49,22 @@ status('a disk that writes much slower than its class is named, and can be given
     'shoal disk set 4 --weight 1; or let it be left: shoal disk drain 4',
   )
   assert.is(of(() => undefined, times(300, 400, 9_000)).health, 'ok', 'three have no median')
+})
+
+status('a disk that is counted on and not open warns, with the reason', () => {
+  const codes = (more: Partial<StatusInput>, change: (state: ClusterState) => void = () => {}) =>
+    of(change, more).reasons.map(reason => `${reason.code}: ${reason.message}`)
+  const told = (state: string) => ({ storeStates: new Map([[2, state]]) })
+  assert.equal(codes(told('open')), [])
+  assert.equal(codes(told('unfit')), [], 'its groups are shown as degraded')
+  const opening = 'disk_not_open: disk 2 (/srv/disk2) of p2 is being opened'
+  assert.match(codes(told('opening'))[0]!, opening)
+  assert.match(codes(told('failed'))[0]!, 'is not served: its store is failed')
+  assert.match(codes({ self: 2 })[0]!, 'its store is missing', 'a peer knows its own')
+  const down = (state: ClusterState) => {
+    state.disks[1]!.state = 'down'
+  }
+  assert.not.match(`${codes(told('failed'), down)}`, 'disk_not_open', 'said once')
 })
 
 status('a copy that is missing warns and names whom to start', () => {
