@@ -1,7 +1,7 @@
 // Volumes of real data processes as block devices of a real kernel.
 import { suite } from 'uvu'
 import { makeCluster } from './cluster.ts'
-import { needGuest, runInGuest, serverOf } from './guest.ts'
+import { needGuest, preparePackages, runInGuest, serverOf } from './guest.ts'
 
 needGuest()
 const SHOAL_VM_PEER = serverOf('SHOAL_VM_PEER', 'shoal-runtime', 'data-peer', 'release')
@@ -21,5 +21,10 @@ async function guest(script: string, peers: number, disks: number): Promise<void
 shoal('ublk: file systems, discard, 20 times kill -9 under verified I/O, stop, read-only', () =>
   guest('shoal-ublk', 1, 3),
 )
+
+shoal('a database under pgbench survives 20 times kill -9 of the data process', () => {
+  preparePackages('postgresql')
+  return guest('shoal-pg', 1, 3)
+})
 
 shoal.run()
