@@ -3,15 +3,31 @@ import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from '
 
 const cellBytes = 4096
 const emptyCell = Buffer.alloc(cellBytes)
-/** Cells for data and pages begin behind the logs, at a thirteenth of a small disk. */
-const firstShare = 12
+/** Of a superblock, where it names the regions (docs/formats/store.md). */
+const regionsAt = 116
+
+interface Region {
+  first: number
+  cells: number
+}
+
+/** Where things lie, in cells, as the first superblock says. */
+export function regionsOf(file: number): { roots: Region; dataLog: Region; cells: Region } {
+  const superblock = Buffer.alloc(cellBytes)
+  readSync(file, superblock, 0, cellBytes, 0)
+  const region = (at: number) => ({
+    first: Number(superblock.readBigUInt64LE(regionsAt + at * 16)),
+    cells: Number(superblock.readBigUInt64LE(regionsAt + at * 16 + 8)),
+  })
+  return { roots: region(0), dataLog: region(1), cells: region(3) }
+}
 
 /** Flips one bit in each of `count` cells that hold something; gives where. The seed decides. */
 export function flipBits(path: string, count: number, seed: number): number[] {
   const file = openSync(path, 'r+')
   try {
     const cells = Math.floor(fstatSync(file).size / cellBytes)
-    const used = usedCells(file, Math.floor(cells / firstShare), cells - 1)
+    const used = usedCells(file, regionsOf(file).cells.first, cells - 1)
     if (used.length < count) throw new Error(`${path} holds only ${used.length} cells`)
     const next = lcg(seed)
     const chosen = new Set<number>()
@@ -29,10 +45,8 @@ export function flipBits(path: string, count: number, seed: number): number[] {
 export function spoilRoots(path: string): void {
   const file = openSync(path, 'r+')
   try {
-    const cells = Math.floor(fstatSync(file).size / cellBytes)
-    // Behind the superblock; four copies of an 8,192th of the disk, 16 cells at least.
-    const roots = Math.max(16, Math.floor(cells / 8192)) * 4
-    for (let cell = 1; cell <= roots; cell++) flip(file, cell * cellBytes + 40, 1)
+    const { first, cells } = regionsOf(file).roots
+    for (let cell = first; cell < first + cells; cell++) flip(file, cell * cellBytes + 40, 1)
     fsyncSync(file)
   } finally {
     closeSync(file)

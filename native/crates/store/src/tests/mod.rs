@@ -7,6 +7,7 @@ mod crash;
 mod disk;
 mod full;
 mod golden;
+mod leak;
 mod log;
 mod map;
 mod model;

@@ -106,7 +106,9 @@ impl Rig {
         rig.submit(StoreOp::OpenLayer { volume, layer });
         let mut block = 0;
         while rig.store.state.space.free() > free + 40 {
-            let body = super::workload::data(layer, block, &(0..32).collect::<Vec<_>>());
+            // No two blocks of the whole test hold the same bytes.
+            let seeds: Vec<u64> = (0..32).map(|i| (1 << 50) + block + i).collect();
+            let body = super::workload::data(layer, block, &seeds);
             let version = Version::new(1, block + 1);
             let (stamp, watermark) = (PgEpoch(1), Some(version));
             rig.submit(StoreOp::Write {
