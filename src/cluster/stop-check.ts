@@ -1,5 +1,5 @@
 // What would suffer if a peer stopped for a while: a plain function of the cluster state.
-import { type ClusterState, type PeerRecord, peerName, pgsOf } from '../data/state.ts'
+import { type ClusterState, disksThere, type PeerRecord, peerName, pgsOf } from '../data/state.ts'
 
 export interface StopCheck {
   ok: boolean
@@ -27,9 +27,11 @@ function voteReasons(state: ClusterState, peer: PeerRecord): string[] {
 
 function copyReasons(state: ClusterState, peer: PeerRecord): string[] {
   const disks = new Set(state.disks.filter(disk => disk.peer === peer.id).map(disk => disk.id))
+  const there = disksThere(state)
+  const isLeft = (disk: number) => there.has(disk) && !disks.has(disk)
   return state.policies.flatMap(policy => {
     const here = pgsOf(state, policy.id).filter(pg => pg.in_sync.some(disk => disks.has(disk)))
-    const left = here.map(pg => pg.in_sync.filter(disk => !disks.has(disk)).length)
+    const left = here.map(pg => pg.in_sync.filter(isLeft).length)
     const none = left.filter(count => count === 0).length
     const few = left.filter(count => count > 0 && count < policy.min_in_sync).length
     const found: string[] = []

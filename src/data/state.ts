@@ -175,6 +175,13 @@ export function width(policy: PolicyRecord): number {
     : redundancy.erasure.data + redundancy.erasure.parity
 }
 
+/** Disks whose copies can be had now, as far as the cluster knows: nobody is out of sync by being away. */
+export function disksThere(state: ClusterState): ReadonlySet<number> {
+  const away = new Set(state.peers.filter(peer => peer.state === 'down').map(peer => peer.id))
+  const there = state.disks.filter(disk => disk.state !== 'down' && !away.has(disk.peer))
+  return new Set(there.map(disk => disk.id))
+}
+
 export function isActive(volume: VolumeRecord): boolean {
   return volume.state === 'active'
 }

@@ -88,6 +88,12 @@ export class Disks {
         next: 'name the disk as the daemon sees it, for example /dev/nvme1n1',
       })
     }
+    const own = (await this.#local()).find(disk => disk.path === wanted.path)
+    if (own) {
+      throw new ShoalError('exists', `${wanted.path} is a disk of this peer already`, {
+        next: `shoal disk show ${own.disk_id}`,
+      })
+    }
     const isThere = await stat(wanted.path).then(
       () => true,
       () => false,

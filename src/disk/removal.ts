@@ -1,8 +1,14 @@
 // What would be lost if disks went away: a question to the cluster state, asked before the act.
-import { type ClusterState, type FailureDomain, peerName, width } from '../data/state.ts'
+import {
+  type ClusterState,
+  disksThere,
+  type FailureDomain,
+  peerName,
+  width,
+} from '../data/state.ts'
 
 export interface RemovalLoss {
-  /** Placement groups whose last copy that is in sync lies there. */
+  /** Placement groups of which no other copy that is in sync can be had now. */
   lost: number
   /** Placement groups that would have fewer copies than their policy wants. */
   degraded: number
@@ -12,13 +18,16 @@ export interface RemovalLoss {
 }
 
 export function whatRemovalLoses(state: ClusterState, disks: ReadonlySet<number>): RemovalLoss {
+  const there = disksThere(state)
+  const isLeft = (disk: number) => there.has(disk) && !disks.has(disk)
   const loss: RemovalLoss = { lost: 0, degraded: 0, isStuck: false, policies: [] }
   for (const policy of state.policies) {
     const touched = policy.pgs.filter(pg => pg.members.some(disk => disks.has(disk)))
     if (touched.length === 0) continue
     loss.policies.push(policy.name)
     loss.degraded += touched.length
-    loss.lost += touched.filter(pg => pg.in_sync.every(disk => disks.has(disk))).length
+    const only = touched.filter(pg => pg.in_sync.some(disk => disks.has(disk)))
+    loss.lost += only.filter(pg => !pg.in_sync.some(isLeft)).length
     const domains = new Set(
       state.disks
         .filter(disk => disk.state === 'in' && !disks.has(disk.id))

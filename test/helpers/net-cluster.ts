@@ -13,6 +13,7 @@ import {
   signalProcess,
 } from '../../src/common/process-identity.ts'
 import { apiOf, retried } from './api.ts'
+import { clearDeadRuns, tagOf } from './dead-runs.ts'
 import { shoalPath } from './run-shoal.ts'
 import { sleep } from './sleep.ts'
 
@@ -34,14 +35,16 @@ export interface NetOptions {
   /** Placement groups of the policy "default"; few come back soon. */
   groups?: number
   diskBytes?: number
+  /** Peers that get no disk. */
+  diskless?: string[]
   /** Put before the command of a peer: `faketime` and the like. */
   prefix?: string[]
 }
 
 export class NetCluster {
-  readonly dir = mkdtempSync(join(tmpdir(), 'shoal-net-'))
+  readonly dir = mkdtempSync(join(tmpdir(), `shoal-net-${process.pid}-`))
   readonly peers: NetPeer[] = []
-  readonly #tag = `sh${process.pid}`
+  readonly #tag = tagOf(process.pid)
   readonly #prefix: string[]
   readonly #options: NetOptions
 
@@ -54,14 +57,16 @@ export class NetCluster {
 
   /** A cluster with a disk for each peer and the policy "default". */
   async up(): Promise<void> {
+    clearDeadRuns()
     ip('link', 'add', this.#tag, 'type', 'bridge')
     ip('link', 'set', this.#tag, 'up')
     for (let at = 1; at <= this.#options.peers; at++) await this.addPeer(`p${at}`)
     const [first, ...others] = this.peers as [NetPeer, ...NetPeer[]]
     await first.api.call('cluster.init', { body: { name: 'net' } })
     for (const peer of others) await this.join(peer)
-    for (const peer of this.peers) await this.addDisk(peer)
-    await this.#createPolicy()
+    const withDisk = this.peers.filter(({ name }) => !this.#options.diskless?.includes(name))
+    for (const peer of withDisk) await this.addDisk(peer)
+    await this.#createPolicy(withDisk.length)
   }
 
   /** A peer that runs and belongs to no cluster yet. */
@@ -81,6 +86,15 @@ export class NetCluster {
     return peer
   }
 
+  /** Ends a peer and forgets it; what the cluster thinks of it stays as it is. */
+  async dropPeer(name: string): Promise<void> {
+    await this.kill(name)
+    const peer = this.peer(name)
+    this.peers.splice(this.peers.indexOf(peer), 1)
+    ip('netns', 'del', peer.namespace)
+    rmSync(peer.dir, { recursive: true, force: true })
+  }
+
   async join(peer: NetPeer, through = this.peers[0]!): Promise<void> {
     const ask = async () => {
       const { token } = await through.api.call('cluster.token', { body: { ttl_ms: 600_000 } })
@@ -96,13 +110,13 @@ export class NetCluster {
     await retried(startMs, () => api.call('disk.add', { body }))
   }
 
-  async #createPolicy(): Promise<void> {
+  async #createPolicy(disks: number): Promise<void> {
     const { api } = this.peers[0]!
     await retried(startMs, async () => {
-      const disks = await api.call('disk.list')
-      if (disks.length < this.peers.length) return sleep(100)
+      const known = await api.call('disk.list')
+      if (known.length < disks) return sleep(100)
     })
-    const copies = Math.min(3, this.peers.length)
+    const copies = Math.min(3, disks)
     const shape = { copies, min_in_sync: Math.max(1, copies - 1), failure_domain: 'peer' } as const
     const body = { name: 'default', ...shape, class: null, pg_count: this.#options.groups ?? 8 }
     await retried(startMs, () => api.call('policy.create', { body: { ...body, dry_run: false } }))

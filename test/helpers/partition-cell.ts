@@ -2,7 +2,7 @@
 // again, and all must be well: every user goes on, the cluster heals, one history explains all.
 import { retried } from './api.ts'
 import { History, type Verdict } from './history.ts'
-import type { NetCluster } from './net-cluster.ts'
+import type { NetCluster, NetPeer } from './net-cluster.ts'
 import type { Partition } from './partitions.ts'
 import { RoamingUser } from './roaming-user.ts'
 import { sleep } from './sleep.ts'
@@ -22,9 +22,12 @@ export class PartitionBench {
   readonly net: NetCluster
   readonly history = new History()
   readonly users: RoamingUser[] = []
+  readonly #peers: () => readonly NetPeer[]
 
-  constructor(net: NetCluster) {
+  /** `peers`: where users may go. */
+  constructor(net: NetCluster, peers: () => readonly NetPeer[] = () => net.peers) {
     this.net = net
+    this.#peers = peers
   }
 
   /** A volume, with a user of its own. */
@@ -33,7 +36,7 @@ export class PartitionBench {
     const body = { name: volume, size: 2 ** 24, policy: 'default', block_size: 4096 } as const
     await retried(limitMs, () => net.peers[0]!.api.call('volume.create', { body }))
     const base = this.users.length * blocksBetween
-    const peers = () => net.peers.map(peer => peer.api)
+    const peers = () => this.#peers().map(peer => peer.api)
     this.users.push(new RoamingUser({ history, volume, base, peers, patienceMs }))
   }
 

@@ -37,6 +37,25 @@ stop('not when writes would wait, or the last copy would go', () => {
   assert.match(none.reasons[0]!, 'no other copy in sync')
 })
 
+stop('a copy counts only where it can be had: nobody is out of sync by being away', () => {
+  const isFour = (state: ClusterState) => void addPeer(state, 'p4')
+  assert.is(of(2, isFour).ok, true)
+  const peerAway = of(2, state => {
+    isFour(state)
+    state.voters = [1]
+    state.peers[2]!.state = 'down'
+  })
+  assert.match(peerAway.reasons[0]!, 'so that writes would wait')
+  const diskAway = of(2, state => {
+    state.disks[0]!.state = 'down'
+    state.disks[2]!.state = 'down'
+  })
+  assert.match(diskAway.reasons[0]!, 'have no other copy in sync')
+  const state = threePeers()
+  for (const peer of state.peers.slice(1)) peer.state = 'down'
+  assert.match(safeToRemove(state, state.disks[0]!).reasons[0]!, 'no other copy that is in sync')
+})
+
 stop('not without saying who would lose a volume', () => {
   const check = of(2, state => {
     const attachment = { peer: 2, generation: 1, via: 'ublk', read_only: false, queues: 0 } as const
