@@ -54,6 +54,26 @@ fn a_token_admits_one_of_two() {
 }
 
 #[test]
+fn a_peer_that_ended_while_it_joined_may_come_again() {
+    let mut cluster = Cluster::new(3);
+    let expires_ms = cluster.state.time_ms() + 1_000;
+    for n in 1..=3 {
+        cluster.ok(Command::CreateToken { hash: key(n), expires_ms, witness: false });
+    }
+    let comes = |n: u64| Command::UseToken { hash: key(n), peer: new_peer(8) };
+    let admitted = Ok(Applied::Peer { peer: PeerId(4) });
+    assert_eq!(cluster.run(comes(1)), admitted);
+    assert_eq!(cluster.run(comes(1)), admitted, "with the same token");
+    assert_eq!(cluster.run(comes(2)), admitted, "or with another one, it is the same peer");
+    let other = NewPeer { public_key: key(9), ..new_peer(8) };
+    let taken = cluster.refused(Command::UseToken { hash: key(3), peer: other });
+    assert_eq!(taken, Rejection::Exists { what: Kind::Peer, id: 4 }, "another key, another peer");
+    cluster.ok(Command::AddDisk { disk: new_disk(4, 9) });
+    assert_eq!(cluster.refused(comes(3)), Rejection::Exists { what: Kind::Peer, id: 4 });
+    assert_eq!(cluster.refused(comes(1)), Rejection::TokenUsed { peer: PeerId(4) });
+}
+
+#[test]
 fn an_expired_token_admits_nobody() {
     let mut cluster = Cluster::new(3);
     let expires_ms = cluster.state.time_ms() + 15;

@@ -2,13 +2,13 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use shoal_meta::hex::Hex;
-use shoal_meta::state::{Applied, Command, NewDisk};
+use shoal_meta::state::{Applied, Command, Kind, NewDisk, Outcome, Rejection};
 use shoal_store::{FormatParams, Identity, PROBE_BYTES, Probe, probe};
 use shoal_types::DiskId;
 
@@ -16,6 +16,7 @@ use super::membership::{meta_error, no_cluster, settled};
 use super::{Inlet, Supervisor, params};
 use crate::control::{ControlError, Responder};
 use crate::disk::{DiskFile, DiskKind, prepare_file, read_edges};
+use crate::meta_thread::MetaError;
 use crate::store_thread;
 
 /// Share of a disk that is kept for deletes, folds and metadata.
@@ -28,7 +29,9 @@ impl Supervisor {
         thread::spawn(move || responder.answer(look_at(&probe.path).map(|found| found.json())));
     }
 
-    /// Refuse what is not ours to take; then fill, register, format and open.
+    /// Refuse what is not ours to take; then fill, register, format and open. ORDER: what was begun is
+    /// written down before the cluster hears of it, and the list names the disk before it is
+    /// formatted; so whatever is cut short is gone through with at the next start.
     pub(super) fn add_disk(&mut self, add: params::AddDisk, responder: Responder) {
         let Some(peer) = self.peer_id() else { return responder.answer(Err(no_cluster())) };
         // Also one that is not open (yet): it holds a store of ours.
@@ -36,19 +39,20 @@ impl Supervisor {
             Ok(lines) => lines.iter().any(|line| line.path == add.path),
             Err(error) => return responder.answer(Err(ControlError::new("io", error))),
         };
-        if listed || self.stores.values().any(|entry| entry.path == add.path) {
+        let is_used = listed || self.stores.values().any(|entry| entry.path == add.path);
+        if !is_used && add.existing {
+            return self.bring_disk(add.path, responder);
+        }
+        if is_used || !self.adding.begin(&add.path) {
             let error = ControlError::new("exists", "this disk is in use by this peer already");
             return responder.answer(Err(error));
-        }
-        if add.existing {
-            return self.bring_disk(add.path, responder);
         }
         let inlet = self.context.inlet.clone();
         thread::spawn(move || {
             let prepared = prepare(&add, &inlet);
             inlet.go_on(move |supervisor| match prepared {
                 Ok(size_bytes) => supervisor.register_disk(&add, size_bytes, peer, responder),
-                Err(error) => responder.answer(Err(error)),
+                Err(error) => supervisor.not_added(&add.path, error, responder),
             });
         });
     }
@@ -60,8 +64,13 @@ impl Supervisor {
         peer: shoal_types::PeerId,
         responder: Responder,
     ) {
-        let store: [u8; 16] = crate::random::bytes();
         let path = add.path.clone();
+        let store = match self.context.files.adding().begin(&path) {
+            Ok(store) => store,
+            Err(error) => {
+                return self.not_added(&path, ControlError::new("io", error), responder);
+            }
+        };
         let disk = NewDisk {
             peer,
             store: Hex(store),
@@ -71,55 +80,46 @@ impl Supervisor {
             weight: (size_bytes >> 30).max(1).min(u64::from(u32::MAX >> 1)) as u32,
             reserve_bytes: size_bytes / RESERVE_DIVISOR,
         };
-        self.propose(Command::AddDisk { disk }, move |supervisor, result| match settled(result) {
-            Ok(Applied::Disk { disk }) => {
-                supervisor.format_disk(disk, store, path, size_bytes, responder);
+        self.propose(Command::AddDisk { disk }, move |supervisor, result| {
+            match registered(result) {
+                Ok(disk) => supervisor.enlist(disk, store, path, size_bytes, responder),
+                Err(error) => supervisor.not_added(&path, error, responder),
             }
-            Ok(other) => {
-                responder.answer(Err(ControlError::new("internal", format!("answered {other:?}"))))
-            }
-            Err(error) => responder.answer(Err(error)),
-        });
-    }
-
-    fn format_disk(
-        &mut self,
-        disk: DiskId,
-        store_uuid: [u8; 16],
-        path: std::path::PathBuf,
-        size_bytes: u64,
-        responder: Responder,
-    ) {
-        let read = self.context.meta.read(|state| (state.cluster_id(), state.incarnation()));
-        let Some((cluster, incarnation)) = read else {
-            return responder.answer(Err(no_cluster()));
-        };
-        let incarnation = u64::from(incarnation);
-        let identity = Identity { cluster_id: cluster.0, disk, store_uuid, incarnation };
-        let inlet = self.context.inlet.clone();
-        thread::spawn(move || {
-            let formatted = format(&path, identity, 0);
-            inlet.go_on(move |supervisor| match formatted {
-                Ok(()) => supervisor.enlist(disk, &path, store_uuid, size_bytes, responder),
-                Err(error) => supervisor.unregister(disk, error, responder),
-            });
         });
     }
 
     fn enlist(
         &mut self,
         disk: DiskId,
-        path: &Path,
         store_uuid: [u8; 16],
+        path: PathBuf,
         size_bytes: u64,
         responder: Responder,
     ) {
-        if let Err(error) = self.context.files.add_disk(disk, path) {
-            return self.unregister(disk, ControlError::new("io", error), responder);
+        let read = self.context.meta.read(|state| (state.cluster_id(), state.incarnation()));
+        let Some((cluster, incarnation)) = read else {
+            return self.not_added(&path, no_cluster(), responder);
+        };
+        if let Err(error) = self.list_disk(disk, &path) {
+            return self.unregister(disk, &path, ControlError::new("io", error), responder);
         }
-        self.open_disk(disk, path);
+        let incarnation = u64::from(incarnation);
+        let identity = Identity { cluster_id: cluster.0, disk, store_uuid, incarnation };
         let answer =
             json!({ "disk_id": disk.0, "store_uuid": Hex(store_uuid), "size": size_bytes });
+        let inlet = self.context.inlet.clone();
+        thread::spawn(move || {
+            let formatted = format(&path, identity, 0);
+            inlet.go_on(move |supervisor| match formatted {
+                Ok(()) => supervisor.open_added(disk, &path, answer, responder),
+                Err(error) => supervisor.unregister(disk, &path, error, responder),
+            });
+        });
+    }
+
+    fn open_added(&mut self, disk: DiskId, path: &Path, answer: Value, responder: Responder) {
+        self.adding.end(path);
+        self.open_disk(disk, path);
         match self.stores.get_mut(&disk) {
             // Nothing is placed on a disk before its store serves.
             Some(entry) => entry.added = Some((responder, answer)),
@@ -128,8 +128,19 @@ impl Supervisor {
     }
 
     /// The disk could not be made ours: the cluster forgets it again.
-    fn unregister(&self, disk: DiskId, error: ControlError, responder: Responder) {
-        self.propose(Command::RemoveDisk { disk }, move |_, _| responder.answer(Err(error)));
+    fn unregister(&mut self, disk: DiskId, path: &Path, error: ControlError, responder: Responder) {
+        if let Err(kept) = self.context.files.remove_disk(disk) {
+            eprintln!("{kept}");
+        }
+        let path = path.to_owned();
+        self.propose(Command::RemoveDisk { disk }, move |supervisor, _| {
+            supervisor.not_added(&path, error, responder);
+        });
+    }
+
+    fn not_added(&mut self, path: &Path, error: ControlError, responder: Responder) {
+        self.adding.end(path);
+        responder.answer(Err(error));
     }
 
     /// Close the store; the cluster already refused if the disk is still needed.
@@ -151,12 +162,23 @@ impl Supervisor {
     fn drop_disk(&mut self, disk: DiskId) -> Result<Value, ControlError> {
         let path = self.stores.get(&disk).map(|entry| entry.path.clone());
         self.close_store(disk);
+        // In this order: what is listed and unknown to the cluster is struck off at the next start.
+        let erased = path.map_or(Ok(()), |path| erase(&path));
         let io = |error: String| ControlError::new("io", error);
         self.context.files.remove_disk(disk).map_err(io)?;
-        if let Some(path) = path {
-            erase(&path).map_err(|error| ControlError::io("marking the disk as free", &error))?;
-        }
+        erased.map_err(|error| ControlError::io("marking the disk as free", &error))?;
         Ok(json!({}))
+    }
+}
+
+/// A store that the cluster knows already is of an earlier try: only this peer knows its name.
+fn registered(result: Result<Outcome, MetaError>) -> Result<DiskId, ControlError> {
+    match result {
+        Ok(Err(Rejection::Exists { what: Kind::Disk, id })) => Ok(DiskId(id)),
+        other => match settled(other)? {
+            Applied::Disk { disk } => Ok(disk),
+            other => Err(ControlError::new("internal", format!("answered {other:?}"))),
+        },
     }
 }
 

@@ -42,6 +42,8 @@ impl Supervisor {
         self.first_look.is_asking = false;
         if has_answered {
             self.first_look.is_current = true;
+            self.strike_off_removed_disks();
+            self.list_added_disks();
             self.sync();
             for (store, layers) in std::mem::take(&mut self.first_look.purged) {
                 self.forget_purged(&store, layers);

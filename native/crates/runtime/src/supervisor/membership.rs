@@ -169,8 +169,21 @@ impl Supervisor {
         // Dialling blocks: on a thread of its own.
         thread::spawn(move || {
             let outcome = join_by(&token, &trust, &identity, process, &join);
-            inlet.go_on(move |supervisor| supervisor.enter_with(outcome, responder));
+            inlet.go_on(move |supervisor| supervisor.enter_joined(outcome, responder));
         });
+    }
+
+    /// What a founding that was cut short left here is of another cluster.
+    fn enter_joined(&mut self, file: Result<ClusterFile, ControlError>, responder: Responder) {
+        if self.peer_id().is_some() {
+            let error = ControlError::new("exists", "this peer belongs to a cluster meanwhile");
+            return responder.answer(Err(error));
+        }
+        let clean = |file| match self.context.files.forget_cluster() {
+            Ok(()) => Ok(file),
+            Err(error) => Err(ControlError::io("forgetting what was begun", &error)),
+        };
+        self.enter_with(file.and_then(clean), responder);
     }
 
     /// Answered once the cluster's state is known here: whoever asks next must find a member.

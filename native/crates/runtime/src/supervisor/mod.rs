@@ -8,6 +8,7 @@ mod context;
 mod devices;
 mod disks;
 mod first_look;
+mod half_made;
 mod heads;
 mod kept_map;
 mod leave;
@@ -97,6 +98,7 @@ pub fn inlet() -> (Inlet, Receiver<Event>) {
 pub struct Supervisor {
     context: Context,
     stores: HashMap<DiskId, StoreEntry>,
+    adding: half_made::Adding,
     heads: HashMap<VolumeId, HeadEntry>,
     devices: devices::Devices,
     next_head_key: u64,
@@ -121,6 +123,7 @@ impl Supervisor {
         Self {
             context,
             stores: HashMap::new(),
+            adding: half_made::Adding::default(),
             heads: HashMap::new(),
             devices: devices::Devices::default(),
             next_head_key: 1,
@@ -180,6 +183,8 @@ impl Supervisor {
     fn tick(&mut self) {
         self.retry_heads();
         self.retry_stores();
+        self.tell_lost_stores();
+        self.refit_stores();
         self.tick_devices();
         self.tick_return();
         self.schedule_scrubs();

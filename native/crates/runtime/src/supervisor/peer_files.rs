@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use shoal_meta::hex::{ClusterId, PublicKey};
+use shoal_meta::hex::{ClusterId, Hex, PublicKey};
 use shoal_types::{DiskId, PeerId};
 use shoal_wire::identity::SecretKey;
 use shoal_wire::identity::file::{self, KeyFileError, Role};
@@ -48,6 +48,21 @@ pub struct DiskLine {
 struct DiskFileBody {
     version: u32,
     disks: Vec<DiskLine>,
+}
+
+/// A disk that is being added, and what its store will be called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddingLine {
+    pub store: Hex<16>,
+    pub path: PathBuf,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AddingFileBody {
+    version: u32,
+    disks: Vec<AddingLine>,
 }
 
 /// Where the scrub of a disk is that runs by itself, and when the next one begins.
@@ -136,7 +151,7 @@ impl PeerFiles {
 
     /// Forget the cluster: after this peer was removed from it.
     pub fn forget_cluster(&self) -> io::Result<()> {
-        for name in ["cluster.json", "disks.json", "scrubs.json", "authority.key"] {
+        for name in ["cluster.json", "adding.json", "disks.json", "scrubs.json", "authority.key"] {
             ignore_missing(fs::remove_file(self.dir.join(name)))?;
         }
         ignore_missing(fs::remove_dir_all(self.dir.join("log-marks")))?;
@@ -166,6 +181,10 @@ impl PeerFiles {
         self.replace("disks.json", &body).map_err(|error| format!("disks.json: {error}"))
     }
 
+    pub fn adding(&self) -> AddingFile<'_> {
+        AddingFile(self)
+    }
+
     pub fn scrubs(&self) -> Result<Vec<ScrubLine>, String> {
         let body: Option<ScrubFileBody> = self.load("scrubs.json")?;
         Ok(body.unwrap_or_default().disks)
@@ -192,6 +211,41 @@ impl PeerFiles {
         file.sync_all()?;
         fs::rename(&aside, self.dir.join(name))?;
         File::open(&self.dir)?.sync_all()
+    }
+}
+
+/// `adding.json`.
+pub struct AddingFile<'a>(&'a PeerFiles);
+
+impl AddingFile<'_> {
+    const NAME: &'static str = "adding.json";
+
+    pub fn lines(&self) -> Result<Vec<AddingLine>, String> {
+        let body: Option<AddingFileBody> = self.0.load(Self::NAME)?;
+        Ok(body.unwrap_or_default().disks)
+    }
+
+    /// DURABLE BEFORE THE CLUSTER HEARS OF IT. The name of an earlier try is kept.
+    pub fn begin(&self, path: &Path) -> Result<[u8; 16], String> {
+        let mut disks = self.lines()?;
+        if let Some(line) = disks.iter().find(|line| line.path == path) {
+            return Ok(line.store.0);
+        }
+        let store: [u8; 16] = crate::random::bytes();
+        disks.push(AddingLine { store: Hex(store), path: path.to_owned() });
+        self.set(disks)?;
+        Ok(store)
+    }
+
+    pub fn end(&self, path: &Path) -> Result<(), String> {
+        let mut disks = self.lines()?;
+        disks.retain(|line| line.path != path);
+        self.set(disks)
+    }
+
+    fn set(&self, disks: Vec<AddingLine>) -> Result<(), String> {
+        let body = AddingFileBody { version: VERSION, disks };
+        self.0.replace(Self::NAME, &body).map_err(|error| format!("{}: {error}", Self::NAME))
     }
 }
 
@@ -225,6 +279,14 @@ mod tests {
         files.remove_disk(DiskId(3)).unwrap();
         let left = vec![DiskLine { disk_id: 4, path: "/dev/y".into() }];
         assert_eq!(files.disks().unwrap(), left);
+        let store = files.adding().begin(Path::new("/dev/z")).unwrap();
+        assert_eq!(
+            files.adding().begin(Path::new("/dev/z")),
+            Ok(store),
+            "the next try is the same"
+        );
+        files.adding().end(Path::new("/dev/z")).unwrap();
+        assert_eq!(files.adding().lines(), Ok(Vec::new()));
         let line = ScrubLine { disk_id: 4, next_at_ms: 5, at: Some((6, 7)) };
         files.set_scrubs(vec![line]).unwrap();
         assert_eq!(files.scrubs().unwrap(), [line]);

@@ -7,11 +7,12 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use shoal_meta::state::{Applied, ClusterState, Command, Outcome, PgOutcome, Severity};
 use shoal_store::Identity;
 use shoal_types::DiskId;
 
-use super::stores::fail;
+use super::stores::{StoreEntry, StoreState, fail};
 use super::{Inlet, Supervisor, disks};
 use crate::meta_thread::MetaError;
 
@@ -37,7 +38,7 @@ impl Supervisor {
             let reason = format!("{reason}; it is the last copy of {last} placement groups");
             let message = format!("{disk} cannot be opened, and is left as it is: {reason}");
             self.note(Severity::Error, "store_damaged", message, format!("disk:{}", disk.0));
-            return self.on_store_failed(disk, reason, false);
+            return self.on_store_lost(disk, reason, false);
         }
         let command = Command::MarkStoreUnfit { disk };
         self.propose(command, move |supervisor, result| match is_out(&result) {
@@ -68,6 +69,20 @@ impl Supervisor {
             Ok(()) => inlet.go_on(move |supervisor| supervisor.start_store(disk)),
             Err(error) => fail(&inlet, disk, format!("{reason}; {}", error.message), true),
         });
+    }
+
+    /// Those that were filled meanwhile are as good as any.
+    pub(super) fn refit_stores(&mut self) {
+        let unfit = |(_, entry): &(&DiskId, &StoreEntry)| {
+            !entry.is_fit && matches!(entry.state, StoreState::Open)
+        };
+        let unfit: Vec<DiskId> = self.stores.iter().filter(unfit).map(|(disk, _)| *disk).collect();
+        for disk in unfit.into_iter().filter(|disk| self.is_filled(*disk)).collect::<Vec<_>>() {
+            if let Some(entry) = self.stores.get_mut(&disk) {
+                entry.is_fit = true;
+            }
+            self.broadcast("store.changed", json!({ "disk_id": disk.0, "state": "open" }));
+        }
     }
 
     /// No group waits to be filled anew here: then the store may serve wherever it is a member.

@@ -8,6 +8,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use serde_json::{Value, json};
+use shoal_engine::head::ReportReason;
 use shoal_engine::member::{Member, MemberConfig, Recovered};
 use shoal_store::{
     Budget, Figures, LayerState, PROBE_BYTES, Params, Probe, RecoveryError, Store, probe,
@@ -70,6 +71,8 @@ pub struct StoreEntry {
     pub stalls: (u32, u64),
     /// When its thread last said that it is slow, and what a command may take, in milliseconds.
     pub slow: Option<(u64, u64)>,
+    /// What is on the disk cannot be had: the cluster is to hear of it.
+    pub is_lost: bool,
     /// Who added the disk, to be answered once its store serves.
     pub added: Option<(Responder, Value)>,
 }
@@ -86,6 +89,7 @@ impl StoreEntry {
             deleting: HashSet::new(),
             stalls: (0, 0),
             slow: None,
+            is_lost: false,
             added: None,
         }
     }
@@ -125,7 +129,9 @@ impl Supervisor {
 
     pub(super) fn open_disk(&mut self, disk: DiskId, path: &Path) {
         let is_known = self.context.meta.read(|state| state.disks().contains_key(&disk));
-        if self.stores.contains_key(&disk) || is_known != Some(true) {
+        // One that is being added is opened once it is formatted.
+        let is_begun = self.stores.contains_key(&disk) || self.adding.contains(path);
+        if is_begun || is_known != Some(true) {
             return;
         }
         self.stores.insert(disk, StoreEntry::new(path));
@@ -176,6 +182,31 @@ impl Supervisor {
         self.broadcast("store.changed", data);
     }
 
+    /// Nothing of it can be had, unlike where nobody could be asked about it.
+    pub(super) fn on_store_lost(&mut self, disk: DiskId, reason: String, again: bool) {
+        self.on_store_failed(disk, reason, again);
+        if let Some(entry) = self.stores.get_mut(&disk) {
+            entry.is_lost = true;
+        }
+    }
+
+    /// Whoever counts on it must not go on doing so; from then on it is counted as gone.
+    pub(super) fn tell_lost_stores(&mut self) {
+        if !self.is_current() {
+            return;
+        }
+        let mut lost: Vec<DiskId> = Vec::new();
+        for (disk, entry) in &mut self.stores {
+            if std::mem::take(&mut entry.is_lost) {
+                lost.push(*disk);
+            }
+        }
+        for disk in lost {
+            self.context.meta.report(disk, ReportReason::StoreFenced);
+            self.set_down(disk, true);
+        }
+    }
+
     pub(super) fn retry_stores(&mut self) {
         let now_ms = clock::now_ms();
         let is_due = |entry: &StoreEntry| match entry.state {
@@ -201,6 +232,7 @@ impl Supervisor {
         entry.sender = Some(sender.clone());
         entry.figures = Some(figures);
         entry.is_fit = is_fit;
+        entry.is_lost = false;
         entry.pgs.clear();
         entry.deleting.clear();
         self.context.stores.insert(disk, sender.clone());
@@ -316,7 +348,7 @@ fn store_main(
     };
     let opened = match open(disk, path, cluster_id, budget, inbox.wake_fd()) {
         Ok(opened) => opened,
-        Err(NotOpened::Failed { reason, again }) => return fail(&inlet, disk, reason, again),
+        Err(NotOpened::Failed { reason, again }) => return lose(&inlet, disk, reason, again),
         Err(NotOpened::Damaged { reason }) => {
             return rebuild::make_anew(disk, path, reason, &inlet);
         }
@@ -382,6 +414,10 @@ enum NotOpened {
 
 pub(super) fn fail(inlet: &super::Inlet, disk: DiskId, reason: String, again: bool) {
     inlet.go_on(move |supervisor| supervisor.on_store_failed(disk, reason, again));
+}
+
+fn lose(inlet: &super::Inlet, disk: DiskId, reason: String, again: bool) {
+    inlet.go_on(move |supervisor| supervisor.on_store_lost(disk, reason, again));
 }
 
 /// Open the disk and recover its store.

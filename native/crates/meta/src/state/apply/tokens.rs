@@ -1,9 +1,11 @@
 //! Join tokens: single use, short-lived.
 
+use shoal_types::PeerId;
+
 use super::super::cluster::ClusterState;
 use super::super::limits::TOKENS_MAX;
 use super::super::outcome::{Applied, Fault, Kind, Outcome, Rejection};
-use super::super::peer::NewPeer;
+use super::super::peer::{NewPeer, Peer, Standing};
 use super::super::token::Token;
 use crate::hex::TokenHash;
 
@@ -33,8 +35,11 @@ impl ClusterState {
     pub(super) fn use_token(&mut self, hash: TokenHash, peer: &NewPeer) -> Outcome {
         let missing = Rejection::NotFound { what: Kind::Token, id: 0 };
         let token = self.tokens.get(&hash).ok_or(missing)?;
-        if let Some(peer) = token.used_by {
-            return Err(Rejection::TokenUsed { peer });
+        if let Some(by) = token.used_by {
+            return match self.admitted_before(peer) {
+                Some(id) if id == by => Ok(Applied::Peer { peer: id }),
+                _ => Err(Rejection::TokenUsed { peer: by }),
+            };
         }
         if token.expires_ms <= self.time_ms {
             return Err(Rejection::TokenExpired { expires_ms: token.expires_ms });
@@ -42,10 +47,31 @@ impl ClusterState {
         if token.witness && !peer.witness {
             return Err(Rejection::Invalid { what: Kind::Token, fault: Fault::State });
         }
-        let applied = self.add_peer(peer)?;
-        let Applied::Peer { peer } = applied else { unreachable!("add_peer gives a peer") };
-        self.tokens.get_mut(&hash).expect("found above").used_by = Some(peer);
-        Ok(applied)
+        let id = match self.admitted_before(peer) {
+            Some(id) => id,
+            None => match self.add_peer(peer)? {
+                Applied::Peer { peer } => peer,
+                other => unreachable!("add_peer gives a peer, not {other:?}"),
+            },
+        };
+        self.tokens.get_mut(&hash).expect("found above").used_by = Some(id);
+        Ok(Applied::Peer { peer: id })
+    }
+
+    /// A peer that ended while it was being admitted never learned its id. Who comes again with the
+    /// same key is the same one. ONLY IF IT NEVER VOTED and has no disk: what it did is not forgotten.
+    fn admitted_before(&self, wanted: &NewPeer) -> Option<PeerId> {
+        let same = |peer: &&Peer| {
+            peer.public_key == wanted.public_key
+                && peer.name == wanted.name
+                && peer.addresses == wanted.addresses
+                && peer.domains == wanted.domains
+                && peer.witness == wanted.witness
+                && peer.state != Standing::Out
+        };
+        let id = self.peers.values().find(same)?.id;
+        let has_begun = self.upkeep.voted.contains(&id) || self.disks_of(id).next().is_some();
+        (!has_begun).then_some(id)
     }
 
     pub(super) fn revoke_token(&mut self, hash: TokenHash) -> Outcome {
