@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,6 +14,9 @@ use super::frame::{self, ControlError, RequestFrame};
 /// Messages waiting for a client that does not read; one more and it is cut off. It comes back
 /// and asks anew: a stalled control process must cost the data process nothing.
 const QUEUE_MESSAGES_MAX: usize = 4096;
+
+/// A client that does not read its last answer is not waited for longer.
+const LAST_WORD_MAX: Duration = Duration::from_secs(1);
 
 /// A request, and the way to answer it.
 pub struct Call {
@@ -29,14 +33,29 @@ pub struct Responder {
 
 /// The writing side of a client.
 pub struct Link {
-    queue: SyncSender<Value>,
+    queue: SyncSender<Queued>,
     stream: UnixStream,
+}
+
+struct Queued {
+    message: Value,
+    /// Told when it was written; dropped when that failed.
+    written: Option<SyncSender<()>>,
 }
 
 impl Responder {
     pub fn answer(mut self, outcome: Result<Value, ControlError>) {
         if let Some(link) = self.link.take() {
             link.send(frame::answer(self.id, outcome));
+        }
+    }
+
+    /// The same, and wait until it is written: for whoever ends the process next.
+    pub fn answer_last(mut self, outcome: Result<Value, ControlError>) {
+        let Some(link) = self.link.take() else { return };
+        let (written, ended) = sync_channel(1);
+        if link.queue(frame::answer(self.id, outcome), Some(written)) {
+            let _the_client_may_be_gone = ended.recv_timeout(LAST_WORD_MAX);
         }
     }
 }
@@ -53,7 +72,11 @@ impl Drop for Responder {
 impl Link {
     /// False: the client is gone or hopelessly behind.
     pub fn send(&self, message: Value) -> bool {
-        match self.queue.try_send(message) {
+        self.queue(message, None)
+    }
+
+    fn queue(&self, message: Value, written: Option<SyncSender<()>>) -> bool {
+        match self.queue.try_send(Queued { message, written }) {
             Ok(()) => true,
             Err(TrySendError::Full(_)) => {
                 // The reader thread sees the end and the client is forgotten.
@@ -85,10 +108,13 @@ pub fn serve(
     Ok(link)
 }
 
-fn write_all(mut stream: UnixStream, messages: Receiver<Value>) {
-    for message in messages {
+fn write_all(mut stream: UnixStream, messages: Receiver<Queued>) {
+    for Queued { message, written } in messages {
         if frame::write_frame(&mut stream, &message).is_err() {
             break;
+        }
+        if let Some(written) = written {
+            let _nobody_may_wait = written.send(());
         }
     }
     // Everything that was owed is written: the last `Link` is gone, or the client is.

@@ -34,6 +34,26 @@ fn requests_are_answered_and_events_arrive() {
     assert_eq!(event, json!({ "event": "state.changed", "data": { "index": 9 } }));
 }
 
+/// Whoever got the answer's last byte finds it written: nothing is left to a thread that may not run
+/// any more.
+#[test]
+fn the_last_answer_is_written_when_it_was_given() {
+    let path = std::env::temp_dir().join(format!("shoal-last-word-{}", std::process::id()));
+    let (told, answered) = std::sync::mpsc::channel();
+    let last = move |call: Call| {
+        call.responder.answer_last(Ok(json!({ "last": true })));
+        told.send(()).unwrap();
+    };
+    let _server = ControlServer::start(&path, last).unwrap();
+    let mut stream = UnixStream::connect(&path).unwrap();
+    write_frame(&mut stream, &json!({ "id": 7, "method": "end" })).unwrap();
+    answered.recv().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let body = read_frame(&mut stream).unwrap().unwrap();
+    let reply: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(reply, json!({ "id": 7, "result": { "last": true } }));
+}
+
 #[test]
 fn a_dropped_request_is_answered_with_an_error() {
     let (_server, path) = start("lost");

@@ -45,7 +45,8 @@ impl Supervisor {
         self.context.meta.send(MetaMessage::Stop { answer });
         let _the_thread_may_be_gone = ended.recv();
         self.close_stores();
-        responder.answer(match legacy {
+        // The process does not wait for the thread that writes answers.
+        responder.answer_last(match legacy {
             None => Err(no_cluster()),
             Some((state, term)) => self
                 .begin_incarnation(state, term)

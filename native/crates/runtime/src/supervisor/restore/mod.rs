@@ -29,11 +29,7 @@ struct Survey {
 
 impl Supervisor {
     /// Only on a peer that is in no cluster: whoever has a state goes on from that.
-    pub(super) fn restore(
-        &mut self,
-        restore: params::Restore,
-        responder: Responder,
-    ) {
+    pub(super) fn restore(&mut self, restore: params::Restore, responder: Responder) {
         if self.peer_id().is_some() {
             let message = "this peer belongs to a cluster, whose state it has: use 'shoal cluster \
                            recover' without --from-disks";
@@ -47,12 +43,7 @@ impl Supervisor {
         });
     }
 
-    fn restore_from(
-        &mut self,
-        restore: &params::Restore,
-        survey: Survey,
-        responder: Responder,
-    ) {
+    fn restore_from(&mut self, restore: &params::Restore, survey: Survey, responder: Responder) {
         let Survey { found, unreadable } = survey;
         let state = match choose::choose(&found) {
             Ok(state) => state,
