@@ -347,6 +347,10 @@ impl DiskStore {
             }
         }
         let (id, kept) = (self.opened().identity().disk, self.opened().stats());
+        if kept.fenced {
+            // By a fault that had waited for the next write: nothing is folded any more.
+            return None;
+        }
         self.close();
         if let Err(error) = self.open(id) {
             return Some(format!("does not open: {error:?}"));

@@ -148,7 +148,7 @@ impl World {
     }
 
     /// Reads everything everywhere, and has repaired what fails. True: nothing did.
-    fn scrub(&mut self) -> bool {
+    pub fn scrub(&mut self) -> bool {
         let mut sound = true;
         for disk in self.disks.keys().copied().collect::<Vec<_>>() {
             for volume in self.cluster.volumes.keys().copied().collect::<Vec<_>>() {

@@ -41,6 +41,8 @@ const HEAL_US: u64 = 60_000_000;
 
 /// Given to it then to put away what is left over.
 const REST_US: u64 = 3_000_000;
+/// Rests until nothing damaged is left.
+const RESTS_MAX: u32 = 5;
 
 pub struct World {
     pub plan: Plan,
@@ -149,12 +151,23 @@ impl World {
         if self.failure.is_none() {
             self.tell_everyone();
         }
-        let rest_until = self.now_us + REST_US;
-        while self.failure.is_none() && self.now_us < rest_until {
-            self.step();
-        }
+        self.rest();
         if self.failure.is_none() {
             self.check_end();
+        }
+    }
+
+    /// A write that the disk lost shows once the fold that made it is over: damage is looked for again
+    /// after a rest, and what had to be repaired is followed by another one.
+    fn rest(&mut self) {
+        for _ in 0..RESTS_MAX {
+            let until = self.now_us + REST_US;
+            while self.failure.is_none() && self.now_us < until {
+                self.step();
+            }
+            if self.failure.is_some() || self.scrub() {
+                return;
+            }
         }
     }
 
