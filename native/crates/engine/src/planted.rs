@@ -74,10 +74,12 @@ pub enum Bug {
     SessionUnchecked,
     /// Damage is told under a view that may be old.
     DamageOfOldView,
+    /// Zeros leave no trace while somebody is away or joins.
+    TracelessAlways,
 }
 
 impl Bug {
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::H1AckWithoutJoiner,
         Self::H2AnswersOutliveEpoch,
         Self::H3JoinerLeftOut,
@@ -113,6 +115,7 @@ impl Bug {
         Self::WatermarkTooHigh,
         Self::SessionUnchecked,
         Self::DamageOfOldView,
+        Self::TracelessAlways,
     ];
 }
 

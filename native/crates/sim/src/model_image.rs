@@ -46,9 +46,10 @@ impl Image {
                 }
                 self.raise_mark(*pg, *volume, Version::ZERO, *version);
                 for i in 0..body.blocks() as usize {
-                    let state = state_of(body, i);
+                    let at = (*pg, layer, block + i as u64);
+                    let state = self.state_of(body, i, &at);
                     let entry = Entry { volume: *volume, version: *version, stamp: *stamp, state };
-                    self.write_block((*pg, layer, block + i as u64), entry);
+                    self.write_block(at, entry);
                 }
                 Ok(StoreReply::Done)
             }
@@ -182,6 +183,17 @@ impl Image {
         *marks = (marks.0.max(watermark), marks.1.max(newest));
     }
 
+    fn state_of(&self, body: &Body, i: usize, at: &(PgId, LayerId, u64)) -> BlockState {
+        match body {
+            Body::Clear { .. } if !self.blocks.contains_key(at) => BlockState::Absent,
+            Body::Zero { .. } | Body::Clear { .. } => BlockState::Zero,
+            Body::Data { data, crcs, .. } => {
+                let data = data.slice(i * BLOCK_BYTES..(i + 1) * BLOCK_BYTES);
+                BlockState::Data { data, crc: crcs[i] }
+            }
+        }
+    }
+
     fn write_block(&mut self, key: (PgId, LayerId, u64), entry: Entry) {
         match self.blocks.get_mut(&key) {
             Some(old) if old.version > entry.version => {}
@@ -256,14 +268,4 @@ fn page<T>(from: impl Iterator<Item = T>, limit: usize) -> (Vec<T>, bool) {
     let more = found.len() > limit;
     found.truncate(limit);
     (found, more)
-}
-
-fn state_of(body: &Body, i: usize) -> BlockState {
-    match body {
-        Body::Zero { .. } => BlockState::Zero,
-        Body::Data { data, crcs, .. } => {
-            let data = data.slice(i * BLOCK_BYTES..(i + 1) * BLOCK_BYTES);
-            BlockState::Data { data, crc: crcs[i] }
-        }
-    }
 }

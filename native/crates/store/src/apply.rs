@@ -65,12 +65,34 @@ impl Store {
         }
         let target = Target { lsn, volume: assign.volume, layer: assign.layer, layer_number, pg };
         for run in assign.runs {
-            self.apply_run(target, run, assign.forced, draft);
+            match run.body {
+                PendingBody::Clear { .. } => self.apply_clear(target, &run, draft),
+                _ => self.apply_run(target, run, assign.forced, draft),
+            }
         }
         if let Some(raise) = assign.raise {
             self.apply_write_raise(target, assign.pg, raise, draft);
         }
         Ok(())
+    }
+
+    /// Zeros where something is; elsewhere a record that a fold makes nothing of, so that the newest
+    /// version of the volume is as durable as ever.
+    fn apply_clear(&mut self, target: Target, run: &PendingRun, draft: &mut Draft) {
+        let (mut block, end) = (run.block, run.block + run.blocks());
+        let place = |block| BlockAt { pg: target.pg, layer: target.layer_number, block };
+        while block < end {
+            let nothing = self.state.holds_nothing(place(block));
+            let differs = |at: &u64| self.state.holds_nothing(place(*at)) != nothing;
+            let until = (block + 1..end).find(differs).unwrap_or(end);
+            let blocks = (until - block) as u32;
+            let body = match nothing {
+                true => PendingBody::Absent { blocks },
+                false => PendingBody::Zero { blocks },
+            };
+            self.apply_run(target, PendingRun { block, stamp: run.stamp, body }, false, draft);
+            block = until;
+        }
     }
 
     /// Writes a record for each stretch of blocks that take the new state.
@@ -125,6 +147,7 @@ impl Store {
             }
             PendingBody::Zero { .. } => RunBody::Zero,
             PendingBody::Absent { .. } => RunBody::Absent,
+            PendingBody::Clear { .. } => unreachable!("zeros or nothing by now"),
         };
         draft.push(&DataRecord::Run(Run {
             layer: target.layer,
@@ -283,6 +306,7 @@ impl PendingRun {
             }
             PendingBody::Zero { .. } => Content::Zero,
             PendingBody::Absent { .. } => Content::Absent,
+            PendingBody::Clear { .. } => unreachable!("zeros or nothing by now"),
         }
     }
 }

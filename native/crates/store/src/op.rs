@@ -80,13 +80,19 @@ pub enum PendingBody {
     Absent {
         blocks: u32,
     },
+    /// Zeros, where something is.
+    Clear {
+        blocks: u32,
+    },
 }
 
 impl PendingRun {
     pub fn blocks(&self) -> u64 {
         match &self.body {
             PendingBody::Data { crcs, .. } | PendingBody::Direct { crcs, .. } => crcs.len() as u64,
-            PendingBody::Zero { blocks } | PendingBody::Absent { blocks } => u64::from(*blocks),
+            PendingBody::Zero { blocks }
+            | PendingBody::Absent { blocks }
+            | PendingBody::Clear { blocks } => u64::from(*blocks),
         }
     }
 }
@@ -169,6 +175,7 @@ fn write_run(
     check_version(stamp.version)?;
     let body = match body {
         Body::Zero { blocks } => PendingBody::Zero { blocks },
+        Body::Clear { blocks } => PendingBody::Clear { blocks },
         Body::Data { data, crcs, encoding } => {
             if encoding != Encoding::PLAIN || data.len() != crcs.len() * BLOCK_BYTES {
                 return Err(StoreError::Unsupported);

@@ -74,6 +74,15 @@ impl State {
         }
     }
 
+    /// Neither data nor zeros.
+    pub fn holds_nothing(&self, at: BlockAt) -> bool {
+        match self.newest(at) {
+            Newest::Dirty(block) => block.content == Content::Absent,
+            Newest::Indexed(found) => found.place == Place::Absent,
+            Newest::Nothing => true,
+        }
+    }
+
     /// The index gives the block a cell of its own, which a fold can overwrite in place.
     pub fn has_cell(&self, at: BlockAt) -> bool {
         let found = self.index.find(at.pg, at.layer, at.block);

@@ -33,13 +33,16 @@ pub enum Body {
     Data { data: Bytes, crcs: Vec<u32>, encoding: Encoding },
     /// Reads as zeros and does not fall through to the parent layer (discard, write-zeroes).
     Zero { blocks: u32 },
+    /// The same of a client, while every member of the PG is in sync and nobody joins: who holds
+    /// nothing of a block keeps nothing of this either (rule 31).
+    Clear { blocks: u32 },
 }
 
 impl Body {
     pub fn blocks(&self) -> u32 {
         match self {
             Self::Data { crcs, .. } => crcs.len() as u32,
-            Self::Zero { blocks } => *blocks,
+            Self::Zero { blocks } | Self::Clear { blocks } => *blocks,
         }
     }
 }

@@ -88,6 +88,7 @@ fn requests() -> Vec<(&'static str, Request)> {
     let after = Some((LayerId(4), 77));
     vec![
         ("write-data", write(data, Role::InSync)),
+        ("write-clear", write(Body::Clear { blocks: 9 }, Role::InSync)),
         ("write-zero", write(Body::Zero { blocks: 9 }, Role::Joining { join_at })),
         ("read", Request::Read { volume, pg, layer, block: 5, blocks: 6, head_epoch, pg_epoch }),
         (

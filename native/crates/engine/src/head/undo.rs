@@ -76,7 +76,7 @@ impl Head {
 fn is_wanted(wanted: &Body, states: &[BlockState]) -> bool {
     let bytes = |i: usize| match wanted {
         Body::Data { data, .. } => data.get(i * BLOCK_BYTES..(i + 1) * BLOCK_BYTES),
-        Body::Zero { .. } => None,
+        Body::Zero { .. } | Body::Clear { .. } => None,
     };
     let same = |(i, state): (usize, &BlockState)| match state {
         BlockState::Data { data, .. } => bytes(i) == Some(&data[..]),

@@ -2,12 +2,12 @@
 //! (rules 6–9).
 
 use shoal_types::message::WriteRequest;
-use shoal_types::{DiskId, HeadEpoch, Refusal, Reply, Request, Role, Seq, Version};
+use shoal_types::{Body, DiskId, HeadEpoch, Refusal, Reply, Request, Role, Seq, Version};
 
 use super::Head;
 use super::api::{ClientError, ReportReason};
 use super::links::What;
-use super::pg::Slot;
+use super::pg::{Pg, Slot};
 use super::piece::{Owner, Stage, Work};
 use super::refusal::Next;
 use crate::common::Key;
@@ -125,7 +125,7 @@ impl Head {
             pg_epoch: piece.write.stamp,
             watermark: self.watermark(piece.pg),
             role: pg.role(pg.targets[target as usize]),
-            body: body.clone(),
+            body: traceless(pg, &piece.work).unwrap_or_else(|| body.clone()),
         }))
     }
 
@@ -279,6 +279,15 @@ impl Head {
 pub(super) fn data_blocks(body: &shoal_types::Body) -> u32 {
     match body {
         shoal_types::Body::Data { crcs, .. } => crcs.len() as u32,
-        shoal_types::Body::Zero { .. } => 0,
+        shoal_types::Body::Zero { .. } | shoal_types::Body::Clear { .. } => 0,
     }
+}
+
+/// Zeros of a client need no entry where nothing was, if there is nobody who would have to hear of
+/// them later (rule 31). WHAT A HEAD WRITES BY ITSELF (an undo, a roll-forward) IS ALWAYS KEPT: it has to
+/// be newer than what it replaces.
+fn traceless(pg: &Pg, work: &Work) -> Option<Body> {
+    let Work::Write(Body::Zero { blocks }) = work else { return None };
+    let whole = pg.is_whole() || is_planted(Bug::TracelessAlways);
+    whole.then_some(Body::Clear { blocks: *blocks })
 }

@@ -108,6 +108,44 @@ fn a_full_disk_refuses_writes_and_takes_everything_else() {
     }
 }
 
+/// Discards of what was never written: nothing is kept of them, however many there are, but the newest
+/// version is as durable as that of a write.
+#[test]
+fn a_flood_of_clears_on_a_full_disk_takes_no_room() {
+    let mut w = Writer::new(8);
+    let filled = w.fill(32);
+    w.rig.store.fold();
+    w.rig.store.checkpoint();
+    w.rig.settle(&mut w.rng);
+    let before = w.rig.store.stats();
+    w.rig.ops.clear();
+    for chunk in 0..20_000 {
+        let clear = w.op(LAYER, 10_000 + chunk * 32, Body::Clear { blocks: 32 });
+        w.rig.submit(clear);
+        while w.rig.outstanding() > 50 && w.rig.step(&mut w.rng) {}
+        if w.rig.ops.len() > 1000 {
+            w.rig.settle(&mut w.rng);
+            let odd = w.rig.ops.iter().find(|op| op.1 != Some(Ok(())));
+            assert_eq!(odd.map(|op| op.1), None);
+            w.rig.ops.clear();
+        }
+    }
+    w.rig.store.fold();
+    w.rig.store.checkpoint();
+    w.rig.settle(&mut w.rng);
+    let after = w.rig.store.stats();
+    assert_eq!((after.memory.index, after.cells_free), (before.memory.index, before.cells_free));
+    assert_eq!(w.rig.store.newest_version(VOLUME, PG), Version::new(1, w.seq));
+    // Where something is they are zeros like others.
+    let used = w.rig.store.layer_usage(LAYER);
+    let clear = w.op(LAYER, filled - 20, Body::Clear { blocks: 40 });
+    assert_eq!(w.run(clear), Ok(()));
+    assert_eq!((w.first_word(filled - 20), w.first_word(filled - 21)), (None, Some(filled - 21)));
+    w.rig.store.fold();
+    w.rig.settle(&mut w.rng);
+    assert_eq!(w.rig.store.layer_usage(LAYER), used - 20);
+}
+
 /// Space that a discard is about to give back is waited for, not refused.
 #[test]
 fn a_write_behind_a_discard_waits_for_its_space() {

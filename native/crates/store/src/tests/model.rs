@@ -95,7 +95,7 @@ impl Model {
         let mark = self.marks.get(&(volume, pg)).copied().unwrap_or_default();
         for i in 0..u64::from(body.blocks()) {
             let value = match body {
-                Body::Zero { .. } => Value::Zero,
+                Body::Zero { .. } | Body::Clear { .. } => Value::Zero,
                 Body::Data { data, .. } => Value::Data(seed_of(&data[i as usize * 4096..])),
             };
             let key = (layer, block + i);
@@ -105,7 +105,9 @@ impl Model {
                 Some((v, _)) => version > v,
                 None => true,
             };
-            if takes && version > mark {
+            // Nothing is kept where nothing was.
+            let leaves = !matches!(body, Body::Clear { .. }) || stored.is_some();
+            if takes && leaves && version > mark {
                 self.blocks.insert(key, (pg, Held { value, version, epoch }));
             }
         }

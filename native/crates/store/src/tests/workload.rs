@@ -133,7 +133,12 @@ impl Workload {
         let (layer, volume) = self.pick(rng);
         let (block, blocks) = Self::run(rng);
         let version = self.version(rng);
-        self.stamped(rng, volume, layer, block, version, Body::Zero { blocks: blocks as u32 })
+        let blocks = blocks as u32;
+        let body = match version.seq.0 % 2 {
+            0 => Body::Zero { blocks },
+            _ => Body::Clear { blocks },
+        };
+        self.stamped(rng, volume, layer, block, version, body)
     }
 
     fn stamped(

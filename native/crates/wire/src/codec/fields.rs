@@ -27,6 +27,8 @@ pub const COPY_ENTRIES_MAX: usize =
 pub const ABSENT: u8 = 0;
 pub const ZERO: u8 = 1;
 pub const DATA: u8 = 2;
+/// Of a body alone: zeros that leave no trace where nothing was.
+pub const CLEAR: u8 = 3;
 
 /// Fields of the replication messages, as they are written.
 pub trait PutFields: Put {

@@ -5,7 +5,7 @@ use shoal_types::geometry::MESSAGE_BLOCKS_MAX;
 use shoal_types::message::WriteRequest;
 use shoal_types::{BLOCK_BYTES, Body, Request};
 
-use super::fields::{DATA, PG_BYTES, PutFields, VERSION_BYTES, ZERO};
+use super::fields::{CLEAR, DATA, PG_BYTES, PutFields, VERSION_BYTES, ZERO};
 use super::{Blocks, CodecError};
 use crate::cursor::{Malformed, Put, Reader};
 use crate::frame::Kind;
@@ -90,6 +90,7 @@ fn encode_write(out: &mut Vec<u8>, write: &WriteRequest) {
     out.put_role(write.role);
     match &write.body {
         Body::Zero { .. } => out.put_u8(ZERO),
+        Body::Clear { .. } => out.put_u8(CLEAR),
         Body::Data { data, crcs, encoding } => {
             assert_eq!(data.len(), crcs.len() * BLOCK_BYTES, "one CRC for each block");
             out.put_u8(DATA);
@@ -190,6 +191,7 @@ fn decode_body(
 ) -> Result<Body, CodecError> {
     match reader.u8()? {
         ZERO => Ok(Body::Zero { blocks }),
+        CLEAR => Ok(Body::Clear { blocks }),
         DATA => {
             if blocks > MESSAGE_BLOCKS_MAX {
                 return Err(Malformed::TooMany { field: "blocks", count: blocks.into() }.into());

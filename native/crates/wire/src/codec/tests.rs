@@ -69,7 +69,8 @@ fn state(rng: &mut Rng) -> BlockState {
 
 fn write(rng: &mut Rng) -> WriteRequest {
     let body = if rng.flip() {
-        Body::Zero { blocks: rng.below(1 << 31) as u32 + 1 }
+        let blocks = rng.below(1 << 31) as u32 + 1;
+        if rng.below(2) == 0 { Body::Zero { blocks } } else { Body::Clear { blocks } }
     } else {
         let blocks = 1 + rng.below(4) as usize;
         let data = Bytes::from(rng.bytes(blocks * BLOCK_BYTES));
