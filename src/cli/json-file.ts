@@ -1,15 +1,18 @@
 // JSON files that a person hands over or asks for: read with a bound, written whole or not at all.
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readSync, renameSync, writeFileSync } from 'node:fs'
 import { ShoalError } from '../common/errors.ts'
 import { formatSize } from '../common/units.ts'
 
 /** 70,000 disks and the tables of 262,144 groups of seven fit in a quarter of it. */
 const fileBytesMax = 256 * 1024 * 1024
+/** Read at once. */
+const partBytes = 1024 * 1024
 
 export function readJsonFile(path: string): unknown {
   const text = readBounded(path)
   try {
-    return JSON.parse(text)
+    // Some editors begin a file with a byte order mark; to JSON it means nothing.
+    return JSON.parse(text.startsWith('\ufeff') ? text.slice(1) : text)
   } catch (thrown) {
     throw new ShoalError('bad_request', `${path} is no JSON`, {
       why: (thrown as Error).message,
@@ -29,12 +32,23 @@ export function writeJsonFile(path: string, text: string): void {
   }
 }
 
+/** Counted as it comes: a pipe or a device does not say how long it is. */
 function readBounded(path: string): string {
+  const parts: Buffer[] = []
+  let file = -1
   try {
-    const { size } = statSync(path)
-    if (size <= fileBytesMax) return readFileSync(path, 'utf8')
+    file = openSync(path, 'r')
+    for (let left = fileBytesMax; left >= 0; ) {
+      const part = Buffer.allocUnsafe(partBytes)
+      const count = readSync(file, part)
+      if (count === 0) return Buffer.concat(parts).toString('utf8')
+      parts.push(part.subarray(0, count))
+      left -= count
+    }
   } catch (thrown) {
     throw fileError(path, thrown as NodeJS.ErrnoException, 'read')
+  } finally {
+    if (file >= 0) closeSync(file)
   }
   throw new ShoalError('bad_request', `${path} is larger than ${formatSize(fileBytesMax)}`, {
     next: 'name a file that describes one cluster',

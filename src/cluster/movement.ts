@@ -46,7 +46,9 @@ export class Movement {
     const now = policiesNow(state, planned.plan)
     const batch = await nextBatchInTurns(now, topologyOf(state), unbounded)
     const moving = this.#rebalance(state, batch, await this.#usedBytes())
-    return [...moving, ...drainTasks(state, moving.length === 0)]
+    // Members that only have to be let go of are no movement, and nothing is at rest before.
+    const isAtRest = moving.length === 0 && (batch.stuck > 0 || batch.changes.length === 0)
+    return [...moving, ...drainTasks(state, isAtRest)]
   }
 
   async pause(isPaused: boolean): Promise<void> {

@@ -1,6 +1,6 @@
 // How the cluster is: a pure function of what this peer knows.
 import type { DataStatus, TaskProgress } from '../data/protocol.ts'
-import { type ClusterState, type PolicyRecord, width } from '../data/state.ts'
+import { type ClusterState, type PeerRecord, type PolicyRecord, width } from '../data/state.ts'
 import { closedStoreFindings } from './closed-stores.ts'
 import { slowFindings } from './slow-disks.ts'
 import { voterFindings } from './status-voters.ts'
@@ -112,12 +112,21 @@ function peerFindings(state: ClusterState): Finding[] {
   return state.peers
     .filter(peer => peer.state === 'down')
     .filter(peer => !isMissed(state, peer.id))
-    .map(peer => ({
-      health: 'warn' as const,
-      code: 'peer_down',
-      message: `peer ${peer.name} is down`,
-      next: `start shoal on ${peer.name}; if it is gone for good: shoal peer remove ${peer.name}`,
-    }))
+    .map(peer => downFinding(state, peer))
+}
+
+/** Nobody has to start a peer for its copies to come back once others make them anew. */
+function downFinding(state: ClusterState, { id, name }: PeerRecord): Finding {
+  const own = state.disks.filter(disk => disk.peer === id)
+  const isGivenUp = own.length > 0 && own.every(disk => disk.state === 'out')
+  const doing = isGivenUp ? ': gone for so long that others make its copies anew' : ''
+  const start = isGivenUp ? `it takes its place again if it comes back` : `start shoal on ${name}`
+  return {
+    health: 'warn',
+    code: 'peer_down',
+    message: `peer ${name} is down${doing}`,
+    next: `${start}; if it is gone for good: shoal peer remove ${name}`,
+  }
 }
 
 /** Counted on by the cluster, and yet not heard for long. */
@@ -216,11 +225,15 @@ function absentPeers(state: ClusterState, policy: PolicyRecord): string {
     for (const disk of pg.members) if (!pg.in_sync.includes(disk)) missing.add(disk)
   }
   const names = new Set<string>()
+  let isMadeAnew = false
   for (const disk of state.disks) {
     const peer = state.peers.find(one => one.id === disk.peer)
-    if (missing.has(disk.id) && peer && peer.state !== 'in') names.add(peer.name)
+    if (!missing.has(disk.id)) continue
+    if (disk.state === 'out' || peer?.state === 'out') isMadeAnew = true
+    else if (peer && peer.state !== 'in') names.add(peer.name)
   }
   if (names.size > 0) return `start shoal on ${[...names].sort().join(', ')}`
+  if (isMadeAnew) return 'wait: copies are being made anew on other disks'
   return 'add disks on more peers, or wait for copies to be made: shoal status'
 }
 

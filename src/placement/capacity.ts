@@ -1,7 +1,7 @@
 import { checkPolicies } from './checked-policy.ts'
 import { type CheckedTopology, checkTopology } from './checked-topology.ts'
 import { PlacementError } from './errors.ts'
-import { checkFields, DISK_FIELDS, POLICY_FIELDS } from './fields.ts'
+import { checkAmounts, checkFields, DISK_FIELDS, POLICY_FIELDS } from './fields.ts'
 import { GRID, HOLE } from './limits.ts'
 import { type Movement, movementBetween, type PeerMovement } from './movement.ts'
 import { type PlanInput, plan } from './plan.ts'
@@ -115,6 +115,7 @@ function checkInput(input: unknown): CapacityInput {
     })
     disks.forEach((disk, i) => {
       checkFields(disk, DISK_FIELDS, `disks[${i}]`)
+      checkAmounts(disk, `disks[${i}]`)
     })
     return { disks, policies }
   }

@@ -1,4 +1,4 @@
-import { PlacementError } from './errors.ts'
+import { PlacementError, shown } from './errors.ts'
 import { checkId } from './ids.ts'
 import {
   COPIES_MAX,
@@ -92,7 +92,7 @@ function checkRedundancy(policy: Policy, name: Id): Redundancy {
   }
   if (copies != null) {
     if (!Number.isInteger(copies) || copies < 1 || copies > COPIES_MAX) {
-      throw bad(name, `copies is ${String(copies)}`, `it is a whole number, 1 to ${COPIES_MAX}`)
+      throw bad(name, `copies is ${shown(copies)}`, `it is a whole number, 1 to ${COPIES_MAX}`)
     }
     return { data: 1, spare: copies - 1, isErasureCoded: false }
   }
@@ -101,7 +101,7 @@ function checkRedundancy(policy: Policy, name: Id): Redundancy {
   const spare = Number(parts?.[2])
   if (!(data >= 1 && data <= EC_DATA_MAX && spare >= 1 && spare <= EC_PARITY_MAX)) {
     const most = `${EC_DATA_MAX}+${EC_PARITY_MAX}`
-    throw bad(name, `ec is ${JSON.stringify(ec)}`, `it is "k+m", at most ${most}`)
+    throw bad(name, `ec is ${shown(ec)}`, `it is "k+m", at most ${most}`)
   }
   return { data, spare, isErasureCoded: true }
 }
@@ -118,7 +118,7 @@ function checkCaps(policy: Policy, name: Id, width: number): Record<Domain, numb
   for (const [key, bound] of Object.entries(bounds)) {
     const level = checkDomain(key, name)
     if (!Number.isInteger(bound) || bound < 1) {
-      throw bad(name, `max_per.${key} is ${String(bound)}`, 'it is a whole number of at least 1')
+      throw bad(name, `max_per.${key} is ${shown(bound)}`, 'it is a whole number of at least 1')
     }
     if (level !== 'disk') caps[level] = Math.min(bound, width)
   }
@@ -130,7 +130,7 @@ function checkDomain(value: unknown, name: Id): Domain {
   if (known !== undefined) return known
   throw new PlacementError(
     'bad_domain',
-    `policy ${JSON.stringify(name)}: ${JSON.stringify(value) ?? String(value)} is no domain`,
+    `policy ${JSON.stringify(name)}: ${shown(value)} is no domain`,
     `it is one of ${DOMAINS.join(', ')}`,
   )
 }
@@ -162,7 +162,7 @@ function checkPgs(value: unknown, name: Id): number | null {
   }
   throw new PlacementError(
     'bad_pg_count',
-    `policy ${JSON.stringify(name)}: pgs is ${String(value)}`,
+    `policy ${JSON.stringify(name)}: pgs is ${shown(value)}`,
     `it is a power of two from 1 to ${PGS_MAX}`,
   )
 }

@@ -1,4 +1,4 @@
-import { invariant, PlacementError } from './errors.ts'
+import { invariant, PlacementError, shown } from './errors.ts'
 import { checkId, checkOptionalId, compareIds } from './ids.ts'
 import { DISKS_MAX, WEIGHT_MAX, WEIGHT_MIN } from './limits.ts'
 import type { DiskState, Id, Topology, TopologyDisk } from './types.ts'
@@ -91,8 +91,8 @@ function checkDisk(disk: TopologyDisk, at: number): CheckedDisk {
     id,
     peer,
     // Who names no rack or zone stands for itself: nothing says that two of them fail together.
-    rack: rack || `peer ${peer}`,
-    zone: zone || (rack === '' ? `peer ${peer}` : `rack ${rack}`),
+    rack: isNamed(rack) ? rack : `peer ${peer}`,
+    zone: isNamed(zone) ? zone : isNamed(rack) ? `rack ${rack}` : `peer ${peer}`,
     weight: left < WEIGHT_MIN ? 0 : left,
     rawWeight,
     fill: checkFill(disk.fill, name),
@@ -103,12 +103,17 @@ function checkDisk(disk: TopologyDisk, at: number): CheckedDisk {
   }
 }
 
+/** Zero is a name like any other number. */
+function isNamed(domain: Id): boolean {
+  return domain !== ''
+}
+
 /** Also refuses NaN, which compares as false with everything. */
 function checkAmount(value: unknown, what: string): number {
   if (typeof value === 'number' && value >= 0 && value <= WEIGHT_MAX) return value
   throw new PlacementError(
     'bad_weight',
-    `${what} is ${String(value)}`,
+    `${what} is ${shown(value)}`,
     'it is a number from 0 to 2^56; 0 keeps no data',
   )
 }
@@ -116,14 +121,14 @@ function checkAmount(value: unknown, what: string): number {
 function checkFill(value: unknown, name: string): number | null {
   if (value === undefined || value === null) return null
   if (typeof value === 'number' && value >= 0 && value <= 1) return value
-  throw new PlacementError('bad_fill', `${name}: fill is ${String(value)}`, 'it is from 0 to 1')
+  throw new PlacementError('bad_fill', `${name}: fill is ${shown(value)}`, 'it is from 0 to 1')
 }
 
 function checkState(value: unknown, name: string): DiskState {
   if (typeof value === 'string' && STATES.includes(value)) return value as DiskState
   throw new PlacementError(
     'bad_state',
-    `${name}: state is ${JSON.stringify(value) ?? String(value)}`,
+    `${name}: state is ${shown(value)}`,
     `it is one of ${STATES.join(', ')}`,
   )
 }

@@ -38,3 +38,13 @@ export class PlacementError extends Error {
 export function invariant(holds: boolean, what: string): asserts holds {
   if (!holds) throw new Error(`placement invariant broken: ${what}`)
 }
+
+/** A value as its file has it, so that the text "5" is not taken for the number; never long. */
+export function shown(value: unknown): string {
+  const isPlain = typeof value !== 'object' || value === null
+  if (isPlain && typeof value !== 'string') return String(value)
+  const text = isPlain ? JSON.stringify(value) : Array.isArray(value) ? 'a list' : 'an object'
+  return text.length <= SHOWN_MAX ? text : `${text.slice(0, SHOWN_MAX)}...`
+}
+
+const SHOWN_MAX = 80

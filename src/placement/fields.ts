@@ -30,6 +30,21 @@ export const DISK_FIELDS: readonly (keyof TopologyDisk)[] = [
   'labels',
 ]
 
+/** Numbers that must be there when they are named. */
+const AMOUNTS = ['weight', 'size', 'reserve', 'factor'] as const
+
+/** JSON HAS NO NaN: what was one is written as null, and must not be taken for the default. */
+export function checkAmounts(value: unknown, what: string): void {
+  if (typeof value !== 'object' || value === null) return
+  const lost = AMOUNTS.find(name => (value as Record<string, unknown>)[name] === null)
+  if (lost === undefined) return
+  throw new PlacementError(
+    'bad_weight',
+    `${what}: ${lost} is null, as JSON writes a number that is none`,
+    'give a number, or leave the field away',
+  )
+}
+
 /** What is no object is refused where it is read. */
 export function checkFields(value: unknown, known: readonly string[], what: string): void {
   if (typeof value !== 'object' || value === null) return

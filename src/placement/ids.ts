@@ -1,4 +1,4 @@
-import { PlacementError } from './errors.ts'
+import { PlacementError, shown } from './errors.ts'
 import { NAME_LENGTH_MAX } from './limits.ts'
 import type { Id } from './types.ts'
 
@@ -19,7 +19,7 @@ export function checkId(value: unknown, what: string): Id {
   }
   throw new PlacementError(
     'bad_id',
-    `${what} is ${JSON.stringify(value) ?? String(value)}, not an id`,
+    `${what} is ${shown(value)}, not an id`,
     `an id is a whole number or a text of 1 to ${NAME_LENGTH_MAX} characters`,
   )
 }

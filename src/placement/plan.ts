@@ -1,6 +1,7 @@
 import { checkPolicies } from './checked-policy.ts'
 import { type CheckedTopology, checkTopology } from './checked-topology.ts'
 import { PlacementError } from './errors.ts'
+import { compareIds } from './ids.ts'
 import { planPolicy } from './plan-policy.ts'
 import { slowDisks } from './slow-disks.ts'
 import { spreadOf } from './spread.ts'
@@ -22,7 +23,9 @@ export function plan(input: PlanInput): Plan {
   // Every policy rounds with what those before it left over, so their order must not depend on
   // the order of the list.
   const policies = checkPolicies(input.policies)
-  const sorted = policies.slice().sort((a, b) => compareText(String(a.name), String(b.name)))
+  const sorted = policies
+    .slice()
+    .sort((a, b) => compareText(String(a.name), String(b.name)) || compareIds(a.name, b.name))
   const previous = previousByName(input.previous ?? [])
   const carried = new Float64Array(topology.disks.length)
   const warnings: PlanWarning[] = []

@@ -81,6 +81,26 @@ status('a copy that is missing warns and names whom to start', () => {
   assert.equal(found.volumes, { total: 1, degraded: 1, blocked: 0 })
 })
 
+status('a peer that was given up: nobody has to start it, and that is said', () => {
+  const gone = (state: ClusterState) => {
+    state.peers[2]!.state = 'down'
+    state.disks[2]!.state = 'out'
+    state.given_up = [3]
+    for (const pg of state.policies[0]!.pgs) pg.in_sync = [1, 2]
+  }
+  const [, down, degraded] = of(gone).reasons
+  assert.match(down!.message, 'peer p3 is down: gone for so long that others make its copies anew')
+  assert.match(down!.next, 'it takes its place again if it comes back; if it is gone for good:')
+  assert.is(degraded!.next, 'wait: copies are being made anew on other disks')
+  const removed = of(state => {
+    gone(state)
+    state.peers[2]!.state = 'out'
+    state.given_up = []
+  })
+  const nexts = removed.reasons.map(reason => reason.next)
+  assert.not.match(nexts.join(), 'start shoal on p3')
+})
+
 status(
   'a disk that has to come back after a restore is an error, its old peer is not named',
   () => {

@@ -107,6 +107,11 @@ test('files that are something else get a named error', () => {
     refuses('bad_input', () => planCapacity(bad))
   }
   for (const bad of [7, {}, { policies: 3 }]) refuses('bad_input', () => planCapacity(good, bad))
+  for (const name of ['weight', 'size', 'reserve', 'factor']) {
+    const [first, ...others] = disks(2)
+    const lost = { ...good, disks: [{ ...first, [name]: null }, ...others] }
+    refuses('bad_weight', () => planCapacity(lost))
+  }
   refuses('bad_id', () => planCapacity(good, { policies: [{ table: [] }] }))
   for (const table of [null, {}, [7], [['d0', 'd1'], 'x'], [new Array(17).fill('d0')]]) {
     refuses('bad_table', () => planCapacity(good, { policies: [{ name: 'fast', table }] }))

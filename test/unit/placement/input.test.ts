@@ -42,6 +42,27 @@ function withPolicy(changes: object): unknown {
   return { topology: { disks: DISKS }, policies: [{ ...POLICY, ...changes }] }
 }
 
+/** As deep as a file may be that JSON.parse still reads: nothing may walk down it. */
+function nested(depth: number): unknown {
+  let value: unknown = []
+  for (let i = 0; i < depth; i++) value = [value]
+  return value
+}
+
+test('what is said of a value tells text from number, and stays short', () => {
+  const said = (changes: object) => {
+    try {
+      plan(withDisk(changes) as PlanInput)
+    } catch (error) {
+      return (error as PlacementError).message
+    }
+    return 'nothing'
+  }
+  assert.is(said({ weight: '5' }), 'disk "x": weight is "5"')
+  assert.is(said({ weight: [] }), 'disk "x": weight is a list')
+  assert.ok(said({ state: 'x'.repeat(10_000) }).length < 200)
+})
+
 test('disks', () => {
   refuses('duplicate_disk', withDisk({ id: 3 }))
   refuses('bad_id', withDisk({ id: undefined }))
@@ -49,6 +70,8 @@ test('disks', () => {
   refuses('bad_id', withDisk({ id: 1.5 }))
   refuses('bad_id', withDisk({ peer: null }))
   refuses('bad_id', withDisk({ peer: 'x'.repeat(256) }))
+  refuses('bad_id', withDisk({ id: nested(100_000) }))
+  refuses('bad_state', withDisk({ state: nested(100_000) }))
   refuses('bad_state', withDisk({ state: 'lost' }))
   refuses('bad_fill', withDisk({ fill: 1.2 }))
   refuses('bad_input', withDisk({ labels: 'fast' }))
@@ -70,6 +93,32 @@ test('domains that do not nest: a peer in two racks, a rack in two zones, a cycl
   refuses('not_a_tree', withDisk({ peer: 'p0' }))
   refuses('not_a_tree', withDisk({ rack: 'r0', zone: 'other' }))
   refuses('not_a_tree', withDisk({ peer: 'p0', rack: undefined, zone: undefined }))
+})
+
+test('racks and zones are named by any number, 0 too', () => {
+  const disks = Array.from({ length: 6 }, (_, id) => ({
+    ...{ id, peer: `p${id}`, rack: Math.max(0, id - 3), zone: 0 },
+  }))
+  const [{ table }] = planTables({ disks }, [
+    { name: 'a', copies: 3, domain: 'rack', pgs: 64 },
+  ]).policies
+  const rackOf = (slot: number) => disks[Number(table.disks[slot])]!.rack
+  for (let pg = 0; pg < table.pgs; pg++) {
+    const row = [...table.slots.subarray(pg * 3, pg * 3 + 3)]
+    assert.is(new Set(row.map(rackOf)).size, 3, `group ${pg}: ${row}`)
+  }
+  const zones = planTables({ disks }, [{ name: 'a', copies: 3, domain: 'zone', pgs: 64 }])
+  assert.is(zones.policies[0].membersPerPg, 1, 'all are in zone 0')
+})
+
+test('policies named 1 and "1" take their turns in one order', () => {
+  const policies = [1, '1'].map(name => ({ name, copies: 2, pgs: 64 }))
+  const slots = (list: typeof policies) =>
+    new Map(
+      planTables({ disks: DISKS }, list).policies.map(one => [one.table.name, one.table.slots]),
+    )
+  const [one, other] = [slots(policies), slots(policies.toReversed())]
+  for (const { name } of policies) assert.equal(one.get(name), other.get(name))
 })
 
 test('70,000 disks', () => {
