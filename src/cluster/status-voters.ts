@@ -1,5 +1,5 @@
 // What `status` says of those who decide.
-import { type ClusterState, peerName } from '../data/state.ts'
+import { type ClusterState, isMissed, peerName } from '../data/state.ts'
 import type { Finding } from './status.ts'
 import { canVote, safety, votersView } from './voters.ts'
 
@@ -33,12 +33,14 @@ function leaderFindings(state: ClusterState): Finding[] {
 }
 
 function forgottenFindings(state: ClusterState): Finding[] {
-  return state.never_vote.map(id => ({
-    health: 'warn' as const,
-    code: 'voter_lost_log',
-    message: `${peerName(state, id)} lost its consensus log: it serves, but never votes again`,
-    next: `to have it vote: shoal peer remove ${peerName(state, id)}, then let it join anew`,
-  }))
+  return state.never_vote
+    .filter(id => !isMissed(state, id))
+    .map(id => ({
+      health: 'warn' as const,
+      code: 'voter_lost_log',
+      message: `${peerName(state, id)} lost its consensus log: it serves, but never votes again`,
+      next: `to have it vote: shoal peer remove ${peerName(state, id)}, then let it join anew`,
+    }))
 }
 
 /** Nothing is wrong, but it should be known: two peers cannot both be needed and dispensable. */

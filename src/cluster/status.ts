@@ -1,7 +1,14 @@
 // How the cluster is: a pure function of what this peer knows.
 import type { DataStatus, TaskProgress } from '../data/protocol.ts'
-import { type ClusterState, type PeerRecord, type PolicyRecord, width } from '../data/state.ts'
+import {
+  type ClusterState,
+  isMissed,
+  type PeerRecord,
+  type PolicyRecord,
+  width,
+} from '../data/state.ts'
 import { closedStoreFindings } from './closed-stores.ts'
+import { togetherFindings } from './copies-together.ts'
 import { slowFindings } from './slow-disks.ts'
 import { voterFindings } from './status-voters.ts'
 import type { TaskView } from './task-view.ts'
@@ -65,6 +72,7 @@ export function clusterStatus(input: StatusInput): StatusView {
     ...closedStoreFindings(state, input.storeStates, input.self),
     ...slowFindings(state, input.writeUs),
     ...policyFindings(state),
+    ...togetherFindings(state),
     ...movementFindings(input.movement),
   ]
   const volumeStates = state.policies.map(policy => ({
@@ -139,11 +147,6 @@ function silenceFindings({ state, presenceOf }: StatusInput): Finding[] {
       message: `nothing is heard of peer ${peer.name}; the leader still counts on it`,
       next: `look at the daemon on ${peer.name}, and whether its gossip.listen can be reached`,
     }))
-}
-
-/** Gone with its directory; what it had is waited for disk by disk. */
-function isMissed(state: ClusterState, peerId: number): boolean {
-  return state.disks.some(disk => disk.peer === peerId && state.missing?.includes(disk.id))
 }
 
 function missingFindings(state: ClusterState): Finding[] {

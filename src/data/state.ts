@@ -197,3 +197,8 @@ export function policyName(state: ClusterState, id: number): string {
 export function pgsOf(state: ClusterState, policy: number): PgRecord[] {
   return state.policies.find(one => one.id === policy)?.pgs ?? []
 }
+
+/** Gone with its directory; what it had is waited for disk by disk. */
+export function isMissed(state: ClusterState, peerId: number): boolean {
+  return state.disks.some(disk => disk.peer === peerId && state.missing?.includes(disk.id))
+}

@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core'
 import type { ApiClient } from '../../api/client.ts'
 import type { Reply } from '../../api/contract.ts'
-import { ShoalCommand } from '../../cli/base-command.ts'
+import { confirmFlags, ShoalCommand } from '../../cli/base-command.ts'
 import { ShoalError } from '../../common/errors.ts'
 
 type Restored = Reply<'cluster.recover_from_disks'>
@@ -28,10 +28,7 @@ export default class ClusterRecover extends ShoalCommand {
     '<%= config.bin %> cluster recover --from-disks /dev/sdb --from-disks /dev/sdc --confirm prod',
   ]
   static override flags = {
-    confirm: Flags.string({
-      description: 'name of the cluster, instead of typing it',
-      helpValue: 'NAME',
-    }),
+    ...confirmFlags,
     'from-disks': Flags.string({
       description: 'disk that keeps the state; once for each disk',
       helpValue: 'PATH',
@@ -52,7 +49,7 @@ export default class ClusterRecover extends ShoalCommand {
     const { name, voters, map_epoch } = await api.call('cluster.show')
     this.say(`voters: ${voters.join(', ')}; this peer knows map epoch ${map_epoch}`)
     const what = 'give up the voters for good, and what they decided last'
-    await this.confirmDestroying(what, name, { confirm: flags.confirm })
+    await this.confirmDestroying(what, name, flags)
     const recovered = await api.call('cluster.recover', { body: { name } })
     this.show(
       flags.json,
@@ -72,7 +69,7 @@ export default class ClusterRecover extends ShoalCommand {
     if (flags['dry-run']) return this.show(flags.json, found, () => restoredText(found))
     this.say(restoredText(found))
     const what = 'go on from this state, and give up what was decided after it'
-    await this.confirmDestroying(what, found.name, { confirm: flags.confirm })
+    await this.confirmDestroying(what, found.name, flags)
     const body = { disks, name: found.name, dry_run: false }
     const made = await api.call('cluster.recover_from_disks', { body })
     if (made.index < found.index)
@@ -92,7 +89,7 @@ export default class ClusterRecover extends ShoalCommand {
 function restoredText(found: Restored): string {
   const missing = found.disks.filter(disk => disk.found_at === null)
   const lines = [
-    `cluster ${found.name} (${found.cluster_id}), ${found.volumes} volumes`,
+    `cluster ${found.name} (${found.cluster_id}), volumes: ${found.volumes}`,
     `newest state: incarnation ${found.incarnation}, map epoch ${found.map_epoch}, ` +
       `index ${found.index}, last change ${new Date(found.time_ms).toISOString()}`,
     ...found.disks

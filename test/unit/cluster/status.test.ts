@@ -228,4 +228,35 @@ status('a peer that the leader took out is down, whatever is heard of it', () =>
   assert.is(found.peers[1]!.state, 'down')
 })
 
+status('copies that lie closer together than the policy allows warn', () => {
+  const codes = (change: (state: ClusterState) => void) =>
+    of(change).reasons.map(reason => `${reason.code}: ${reason.message}`)
+  const onOnePeer = (state: ClusterState) => {
+    state.disks[1]!.peer = 1
+  }
+  assert.equal(codes(onOnePeer), [
+    'copies_together: policy default: 4 of 4 placement groups have more than one copy in one peer ' +
+      '(p1): one loss takes several',
+  ])
+  const ofRacks = (state: ClusterState) => {
+    state.policies[0]!.failure_domain = 'rack'
+  }
+  assert.equal(codes(ofRacks), [], 'who names no rack stands for itself')
+  const inOneRack = (state: ClusterState) => {
+    ofRacks(state)
+    for (const peer of state.peers.slice(1)) peer.domains.rack = 'r1'
+  }
+  assert.match(codes(inOneRack)[0]!, 'in one rack (r1)')
+  const ofDisks = (state: ClusterState) => {
+    onOnePeer(state)
+    state.policies[0]!.failure_domain = 'disk'
+  }
+  assert.equal(codes(ofDisks), [])
+  const moving = (state: ClusterState) => {
+    state.disks[addDisk(state, 1) - 1]!.peer = 1
+    for (const pg of state.policies[0]!.pgs) pg.members.push(4)
+  }
+  assert.equal(codes(moving), [], 'the old member stands beside its successor')
+})
+
 status.run()

@@ -10,7 +10,7 @@ use crate::layout::{CELL_BYTES, Layout, Region};
 use crate::params::FormatParams;
 use crate::ring::Ring;
 use crate::root::Root;
-use crate::superblock::Superblock;
+use crate::superblock::{FORMATTING, Superblock};
 use crate::task::{Disk, DiskTask};
 
 /// Zeros written at once, in cells.
@@ -46,9 +46,11 @@ impl Format {
 async fn write_all(disk: &Disk, superblock: &Superblock, log_beyond: u64) -> Result<(), IoError> {
     let layout = &superblock.layout;
     let blank = Bytes::from(vec![0; CELL_BYTES as usize]);
-    for offset in [0, layout.last_superblock_offset()] {
-        disk.write(offset, vec![blank.clone()], false).await?;
-    }
+    disk.write(layout.last_superblock_offset(), vec![blank], false).await?;
+    // Who is cut short is told from a disk with somebody's data by this.
+    let mut mark = vec![0; CELL_BYTES as usize];
+    mark[..FORMATTING.len()].copy_from_slice(&FORMATTING);
+    disk.write(0, vec![Bytes::from(mark)], false).await?;
     disk.sync().await?;
     // Zeros, not holes: an append to a log never has to allocate below us.
     for region in [layout.roots, layout.data_log, layout.meta_log, layout.map] {

@@ -1,17 +1,20 @@
 //! What is on a disk already? Pure: the caller reads both ends, we look for marks. A disk that
 //! holds anything known is taken only when the operator says so.
 
-use crate::superblock::{Parsed, Superblock};
+use crate::superblock::{FORMATTING, Parsed, Superblock};
 
 /// How much of either end `probe` wants to see, in bytes; a shorter disk gives all it has.
 pub const PROBE_BYTES: usize = 1 << 20;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
-    /// Zeros, or nothing that is known.
+    /// Zeros.
     Empty,
+    /// A format of ours that was cut short.
+    Unfinished,
     Shoal(Box<Superblock>),
-    /// Somebody else's: a file system, a partition table, a member of an array.
+    /// Somebody else's: a file system, a partition table, a member of an array, or bytes of which
+    /// nobody here knows what they are.
     Foreign {
         what: &'static str,
     },
@@ -23,6 +26,10 @@ pub enum Probe {
         incompat: u64,
     },
 }
+
+/// A database on the bare disk, an archive, an encrypted volume without a header: no mark, and yet
+/// somebody's.
+const UNKNOWN: &str = "data that is not known to Shoal";
 
 /// A mark at a fixed place from the start of the disk.
 struct Mark {
@@ -86,7 +93,16 @@ pub fn probe(first: &[u8], last: &[u8]) -> Probe {
     if let Some(known) = best(&copies) {
         return known;
     }
-    if copies.contains(&Parsed::Damaged) { Probe::Damaged } else { Probe::Empty }
+    if copies.contains(&Parsed::Damaged) {
+        return Probe::Damaged;
+    }
+    if first.starts_with(&FORMATTING) {
+        return Probe::Unfinished;
+    }
+    match [first, last].iter().all(|end| end.iter().all(|byte| *byte == 0)) {
+        true => Probe::Empty,
+        false => Probe::Foreign { what: UNKNOWN },
+    }
 }
 
 /// One whole copy is enough; the newer generation of two.

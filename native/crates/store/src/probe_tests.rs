@@ -33,7 +33,7 @@ fn every_mark_is_known() {
 #[test]
 fn ext_and_boot_sectors_and_both_ends() {
     let mut ext = with(1024 + 0x38, b"\x53\xef");
-    assert_eq!(probe(&ext, &ZEROS), Probe::Empty, "two bytes are no file system");
+    assert_eq!(probe(&ext, &ZEROS), Probe::Foreign { what: UNKNOWN }, "no file system");
     ext[1024] = 1;
     ext[1028] = 1;
     assert!(matches!(probe(&ext, &ZEROS), Probe::Foreign { what } if what.starts_with("ext")));
@@ -63,8 +63,19 @@ fn one_whole_superblock_is_enough() {
     assert_eq!(probe(&torn, &last), found);
     assert_eq!(probe(&ZEROS, &last), found);
     assert_eq!(probe(&torn, &ZEROS), Probe::Damaged);
+    assert_eq!(probe(&with(0, &FORMATTING), &ZEROS), Probe::Unfinished);
+    assert_eq!(probe(&with(0, &FORMATTING), &last), found, "it was whole before it began");
     let overwritten = with(0, b"XFSB");
     assert_eq!(probe(&overwritten, &last), Probe::Foreign { what: "XFS" });
+}
+
+#[test]
+fn what_nobody_knows_is_still_somebodys() {
+    for byte in [0, 4096, PROBE_BYTES - 1] {
+        let some = with(byte, &[1]);
+        assert_eq!(probe(&some, &ZEROS), Probe::Foreign { what: UNKNOWN });
+        assert_eq!(probe(&ZEROS, &some), Probe::Foreign { what: UNKNOWN });
+    }
 }
 
 #[test]

@@ -9,6 +9,8 @@ use crate::layout::{CELL_BYTES, Layout, Region};
 use crate::params::Identity;
 
 pub const MAGIC: [u8; 8] = *b"SHOAL\x01SB";
+/// Stands in copy 0 while a format is under way: nothing on the disk counts any more, or yet.
+pub const FORMATTING: [u8; 8] = *b"SHOAL\x01FM";
 pub const FORMAT_MAJOR: u16 = 1;
 /// 1: the store keeps the cluster state.
 pub const FORMAT_MINOR: u16 = 1;

@@ -214,6 +214,7 @@ fn look_at(path: &Path) -> Result<Look, ControlError> {
 pub(super) fn describe(found: &Probe) -> String {
     match found {
         Probe::Empty => "nothing".to_owned(),
+        Probe::Unfinished => "a Shoal store that was never finished".to_owned(),
         Probe::Shoal(_) => "a Shoal store".to_owned(),
         Probe::Foreign { what } => what.to_string(),
         Probe::Damaged => "a damaged Shoal store".to_owned(),
@@ -223,7 +224,7 @@ pub(super) fn describe(found: &Probe) -> String {
 
 fn refusal(found: &Probe) -> Option<String> {
     let what = match found {
-        Probe::Empty => return None,
+        Probe::Empty | Probe::Unfinished => return None,
         other => describe(other),
     };
     Some(format!("it holds {what}; '--wipe --confirm PATH' destroys that"))

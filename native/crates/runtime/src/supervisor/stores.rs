@@ -457,7 +457,8 @@ fn open(
 }
 
 fn is_blank(file: &DiskFile) -> bool {
-    read_edges(file, PROBE_BYTES).is_ok_and(|(first, last)| probe(&first, &last) == Probe::Empty)
+    let found = read_edges(file, PROBE_BYTES).map(|(first, last)| probe(&first, &last));
+    found.is_ok_and(|found| matches!(found, Probe::Empty | Probe::Unfinished))
 }
 
 fn deleted_layers(store: &Store) -> Vec<LayerId> {

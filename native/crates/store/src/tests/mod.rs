@@ -5,6 +5,7 @@ mod brink;
 mod corrupt;
 mod crash;
 mod disk;
+mod format;
 mod full;
 mod golden;
 mod leak;

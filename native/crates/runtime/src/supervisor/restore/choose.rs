@@ -30,12 +30,14 @@ impl fmt::Display for Refused {
             Self::Mixed(which) => {
                 write!(f, "these disks are of different clusters: {}", which.join("; "))
             }
-            Self::NoState(why) if why.is_empty() => write!(f, "no disk was named"),
+            Self::NoState(why) if why.is_empty() => {
+                write!(f, "none of these disks holds a Shoal store")
+            }
             Self::NoState(why) => {
                 write!(f, "none of these disks keeps the cluster's state: {}", why.join("; "))
             }
             Self::Twice { disk, paths } => {
-                write!(f, "{disk} is there more than once: {}", paths.join(", "))
+                write!(f, "disk {} is there more than once: {}", disk.0, paths.join(", "))
             }
             Self::Split(which) => write!(
                 f,

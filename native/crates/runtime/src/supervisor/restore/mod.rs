@@ -93,6 +93,8 @@ impl Supervisor {
         let (state, me) = state
             .restored_by(peer, Hex(authority.public().0), clock::wall_ms())
             .map_err(|rejection| rejected(&rejection))?;
+        // What was cut short before, a founding or another restore, is of no cluster.
+        self.context.files.forget_cluster().map_err(|error| io(&error))?;
         self.context.files.replace_authority(&authority).map_err(internal)?;
         let dir = FsDir::open(self.context.files.meta_dir()).map_err(|error| io(&error))?;
         let mut log = DirLog::open(dir, state.cluster_id(), me.0);
