@@ -5,6 +5,7 @@ import type { ContractOf } from './route.ts'
 import { clusterRoutes } from './routes/cluster.ts'
 import { deviceRoutes } from './routes/devices.ts'
 import { diskRoutes } from './routes/disks.ts'
+import { doctorRoutes } from './routes/doctor.ts'
 import { placementRoutes } from './routes/placement.ts'
 import { policyRoutes } from './routes/policies.ts'
 import { scrubRoutes } from './routes/scrubs.ts'
@@ -21,6 +22,7 @@ export const routes = {
   ...volumeRoutes,
   ...deviceRoutes,
   ...statusRoutes,
+  ...doctorRoutes,
   ...taskRoutes,
 } satisfies Record<EndpointName, unknown>
 

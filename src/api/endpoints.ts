@@ -47,6 +47,7 @@ export const endpoints = {
   'export.list': 'GET /v1/exports',
   'export.create': 'POST /v1/exports',
   'export.delete': 'DELETE /v1/exports/:id',
+  'doctor.show': 'GET /v1/doctor',
   'status.show': 'GET /v1/status',
   'task.list': 'GET /v1/tasks',
   'task.show': 'GET /v1/tasks/:id',

@@ -10,6 +10,7 @@ import type { TaskView } from '../cluster/task-view.ts'
 import type { DataMethods } from '../data/protocol.ts'
 import type { EventRecord } from '../data/state.ts'
 import type { Disks } from '../disk/disks.ts'
+import type { Check } from '../doctor/check.ts'
 import type { Devices } from '../ublk/devices.ts'
 import type { Exports } from '../volume/exports.ts'
 import type { Scrubs } from '../volume/scrubs.ts'
@@ -31,6 +32,7 @@ export interface Services {
   devices: Devices
   exports: Exports
   status: () => Promise<StatusView>
+  doctor: () => Promise<Check[]>
   placement: PlacementService
   movement: Movement
   /** Long work of this peer; as a member also that of the whole cluster. */

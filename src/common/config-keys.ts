@@ -9,7 +9,7 @@ export type ConfigKey = KeyBase &
   (
     | { kind: 'text'; default: string | null }
     | { kind: 'choice'; choices: readonly string[]; default: string }
-    | { kind: 'size'; default: string; min: string; max: string }
+    | { kind: 'size'; default: string | null; min: string; max: string }
     | { kind: 'duration'; default: string; min: string; max: string }
     | { kind: 'count'; default: number; min: number; max: number }
     | { kind: 'flag'; default: boolean }
@@ -84,10 +84,12 @@ export const configKeys = {
   },
   'data.memory': {
     kind: 'size',
-    default: '512MiB',
+    default: null,
     min: '64MiB',
     max: '1TiB',
-    doc: 'Memory for the index, checksums and dirty blocks of all disks of this peer together.',
+    doc:
+      'Memory for the index, checksums and dirty blocks of all disks of this peer together. Default: ' +
+      '512 MiB, or 0.75 GiB for each TiB of its disks, at most half of what the machine has.',
   },
   'data.lease': {
     kind: 'duration',

@@ -14,7 +14,9 @@ type Value<K extends ConfigKeyName> = (typeof configKeys)[K] extends { kind: inf
       ? string
       : string | null
     : Kind extends 'size' | 'duration' | 'count'
-      ? number
+      ? (typeof configKeys)[K]['default'] extends null
+        ? number | null
+        : number
       : Kind extends 'flag'
         ? boolean
         : Kind extends 'texts'

@@ -14,7 +14,7 @@ export interface DataConfig {
   device_dir: string
   listen: string
   io_threads: number
-  memory_budget_bytes: number
+  memory_budget_bytes: number | null
   lease_ms: number
 }
 

@@ -15,6 +15,7 @@ import type { ClusterPort } from '../data/cluster-port.ts'
 import { type LocalDisk, protocolMax } from '../data/protocol.ts'
 import { Disks } from '../disk/disks.ts'
 import { whatRemovalLoses } from '../disk/removal.ts'
+import { examine } from '../doctor/doctor.ts'
 import { Devices } from '../ublk/devices.ts'
 import { loadDriver } from '../ublk/drivers.ts'
 import { DeviceLinks } from '../ublk/links.ts'
@@ -47,6 +48,7 @@ export function buildServices(init: ServicesInit): Services {
   const usedBytes = () => readUsedBytes(cluster, peer)
   const movement = new Movement(cluster, usedBytes, clock)
   const status = () => readStatus(cluster, peer, movement)
+  const versions = () => ({ control: version, data: peer.dataVersion, protocol: protocolMax })
   return {
     membership: new Membership(cluster, self, id => peer.joined(id)),
     peers: new Peers(
@@ -65,6 +67,7 @@ export function buildServices(init: ServicesInit): Services {
     devices,
     exports: new Exports(cluster, { socketPath: paths.nbdSocket, selfId }),
     status,
+    doctor: () => examine({ cluster, dir: paths.dir, selfId, versions, status }),
     placement: new PlacementService(cluster, usedBytes, self.peerName),
     movement,
     tasks: () => allTasks(cluster, peer, movement),
@@ -73,7 +76,7 @@ export function buildServices(init: ServicesInit): Services {
       (await cluster.state()).events.filter(event => event.id > after).slice(-limit),
     slow: limit => cluster.data.request('slow.list', { limit }),
     metrics: () => controlMetrics(cluster, peer, version, status),
-    versions: () => ({ control: version, data: peer.dataVersion, protocol: protocolMax }),
+    versions,
     requireCluster: () => {
       if (peer.isConnected && peer.peerId === null) throw noCluster()
     },

@@ -13,17 +13,30 @@ const arrows: Record<string, readonly string[]> = {
   volume: ['data', 'cluster', 'native', 'placement'],
   disk: ['data', 'native'],
   ublk: ['data', 'native'],
-  api: ['cluster', 'volume', 'disk', 'ublk', 'data', 'placement'],
+  doctor: ['data'],
+  api: ['cluster', 'volume', 'disk', 'ublk', 'data', 'placement', 'doctor'],
   demo: ['api/client', 'api/contract'],
   cli: ['api/client', 'api/contract', 'demo', 'placement'],
   commands: ['cli', 'api/client', 'api/contract', 'demo', 'placement'],
-  daemon: ['api', 'cluster', 'data', 'disk', 'gossip', 'native', 'placement', 'ublk', 'volume'],
+  daemon: [
+    'api',
+    'cluster',
+    'data',
+    'disk',
+    'gossip',
+    'native',
+    'placement',
+    'ublk',
+    'volume',
+    'doctor',
+  ],
 }
 
 /** Single files that may do more than their room. */
 const exceptions: Record<string, readonly string[]> = {
   'src/commands/daemon/run.ts': ['daemon'],
   'src/commands/detach.ts': ['ublk'],
+  'src/commands/doctor.ts': ['doctor'],
 }
 
 export interface Import {

@@ -65,7 +65,7 @@ export const cases: Case[] = [
   },
   {
     ...{ key: 'takeover', name: "the head's peer is killed, until a write elsewhere is answered" },
-    aim: 'lease + 1000 = 5000',
+    aim: 'lease + 1000 = 3000',
     measure: (bench, trial) => bench.takeOver(trial),
   },
   {

@@ -37,6 +37,16 @@ cli('lists are arrays, objects carry a schema_version', async ({ fixture }) => {
   assert.is(status.schema_version, 1)
 })
 
+cli('doctor names what is not as it should be, with and without a daemon', async ({ fixture }) => {
+  const asked = await shoal(fixture, 'doctor', '--json')
+  assert.is(asked.code, 0, asked.stderr)
+  const names = JSON.parse(asked.stdout).checks.map((one: { name: string }) => one.name)
+  assert.ok(names.includes('reads of default') && !names.includes('daemon'), names.join())
+  const alone = await runShoal(['doctor', '-x'], { env: { SHOAL_SERVER: 'unix:/nowhere.sock' } })
+  assert.is(alone.code, 10)
+  assert.match(alone.stdout, /^error +daemon +no daemon answers here/)
+})
+
 cli(
   'tables are for people: headers, none with -H, exact with -p, names with -o name',
   async ({ fixture }) => {

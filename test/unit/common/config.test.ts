@@ -28,7 +28,7 @@ function failure(sources: ConfigSources): ShoalError {
 
 config('has defaults for everything, and every key has a line that documents it', () => {
   const loaded = loadConfig({})
-  assert.is(loaded['data.memory'], 512 * 2 ** 20)
+  assert.is(loaded['data.memory'], null)
   assert.is(loaded['peer.name'], null)
   assert.is(loaded['reconcile.interval'], 1_000)
   for (const key of Object.values(configKeys)) assert.match(key.doc, /^[A-Z].{10,}\.$/)

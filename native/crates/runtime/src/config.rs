@@ -22,8 +22,8 @@ pub struct DataConfig {
     pub listen: String,
     /// Threads that run heads and their clients.
     pub io_threads: usize,
-    /// Memory of all stores of this peer together, in bytes.
-    pub memory_budget_bytes: u64,
+    /// Memory of all stores of this peer together, in bytes. `None`: as its disks need it.
+    pub memory_budget_bytes: Option<u64>,
     /// Length of the session lease.
     pub lease_ms: u64,
 }

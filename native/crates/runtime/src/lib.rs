@@ -7,6 +7,7 @@ pub mod control;
 pub mod disk;
 pub mod io_thread;
 pub mod kernel_devices;
+pub mod machine;
 pub mod meta_thread;
 pub mod metrics;
 pub mod peer;

@@ -19,9 +19,10 @@ use crate::metrics::SlowLog;
 use crate::peer::{AddressBook, Dialer, LinkMessage, Links, Listener, ReplyPort, TrustRoot};
 use crate::ring::{Reactor, Sender, mailbox};
 use crate::supervisor::{
-    Context, Event, Inlet, PeerFiles, Reception, StoreDirectory, Supervisor, become_member, inlet,
+    Context, Event, Inlet, MEMORY_LEAST, PeerFiles, Reception, StoreDirectory, Supervisor,
+    become_member, inlet,
 };
-use crate::{clock, meta_thread, process, random};
+use crate::{clock, machine, meta_thread, process, random};
 
 /// Share of the memory budget that payload may keep when it is idle: about what the dirty blocks
 /// of all stores take, whose memory comes back at each fold.
@@ -64,7 +65,8 @@ fn compose(config: DataConfig, inlet: &Inlet) -> io::Result<Context> {
     let identity = files.identity().map_err(io::Error::other)?;
     let keys = MemberKeys::new([]);
     let endpoint = Endpoint::new(&identity, keys.clone(), SessionLimits::default());
-    let pool = BufferPool::new((config.memory_budget_bytes / POOL_SHARE) as usize);
+    let pool =
+        BufferPool::new((config.memory_budget_bytes.unwrap_or(MEMORY_LEAST) / POOL_SHARE) as usize);
     let trust = Arc::new(TrustRoot::new(endpoint, keys, pool.clone()));
     let process: [u8; 16] = random::bytes();
     let cluster = files.cluster().map_err(io::Error::other)?;
@@ -106,6 +108,7 @@ fn compose(config: DataConfig, inlet: &Inlet) -> io::Result<Context> {
         process,
         started_at_ms: clock::wall_ms(),
         server: OnceLock::new(),
+        machine_memory: machine::memory_bytes(),
         config,
     };
     context.io_threads = start_io_threads(&context)?;

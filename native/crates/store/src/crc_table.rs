@@ -106,6 +106,10 @@ impl CrcTable {
         self.overlay.len() as u64 * OVERLAY_BYTES
     }
 
+    pub fn set_cache_bytes(&mut self, bytes: u64) {
+        self.cache.resize(bytes);
+    }
+
     pub fn cache_bytes(&self) -> u64 {
         self.cache.bytes()
     }
@@ -124,8 +128,17 @@ const UNIT_BYTES: u64 = SLOT_CELLS * 4 + 40;
 
 impl Cache {
     fn new(bytes: u64) -> Self {
-        let units_max = (bytes / UNIT_BYTES / 2).max(16) as usize;
-        Self { young: HashMap::new(), old: HashMap::new(), units_max }
+        Self { young: HashMap::new(), old: HashMap::new(), units_max: units_max(bytes) }
+    }
+
+    /// A generation that has no room any more is dropped whole: a cache fills again.
+    fn resize(&mut self, bytes: u64) {
+        self.units_max = units_max(bytes);
+        for generation in [&mut self.young, &mut self.old] {
+            if generation.len() > self.units_max {
+                *generation = HashMap::new();
+            }
+        }
     }
 
     fn get(&mut self, slot: u64) -> Option<&[u32; SLOT]> {
@@ -160,4 +173,9 @@ impl Cache {
     fn bytes(&self) -> u64 {
         (self.young.len() + self.old.len()) as u64 * UNIT_BYTES
     }
+}
+
+/// Of one generation.
+fn units_max(bytes: u64) -> usize {
+    (bytes / UNIT_BYTES / 2).max(16) as usize
 }

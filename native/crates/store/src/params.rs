@@ -24,7 +24,7 @@ pub struct FormatParams {
     pub log_beyond: u64,
 }
 
-/// Everything that `Recovery` needs; the budgets hold for the store's whole run.
+/// Everything that `Recovery` needs; the budget holds until `Store::set_budget`.
 #[derive(Clone, Copy, Debug)]
 pub struct Params {
     /// Refuse a store of another cluster.

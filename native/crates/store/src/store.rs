@@ -187,6 +187,12 @@ impl Store {
         self.fenced
     }
 
+    /// Bounds from now on. What is over them is not taken away, but nothing is added.
+    pub fn set_budget(&mut self, budget: Budget) {
+        self.budget = budget;
+        self.state.crcs.set_cache_bytes(budget.crc_cache_bytes);
+    }
+
     /// Takes the store out for good, as after a disk error.
     pub fn fence(&mut self) {
         self.fenced = true;

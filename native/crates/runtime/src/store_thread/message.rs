@@ -4,7 +4,7 @@ use std::sync::mpsc::SyncSender;
 
 use bytes::Bytes;
 use shoal_engine::member::{JoinFailure, JoinProgress};
-use shoal_store::{BadBlock, MapOrder, MapRefused, Stats};
+use shoal_store::{BadBlock, Budget, MapOrder, MapRefused, Stats};
 use shoal_types::{DiskId, LayerId, PgEpoch, PgId, PgView, Request, StoreError};
 
 use super::latency::Medians;
@@ -26,6 +26,8 @@ pub enum StoreMessage {
     Views(Vec<PgView>),
     /// How fast it may be filled.
     Pace(PaceOrder),
+    /// Its memory from now on.
+    Budget(Budget),
     Scrub(ScrubOrder),
     /// The cluster state, to be kept on the disk.
     KeepMap {

@@ -219,6 +219,7 @@ impl StoreThread {
                 self.conns.adopt(*established, &mut self.reactor, &mut self.conn_events);
             }
             StoreMessage::Pace(order) => self.pace.set(order),
+            StoreMessage::Budget(budget) => self.store.set_budget(budget),
             StoreMessage::Views(views) => {
                 self.pace.note(&views);
                 self.member_events.extend(views.into_iter().map(MemberEvent::View));

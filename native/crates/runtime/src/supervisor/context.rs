@@ -33,6 +33,8 @@ pub struct Context {
     pub process: [u8; 16],
     pub started_at_ms: u64,
     pub server: OnceLock<ControlServer>,
+    /// Bytes, as far as it is known.
+    pub machine_memory: Option<u64>,
 }
 
 impl Context {

@@ -125,7 +125,7 @@ impl Supervisor {
             "heads": self.head_lines(),
             "sessions": self.context.meta.sessions(),
             "joins": joins,
-            "budget": { "bytes": self.context.config.memory_budget_bytes },
+            "budget": { "bytes": self.memory() },
         })
     }
 

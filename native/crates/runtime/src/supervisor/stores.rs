@@ -31,9 +31,6 @@ use crate::store_thread::{self, PeerPace, StoreMessage, StoreParts, StoreThread}
 const RETRY_MS: u64 = 2_000;
 /// Bytes of a resync under way per PG.
 const COPY_WINDOW_BYTES: u32 = 4 << 20;
-/// Of a store's budget, what is not the index: dirty blocks and the checksum cache.
-const DIRTY_SHARE: u64 = 4;
-const CRC_CACHE_SHARE: u64 = 16;
 
 pub enum StoreState {
     /// Being recovered, or announced to the cluster.
@@ -143,7 +140,7 @@ impl Supervisor {
         let Some(entry) = self.stores.get_mut(&disk) else { return };
         entry.state = StoreState::Opening;
         let (path, inlet) = (entry.path.clone(), self.context.inlet.clone());
-        let budget = self.store_budget();
+        let budget = self.budgets()[&disk];
         let parts = self.store_links(disk);
         let marks = self.context.files.log_marks();
         let started = thread::Builder::new().name(format!("store-{disk}")).spawn(move || {
@@ -152,14 +149,6 @@ impl Supervisor {
         if let Err(error) = started {
             self.on_store_failed(disk, format!("no thread for the store: {error}"), true);
         }
-    }
-
-    /// An equal share of the peer's budget for each of its disks.
-    fn store_budget(&self) -> Budget {
-        let share = self.context.config.memory_budget_bytes / self.stores.len().max(1) as u64;
-        let (dirty_bytes, crc_cache_bytes) = (share / DIRTY_SHARE, share / CRC_CACHE_SHARE);
-        let index_bytes = share - dirty_bytes - crc_cache_bytes;
-        Budget { dirty_bytes, crc_cache_bytes, index_bytes, ..Budget::default() }
     }
 
     fn store_links(&self, disk: DiskId) -> LinkParts {
@@ -239,6 +228,7 @@ impl Supervisor {
         self.forget_scrubs_of(disk);
         self.tell_local(disk, Some(&sender));
         self.tell_pace(&sender);
+        self.share_memory();
         self.kept_map.tell_again();
         let views = self.context.meta.read(|state| {
             let records = state.tables().values().flat_map(|table| table.records());
@@ -314,6 +304,7 @@ impl Supervisor {
             let _its_thread_may_be_gone = ended.recv();
         }
         self.log_watch.end(disk);
+        self.share_memory();
     }
 
     pub(super) fn close_stores(&mut self) {
