@@ -1,5 +1,5 @@
 // How the cluster is: a pure function of what this peer knows.
-import type { DataStatus, TaskProgress } from '../data/protocol.ts'
+import type { DataStatus, JoinLine, TaskProgress } from '../data/protocol.ts'
 import {
   type ClusterState,
   isMissed,
@@ -271,8 +271,14 @@ export function joinTasks(data: Pick<DataStatus, 'joins'>): TaskView[] {
     total: join.total,
     unit: 'bytes',
     message: `placement group ${join.policy}.${join.index} to disk ${join.disk}`,
-    rate: null,
-    eta_seconds: null,
+    ...pace(join),
     members_left: 1,
   }))
+}
+
+/** On the average since it began. */
+function pace({ done, total, running_ms }: JoinLine): Pick<TaskView, 'rate' | 'eta_seconds'> {
+  if (done === 0 || running_ms === 0) return { rate: null, eta_seconds: null }
+  const perSecond = (done * 1000) / running_ms
+  return { rate: Math.round(perSecond), eta_seconds: Math.ceil((total - done) / perSecond) }
 }

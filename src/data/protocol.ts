@@ -79,11 +79,22 @@ export interface ServedDevice {
   clients: number
 }
 
+/** A member of this peer that fills up; bytes, as far as they are known to be needed. */
+export interface JoinLine {
+  policy: number
+  index: number
+  disk: number
+  done: number
+  total: number
+  /** Since the data process knows of it. */
+  running_ms: number
+}
+
 export interface DataStatus {
   stores: Record<string, unknown>[]
   heads: { volume: string; state: string; [detail: string]: unknown }[]
   sessions: { peer: number; state: string; [detail: string]: unknown }[] | null
-  joins: { policy: number; index: number; disk: number; done: number; total: number }[]
+  joins: JoinLine[]
   budget: Record<string, number>
 }
 

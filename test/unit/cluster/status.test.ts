@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { clusterStatus, type StatusInput } from '../../../src/cluster/status.ts'
+import { clusterStatus, joinTasks, type StatusInput } from '../../../src/cluster/status.ts'
 import { safety } from '../../../src/cluster/voters.ts'
 import type { ClusterState } from '../../../src/data/state.ts'
 import { addDisk, addPeer, makeVolume, threePeers } from '../../helpers/cluster-fixture.ts'
@@ -170,7 +170,7 @@ status('below min_in_sync writes wait, and that is an error', () => {
 })
 
 status('copies that are being made are a task, and patience is the advice', () => {
-  const joins = [{ policy: 1, index: 0, disk: 3, done: 5, total: 10 }]
+  const joins = [{ policy: 1, index: 0, disk: 3, done: 5, total: 10, running_ms: 0 }]
   const data = { stores: [], heads: [], sessions: null, joins, budget: {} }
   const found = of(
     state => {
@@ -257,6 +257,13 @@ status('copies that lie closer together than the policy allows warn', () => {
     for (const pg of state.policies[0]!.pgs) pg.members.push(4)
   }
   assert.equal(codes(moving), [], 'the old member stands beside its successor')
+})
+
+status('a member that fills up has a rate and an end, once something was copied', () => {
+  const join = { policy: 1, index: 2, disk: 3, done: 0, total: 4_000, running_ms: 2_000 }
+  const [begun, running] = joinTasks({ joins: [join, { ...join, done: 1_000 }] })
+  assert.equal([begun!.rate, begun!.eta_seconds], [null, null])
+  assert.equal([running!.rate, running!.eta_seconds], [500, 6])
 })
 
 status.run()

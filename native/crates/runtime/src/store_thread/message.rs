@@ -3,10 +3,11 @@
 use std::sync::mpsc::SyncSender;
 
 use bytes::Bytes;
-use shoal_engine::member::{JoinFailure, JoinProgress};
+use shoal_engine::member::JoinFailure;
 use shoal_store::{BadBlock, Budget, MapOrder, MapRefused, Stats};
 use shoal_types::{DiskId, LayerId, PgEpoch, PgId, PgView, Request, StoreError};
 
+use super::join_clock::RunningJoin;
 use super::latency::Medians;
 use super::pace::PaceOrder;
 use super::scrubs::{ScrubOrder, ScrubProgress, ScrubResult};
@@ -56,7 +57,7 @@ pub struct StoreReport {
     pub free_blocks: u64,
     /// Blocks stored of each layer that was asked for.
     pub usage: Vec<(LayerId, u64)>,
-    pub joins: Vec<JoinProgress>,
+    pub joins: Vec<RunningJoin>,
     pub scrub: Option<ScrubProgress>,
     pub connections: usize,
 }

@@ -1,6 +1,7 @@
 //! The thread of one store: it owns the disk, the member that guards it, and the sockets of the
 //! heads that write to it. Receive, decrypt, append, acknowledge: no other thread in between.
 
+mod join_clock;
 mod latency;
 mod message;
 mod open;
@@ -20,6 +21,8 @@ use shoal_store::{BadBlock, DiskIo, Output, Store};
 use shoal_types::buffer::BufferPool;
 use shoal_types::{DiskId, Reply};
 
+use join_clock::JoinClock;
+pub use join_clock::RunningJoin;
 use latency::Latency;
 pub use latency::Medians;
 pub use message::{StoreMessage, StoreNotice, StoreReport};
@@ -60,6 +63,7 @@ pub struct StoreThread {
     latency: Latency,
     pace: Pace,
     slowness: Slowness,
+    join_clock: JoinClock,
     stopping: Option<std::sync::mpsc::SyncSender<()>>,
     conn_events: Vec<ConnEvent>,
     link_events: Vec<LinkEvent>,
@@ -105,6 +109,7 @@ impl StoreThread {
             latency: Latency::default(),
             pace: Pace::new(parts.disk, parts.peer_pace),
             slowness: Slowness::default(),
+            join_clock: JoinClock::default(),
             stopping: None,
             conn_events: Vec::new(),
             link_events: Vec::new(),
@@ -221,6 +226,7 @@ impl StoreThread {
             StoreMessage::Pace(order) => self.pace.set(order),
             StoreMessage::Budget(budget) => self.store.set_budget(budget),
             StoreMessage::Views(views) => {
+                self.join_clock.note(self.disk, &views, clock::now_ms());
                 self.pace.note(&views);
                 self.member_events.extend(views.into_iter().map(MemberEvent::View));
             }
@@ -399,7 +405,7 @@ impl StoreThread {
             latency: self.latency.medians(clock::now_us()),
             free_blocks: self.store.free_blocks_soft(),
             usage: layers.iter().map(|l| (*l, self.store.layer_usage(*l))).collect(),
-            joins: self.member.progress(),
+            joins: self.join_clock.running(self.member.progress(), clock::now_ms()),
             scrub: self.scrubs.progress(clock::now_us()),
             connections: self.conns.len(),
         }

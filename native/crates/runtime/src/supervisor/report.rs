@@ -6,7 +6,6 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shoal_engine::member::JoinProgress;
 use shoal_types::{DiskId, LayerId, VolumeId};
 
 use super::Supervisor;
@@ -14,7 +13,7 @@ use super::membership::no_cluster;
 use super::stores::{StoreEntry, StoreState};
 use crate::control::ControlError;
 use crate::io_thread::{HeadReport, IoMessage};
-use crate::store_thread::{StoreMessage, StoreReport};
+use crate::store_thread::{RunningJoin, StoreMessage, StoreReport};
 
 /// A thread that does not answer in time is left out: a report never stops the supervisor.
 const ANSWER_MAX: Duration = Duration::from_millis(500);
@@ -159,13 +158,15 @@ impl Supervisor {
     }
 }
 
-fn join_json(disk: DiskId, join: &JoinProgress) -> Value {
+fn join_json(disk: DiskId, join: &RunningJoin) -> Value {
+    let RunningJoin { progress: join, running_ms } = join;
     json!({
         "policy": join.pg.policy.0,
         "index": join.pg.index,
         "disk": disk.0,
         "done": join.bytes_copied,
         "total": join.blocks_listed * 4096,
+        "running_ms": running_ms,
         "join_at": join.join_at.0,
         "source": join.source.0,
         "phase": format!("{:?}", join.phase).to_lowercase(),
