@@ -9,6 +9,8 @@ import {
 } from '../data/state.ts'
 import { closedStoreFindings } from './closed-stores.ts'
 import { togetherFindings } from './copies-together.ts'
+import type { Hold } from './flapping.ts'
+import { heldFindings } from './flapping-finding.ts'
 import { slowFindings } from './slow-disks.ts'
 import { voterFindings } from './status-voters.ts'
 import type { TaskView } from './task-view.ts'
@@ -52,6 +54,8 @@ export interface StatusInput {
   self: number | null
   presenceOf: PresenceOf
   tasks: readonly TaskProgress[]
+  /** Who was lost again and again, and is given time. */
+  held: readonly Hold[]
   /** Of the whole cluster. */
   movement: readonly TaskView[]
   data: DataStatus
@@ -73,6 +77,7 @@ export function clusterStatus(input: StatusInput): StatusView {
     ...slowFindings(state, input.writeUs),
     ...policyFindings(state),
     ...togetherFindings(state),
+    ...heldFindings(state, input.held),
     ...movementFindings(input.movement),
   ]
   const volumeStates = state.policies.map(policy => ({

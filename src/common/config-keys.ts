@@ -112,6 +112,16 @@ export const configKeys = {
       'Placement groups of the whole cluster that are brought up to date at the same time, at most; ' +
       'shoal task set bounds them by disk and peer.',
   },
+  'reconcile.hold_back_max': {
+    kind: 'duration',
+    default: '2m',
+    min: '0s',
+    max: '1h',
+    doc:
+      'Longest time before copies of a peer or disk that was lost again and again are brought up to ' +
+      'date: 5 s after the third loss in ten minutes, twice as long after each further one. Groups ' +
+      'that cannot do without are helped at once.',
+  },
   'reconcile.interval': {
     kind: 'duration',
     default: '1s',

@@ -108,7 +108,11 @@ export class Control {
     return new ReconcileLoop(cluster, {
       clock,
       log,
-      limits: { ...tableLimits, joinsMax: config['reconcile.joins_max'] },
+      limits: {
+        ...tableLimits,
+        joinsMax: config['reconcile.joins_max'],
+        holdBackMsMax: config['reconcile.hold_back_max'],
+      },
       intervalMs: config['reconcile.interval'],
       usedBytes: () => readUsedBytes(cluster, this.peer),
       local: () => upkeep.run(),

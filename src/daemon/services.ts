@@ -1,5 +1,6 @@
 // Builds what the API calls, over the link to the data process.
 import type { Services } from '../api/services.ts'
+import { type Hold, holds } from '../cluster/flapping.ts'
 import { Membership, noCluster, type Self } from '../cluster/membership.ts'
 import { Movement } from '../cluster/movement.ts'
 import { Peers } from '../cluster/peers.ts'
@@ -13,6 +14,7 @@ import type { PeerPaths } from '../common/paths.ts'
 import { programVersion } from '../common/version.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import { type LocalDisk, protocolMax } from '../data/protocol.ts'
+import type { ClusterState } from '../data/state.ts'
 import { Disks } from '../disk/disks.ts'
 import { whatRemovalLoses } from '../disk/removal.ts'
 import { examine } from '../doctor/doctor.ts'
@@ -47,7 +49,9 @@ export function buildServices(init: ServicesInit): Services {
   const version = programVersion()
   const usedBytes = () => readUsedBytes(cluster, peer)
   const movement = new Movement(cluster, usedBytes, clock)
-  const status = () => readStatus(cluster, peer, movement)
+  const held = (state: ClusterState) =>
+    holds(state, clock.nowMs(), config['reconcile.hold_back_max'])
+  const status = () => readStatus(cluster, peer, movement, held)
   const versions = () => ({ control: version, data: peer.dataVersion, protocol: protocolMax })
   return {
     membership: new Membership(cluster, self, id => peer.joined(id)),
@@ -85,7 +89,12 @@ export function buildServices(init: ServicesInit): Services {
   }
 }
 
-async function readStatus(cluster: ClusterPort, peer: PeerState, movement: Movement) {
+async function readStatus(
+  cluster: ClusterPort,
+  peer: PeerState,
+  movement: Movement,
+  held: (state: ClusterState) => Hold[],
+) {
   const [state, data, local, moving] = await Promise.all([
     cluster.state(),
     cluster.data.request('status.get', {}),
@@ -105,6 +114,7 @@ async function readStatus(cluster: ClusterPort, peer: PeerState, movement: Movem
     presenceOf: id => peer.presences.get(id),
     tasks: peer.tasks.list(),
     movement: moving,
+    held: held(state),
   })
 }
 

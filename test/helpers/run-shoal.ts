@@ -17,6 +17,9 @@ export interface RunOptions {
 
 const limitMsUsual = 60_000
 
+// Tests lose the same peer over and over on purpose, and would wait for it minutes at last.
+process.env.SHOAL_RECONCILE_HOLD_BACK_MAX ??= '5s'
+
 export function runShoal(args: string[], options: RunOptions = {}): Promise<Ran> {
   const child = spawn(shoalPath, args, {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -8,7 +8,11 @@ const targetsMax = 8
 export interface JoinLimits {
   /** Placement groups that are joining at the same time, in the whole cluster. */
   joinsMax: number
+  /** Longest time that one who was lost again and again is held back. */
+  holdBackMsMax: number
 }
+
+const none: ReadonlySet<number> = new Set()
 
 interface Candidate {
   policy: number
@@ -21,11 +25,18 @@ interface Candidate {
 export function planJoins(
   state: ClusterState,
   presentDisks: ReadonlySet<number>,
+  heldDisks: ReadonlySet<number>,
   limits: JoinLimits,
 ): Command[] {
   const load = new JoinLoad(state, limits)
   const candidates = state.policies
-    .flatMap(policy => policy.pgs.flatMap(pg => candidate(policy.id, pg, presentDisks)))
+    .flatMap(policy =>
+      policy.pgs.flatMap(pg => {
+        // A wait is for groups that can do without.
+        const isSpared = pg.in_sync.length > 1 && pg.in_sync.length >= policy.min_in_sync
+        return candidate(policy.id, pg, presentDisks, isSpared ? heldDisks : none)
+      }),
+    )
     .sort((a, b) => a.inSync - b.inSync || a.policy - b.policy || a.pg.index - b.pg.index)
     .filter(one => load.admit(one.disk))
   if (candidates.length === 0) return []
@@ -49,10 +60,16 @@ export function planCancels(state: ClusterState, presentDisks: ReadonlySet<numbe
 }
 
 /** One member joins at a time; whoever has an in-sync source to copy from. */
-function candidate(policy: number, pg: PgRecord, presentDisks: ReadonlySet<number>): Candidate[] {
+function candidate(
+  policy: number,
+  pg: PgRecord,
+  presentDisks: ReadonlySet<number>,
+  heldDisks: ReadonlySet<number>,
+): Candidate[] {
   if (pg.joining !== null || pg.in_sync.length >= targetsMax) return []
   if (!pg.in_sync.some(disk => presentDisks.has(disk))) return []
-  const disk = pg.members.find(one => !pg.in_sync.includes(one) && presentDisks.has(one))
+  const mayJoin = (disk: number) => presentDisks.has(disk) && !heldDisks.has(disk)
+  const disk = pg.members.find(one => !pg.in_sync.includes(one) && mayJoin(one))
   return disk === undefined ? [] : [{ policy, pg, disk, inSync: pg.in_sync.length }]
 }
 

@@ -1,5 +1,6 @@
 // The edge of the reconciler: reads, asks `decide`, proposes. Runs on a change and, while this peer
 // leads, at an interval, because a lapsed session is no event.
+import { holds } from '../../cluster/flapping.ts'
 import { byTopology, Planner } from '../../cluster/planner.ts'
 import type { Clock } from '../../common/clock.ts'
 import { ShoalError } from '../../common/errors.ts'
@@ -109,7 +110,8 @@ export class ReconcileLoop {
     const sessions = this.#sessions.look(sessionsOf(status))
     const nowMs = this.#init.clock.nowMs()
     const live = sessions.map(one => `${one.peer}:${one.isLive}`)
-    const seen = [state.index, ...live, lateAbsences(state, nowMs)].join(' ')
+    const held = holds(state, nowMs, this.#init.limits.holdBackMsMax).length
+    const seen = [state.index, ...live, lateAbsences(state, nowMs), held].join(' ')
     const isTimeForFills = this.#isTimeForFills()
     if (seen === this.#settled && !isTimeForFills) return true
     const batch = await this.#batch(state)

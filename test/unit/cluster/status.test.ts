@@ -21,6 +21,7 @@ function of(change: (state: ClusterState) => void, more: Partial<StatusInput> = 
     presenceOf: () => undefined,
     writeUs: new Map(),
     storeStates: new Map(),
+    held: [],
     self: null,
     ...more,
   })
@@ -264,6 +265,14 @@ status('a member that fills up has a rate and an end, once something was copied'
   const [begun, running] = joinTasks({ joins: [join, { ...join, done: 1_000 }] })
   assert.equal([begun!.rate, begun!.eta_seconds], [null, null])
   assert.equal([running!.rate, running!.eta_seconds], [500, 6])
+})
+
+status('who is lost again and again is held back, and named', () => {
+  const until = Date.UTC(2026, 0, 2)
+  const found = of(() => undefined, { held: [{ subject: 'peer 2', losses: 3, untilMs: until }] })
+  assert.is(found.reasons[0]!.code, 'held_back')
+  assert.match(found.reasons[0]!.message, 'peer p2 was lost 3 times')
+  assert.match(found.reasons[0]!.message, '2026-01-02T00:00:00.000Z')
 })
 
 status.run()

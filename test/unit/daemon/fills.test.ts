@@ -97,7 +97,7 @@ fills('disks of which nothing is known keep their share', () => {
 fills('it comes after everything else, and only when it is time', () => {
   const state = settled()
   const sessions = state.peers.map(({ id }) => ({ peer: id, isLive: true }))
-  const limits = { joinsMax: 8, rowsMax: 100 }
+  const limits = { joinsMax: 8, holdBackMsMax: 0, rowsMax: 100 }
   const usedBytes = used([0.9, 0.2, 0.2, 0.2, 0.2, 0.2])
   const nowMs = state.time_ms
   const batch = () =>

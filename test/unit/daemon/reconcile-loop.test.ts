@@ -46,7 +46,7 @@ function lagging(accepts: boolean) {
   const made = new ReconcileLoop(new ClusterPort(data, { clock, random: seededRandom(1) }), {
     clock,
     log: createLog('error'),
-    limits: { joinsMax: groups, rowsMax: groups },
+    limits: { joinsMax: groups, holdBackMsMax: 0, rowsMax: groups },
     intervalMs: 1_000,
     usedBytes: async () => new Map(),
     local: async () => undefined,

@@ -12,7 +12,7 @@ import { nextBatch, plan } from '../../../src/placement/index.ts'
 import { addDisk, addPeer, makePg, threePeers } from '../../helpers/cluster-fixture.ts'
 
 const reconcile = suite('reconcile')
-const limits: Limits = { joinsMax: 2, rowsMax: 100 }
+const limits: Limits = { joinsMax: 2, holdBackMsMax: 120_000, rowsMax: 100 }
 const allLive = [1, 2, 3].map(peer => ({ peer, isLive: true }))
 
 /** Planned anew at every look, from where the data is. */
@@ -360,6 +360,25 @@ reconcile('joins are bounded by disk and by peer', () => {
   assert.is(items(), 2)
   Object.assign(state.movement, { paused: true, per_disk: 0, per_peer: 0, total: 0 })
   assert.is(items(), 1)
+})
+
+reconcile('who was lost again and again waits, unless a group cannot do without', () => {
+  const state = settled(one => {
+    for (const pg of one.policies[0]!.pgs) pg.in_sync = [1, 2]
+    one.policies[0]!.pgs[3]!.in_sync = [1]
+    const event = { severity: 'warn' as const, code: 'member_removed', subject: 'peer 3' }
+    for (const id of [1, 2, 3]) {
+      const time_ms = one.time_ms - 30_000 + id * 10_000
+      one.events.push({ ...event, id, time_ms, message: 'the leader cannot reach it' })
+    }
+  })
+  state.policies[0]!.pgs[3]!.members = [1, 3, 2]
+  const joins = (nowMs: number) =>
+    decide({ state, sessions: allLive, nowMs }, { ...limits, joinsMax: 9 }).flatMap(command =>
+      command.type === 'pg_join' ? command.items.map(item => [item.pg.index, item.disk]) : [],
+    )
+  assert.equal(joins(state.time_ms), [[3, 3]], 'one copy is no place to wait')
+  assert.is(joins(state.time_ms + 5_000).length, 4)
 })
 
 reconcile.run()
