@@ -29,9 +29,15 @@ export interface ChangeValues {
 
 export abstract class ChangeCommand extends ShoalCommand {
   /** `done`: what was changed, as a sentence without a full stop. */
-  protected async change(change: Change, flags: ChangeValues, done: string): Promise<void> {
+  protected async change(
+    change: Change,
+    flags: ChangeValues & { 'allow-short'?: boolean },
+    done: string,
+  ): Promise<void> {
     if (flags['dry-run']) return this.preview(change, flags)
-    const plan = await this.client(flags).call('placement.change', { body: { change } })
+    const plan = await this.client(flags).call('placement.change', {
+      body: { change, allow_short: flags['allow-short'] ?? false },
+    })
     this.show(flags.json, plan, () => done)
     for (const warning of warningTexts(plan)) this.say(warning)
     if (plan.moved === 0) return

@@ -166,9 +166,10 @@ export function policyText(policy: Policy): string {
   ])
 }
 
-function groupsText({ pg_count, pg_count_wanted }: Policy): string {
-  if (pg_count_wanted <= pg_count) return String(pg_count)
-  return `${pg_count} (${pg_count_wanted} would suit its disks)`
+function groupsText({ pg_count, pg_count_wanted, follows_disks }: Policy): string {
+  if (follows_disks) return `${pg_count} (more by themselves, with more disks)`
+  if (pg_count_wanted <= pg_count) return `${pg_count} (fixed)`
+  return `${pg_count} (fixed; ${pg_count_wanted} would suit its disks)`
 }
 
 function boundsText(bounds: Policy['max_per']): string {

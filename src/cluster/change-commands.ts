@@ -78,6 +78,10 @@ function policyCommands(state: ClusterState, after: ClusterState): Command[] {
     const { id: policy, name, reads } = will
     commands.push({ type: 'set_policy', policy, name, min_in_sync: null, reads })
   }
+  if (will.follows_disks !== was.follows_disks) {
+    const { id: policy, follows_disks } = will
+    commands.push({ type: 'set_policy_growth', policy, follows_disks })
+  }
   if (will.pg_count !== was.pg_count) {
     const { id: policy, pg_count } = will
     commands.push({ type: 'grow_policy', policy, expected: was.pg_count, pg_count })

@@ -30,6 +30,8 @@ export interface PolicyChange {
   localize: string | null
   /** A power of two, never fewer than there are. */
   pg_count?: number | null | undefined
+  /** Whether the leader grows that count with the disks. */
+  follows_disks?: boolean | null | undefined
 }
 
 export type TopologyChange =
@@ -179,6 +181,7 @@ function withPolicy(state: ClusterState, name: string, change: PolicyChange): Cl
     labels: change.labels ?? found.labels,
     localize: change.localize === null ? found.localize : localizeOf(state, change.localize),
     pg_count: change.pg_count ?? found.pg_count,
+    follows_disks: change.follows_disks ?? found.follows_disks,
   }
   return { ...state, policies: state.policies.map(one => (one === found ? changed : one)) }
 }

@@ -11,9 +11,10 @@ import {
   type TreeNode,
   treeOf,
 } from '../placement/index.ts'
-import { afterChange, type TopologyChange } from './change.ts'
+import { afterChange, type PolicyChange, type TopologyChange } from './change.ts'
 import { commandsFor } from './change-commands.ts'
 import { badPlacement } from './placement-fault.ts'
+import { refuseShort } from './short-policy.ts'
 import { planInput, topologyOf } from './table-plan.ts'
 
 /** Used bytes of every disk, as far as its peer told. */
@@ -38,10 +39,14 @@ export class PlacementService {
   }
 
   /** Makes the change. PLANNED FIRST: what cannot be placed is refused and changes nothing. */
-  async change(change: TopologyChange): Promise<CapacityOutput> {
+  async change(change: TopologyChange, mayBeShort = false): Promise<CapacityOutput> {
     const state = await this.#cluster.state()
     const after = afterChange(state, change, this.#self)
     const plan = await planned(after, await this.#usedBytes(), null)
+    if (change.type === 'policy_set' && asksForMembers(change.change) && !mayBeShort) {
+      const name = change.change.name ?? change.policy
+      refuseShort(plan.warnings, name, name)
+    }
     for (const command of commandsFor(state, change, after)) await this.#cluster.propose(command)
     return plan
   }
@@ -57,6 +62,12 @@ export class PlacementService {
       )
     return treeOf(topology, tables).map(node => namedNode(state, node))
   }
+}
+
+/** Whether it says how many members a group has, or which disks may be: else it was short before. */
+function asksForMembers(change: PolicyChange): boolean {
+  const { copies, failure_domain, max_per, labels } = change
+  return [copies, failure_domain, change.class, max_per, labels].some(one => one !== null)
 }
 
 async function planned(

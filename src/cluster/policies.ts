@@ -7,8 +7,10 @@ import type { ClusterState, DiskClass, FailureDomain, PolicyRecord } from '../da
 import { nextBatch } from '../placement/index.ts'
 import { localizeOf } from './localize.ts'
 import { badPlacement } from './placement-fault.ts'
+import { refuseShort } from './short-policy.ts'
+import { suitedPgCount } from './suited-groups.ts'
 import { algorithmVersion, planState, policiesNow, topologyOf } from './table-plan.ts'
-import { type PolicyView, policyView, suitedPgCount, volumesOf } from './views.ts'
+import { type PolicyView, policyView, volumesOf } from './views.ts'
 
 /** 4 MiB of 4 KiB blocks: one extent, the unit of placement. */
 const blocksPerExtent = 1024
@@ -27,6 +29,8 @@ export interface NewPolicy {
   labels?: string[] | undefined
   /** `peer:NAME` or `zone:NAME`. */
   localize?: string | null | undefined
+  /** Although there are fewer domains than copies. */
+  allow_short?: boolean | undefined
   dry_run: boolean
 }
 
@@ -58,12 +62,14 @@ export class Policies {
     const record = newRecord(state, name, wanted)
     // Planned BEFORE it is proposed: a policy that cannot be placed at all is not created.
     const rules = rulesOf(state, wanted)
-    const draft = withDraft(state, record, rules)
-    const rows = await firstRows(draft, draftId)
+    const follows_disks = wanted.pg_count === null
+    const draft = withDraft(state, record, { ...rules, follows_disks })
+    const plan = await planState(draft).catch(badPlacement)
+    if (!wanted.allow_short) refuseShort(plan.warnings, draftId, name)
     if (wanted.dry_run) return policyView(draft, findPolicy(draft, name))
     const { policy } = await this.#cluster.propose({ type: 'create_policy', policy: record })
-    if (isRuled(rules)) await this.#rule(policy!, rules)
-    if (rows.length > 0) await this.#place(name)
+    await this.#complete(policy!, rules, follows_disks)
+    await this.#place(name)
     return this.show(name)
   }
 
@@ -80,11 +86,14 @@ export class Policies {
     await this.#cluster.propose({ type: 'delete_policy', policy: policy.id })
   }
 
-  /** A policy without the rules that were asked for is none. */
-  async #rule(policy: number, rules: Rules): Promise<void> {
+  /** A policy without the rules that were asked for is none. A count that was given is kept. */
+  async #complete(policy: number, rules: Rules, follows_disks: boolean): Promise<void> {
     const unchanged = { redundancy: null, min_in_sync: null, failure_domain: null, class: null }
     try {
-      await this.#cluster.propose({ type: 'set_policy_placement', policy, ...unchanged, rules })
+      if (isRuled(rules))
+        await this.#cluster.propose({ type: 'set_policy_placement', policy, ...unchanged, rules })
+      if (follows_disks)
+        await this.#cluster.propose({ type: 'set_policy_growth', policy, follows_disks })
     } catch (thrown) {
       await this.#cluster.propose({ type: 'delete_policy', policy })
       throw thrown
@@ -134,15 +143,17 @@ function newRecord(state: ClusterState, name: string, wanted: NewPolicy): NewPol
       },
     )
   }
+  const redundancy = { replicas: { copies: wanted.copies } }
+  const { labels = [] } = wanted
   return {
     name,
-    redundancy: { replicas: { copies: wanted.copies } },
+    redundancy,
     failure_domain: wanted.failure_domain,
     class: wanted.class,
     min_in_sync,
     reads: 'lease',
     blocks_per_extent: blocksPerExtent,
-    pg_count: wanted.pg_count ?? suitedPgCount(state, wanted.class, wanted.copies),
+    pg_count: wanted.pg_count ?? suitedPgCount(state, { redundancy, class: wanted.class, labels }),
     algorithm_version: algorithmVersion,
   }
 }
@@ -178,7 +189,11 @@ function isRuled({ max_per, labels, localize }: Rules): boolean {
   return Object.keys(max_per).length > 0 || labels.length > 0 || localize !== null
 }
 
-function withDraft(state: ClusterState, record: NewPolicyRecord, rules: Rules): ClusterState {
+function withDraft(
+  state: ClusterState,
+  record: NewPolicyRecord,
+  rules: Rules & Pick<PolicyRecord, 'follows_disks'>,
+): ClusterState {
   const draft = { ...record, ...rules, id: draftId, table_epoch: 0, pgs: [] }
   return { ...state, policies: [...state.policies, draft] }
 }

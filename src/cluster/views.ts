@@ -2,7 +2,6 @@
 import { type Holding, holdings } from '../data/holdings.ts'
 import {
   type ClusterState,
-  type DiskClass,
   type FailureDomain,
   type PeerRecord,
   type PgRecord,
@@ -11,7 +10,7 @@ import {
   type VolumeRecord,
   width,
 } from '../data/state.ts'
-import { choosePgCount } from '../placement/index.ts'
+import { suitedPgCount } from './suited-groups.ts'
 
 /** What this peer has heard of another one lately. A guess: the cluster state decides. */
 export type Presence = 'unknown' | 'up' | 'suspect' | 'down'
@@ -51,6 +50,8 @@ export interface PolicyView {
   pg_count: number
   /** As a new policy on these disks would have. */
   pg_count_wanted: number
+  /** The leader gives it more when there are more disks; else it keeps what it was given. */
+  follows_disks: boolean
   blocks_per_extent: number
   volumes: number
   state: PolicyState
@@ -112,22 +113,12 @@ export function policyView(state: ClusterState, policy: PolicyRecord): PolicyVie
     labels: policy.labels,
     localize: localizeText(state, policy.localize),
     pg_count: policy.pg_count,
-    pg_count_wanted: suitedPgCount(state, policy.class, width(policy)),
+    pg_count_wanted: suitedPgCount(state, policy),
+    follows_disks: policy.follows_disks,
     blocks_per_extent: policy.blocks_per_extent,
     volumes: volumesOf(state, policy.id).length,
     state: policyState(policy),
   }
-}
-
-export function suitedPgCount(
-  state: ClusterState,
-  diskClass: DiskClass | null,
-  copies: number,
-): number {
-  const disks = state.disks.filter(
-    disk => disk.state === 'in' && (diskClass === null || disk.class === diskClass),
-  )
-  return choosePgCount(Math.max(1, disks.length), copies)
 }
 
 function localizeText(state: ClusterState, localize: PolicyRecord['localize']): string | null {

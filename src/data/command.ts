@@ -92,6 +92,7 @@ export type Command =
     }
   | { type: 'set_move_rates'; disk_rate: number | null; peer_rate: number | null }
   | { type: 'grow_policy'; policy: number; expected: number; pg_count: number }
+  | { type: 'set_policy_growth'; policy: number; follows_disks: boolean }
   | {
       type: 'set_pg_table'
       policy: number

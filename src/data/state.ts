@@ -55,6 +55,8 @@ export interface PolicyRecord {
   pg_count: number
   algorithm_version: number
   table_epoch: number
+  /** The leader grows `pg_count` with the disks. */
+  follows_disks: boolean
   /** Placement groups that have members, in order. */
   pgs: PgRecord[]
 }
@@ -168,7 +170,7 @@ export interface ClusterState {
 }
 
 /** Members of a whole placement group. */
-export function width(policy: PolicyRecord): number {
+export function width(policy: Pick<PolicyRecord, 'redundancy'>): number {
   const { redundancy } = policy
   return 'replicas' in redundancy
     ? redundancy.replicas.copies

@@ -1,6 +1,7 @@
 // Measures the placement and writes the figures into docs/placement.md and docs/img/.
 // `npm run bench:placement`; with `-- --print` it only prints.
 
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import {
   choosePgCount,
@@ -262,8 +263,22 @@ async function steps(report: Report): Promise<void> {
 function lookUp(report: Report): void {
   const { table: planned } = measure(cluster(1000), policyOf(1000), undefined, 1).plan.policies[0]
   const nanos = [0, 1, 2].map(() => nanosPerLookUp(planned)).sort((a, b) => a - b)[1]
-  const words = `From an extent to its ${COPIES} members: ${nanos.toFixed(1)} ns in TypeScript.`
+  const rust = /([\d.]+) ns per look-up/.exec(
+    cargo('run', '-p', 'shoal-types', '--example', 'placement_lookup'),
+  )
+  const words =
+    `From an extent to its ${COPIES} members: ${nanos.toFixed(1)} ns in TypeScript (at most 100), ` +
+    `${rust?.[1] ?? '?'} ns in Rust, where heads look up (at most 20; the fastest of 500 runs).`
   report.lines.push('### Look-up', '', words, '')
+}
+
+/** Optimized; what it prints. */
+function cargo(...args: string[]): string {
+  return execFileSync('cargo', [...args.slice(0, 1), '--release', '--locked', ...args.slice(1)], {
+    cwd: new URL('../../native/', import.meta.url),
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
 }
 
 function nanosPerLookUp({ slots, pgs, width }: PgTable): number {
@@ -281,13 +296,24 @@ function nanosPerLookUp({ slots, pgs, width }: PgTable): number {
   return ((user + system) * 1000) / count
 }
 
+/** Of the bytes that peers and disks keep: native/crates/meta/tests/map_size.rs encodes them. */
 function mapSize(report: Report): void {
-  const bytes = (pgs: number, members: number) => pgs * (5 + 2 * members)
-  const mib = (bytes(262_144, COPIES) / 2 ** 20).toFixed(2)
+  const output = cargo('test', '-p', 'shoal-meta', '--test', 'map_size', '--', '--nocapture')
+  const found = /measured: map (\d+) groups (\d+) topology (\d+) delta (\d+)/.exec(output)
+  if (found === null) throw new Error(`no size of a map in: ${output}`)
+  const [map, groups, topology, delta] = found.slice(1).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+  ]
+  const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(2)
   report.lines.push(
     '### Size',
     '',
-    `262,144 PGs of ${COPIES} members at 5 bytes + 2 per member: ${mib} MiB of the map.`,
+    `The map of 10,000 disks in 1,000 peers and 262,144 PGs of 3 members, as it is encoded: ` +
+      `${mib(map)} MiB (at most 4), of which the groups take ${mib(groups)} (5 bytes + 2 per member) and ` +
+      `the topology ${mib(topology)}. The delta when a disk is lost: ${delta.toLocaleString('en')} bytes.`,
     '',
   )
 }

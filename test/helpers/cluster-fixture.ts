@@ -83,6 +83,7 @@ export function makePolicy(id: number, name: string, copies = 3): PolicyRecord {
     pg_count: 4,
     algorithm_version: 1,
     table_epoch: 1,
+    follows_disks: false,
     pgs: [],
   }
 }

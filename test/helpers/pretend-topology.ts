@@ -46,6 +46,9 @@ export function applyTopology(state: ClusterState, command: Command): Outcome | 
     case 'grow_policy':
       state.policies.find(one => one.id === command.policy)!.pg_count = command.pg_count
       break
+    case 'set_policy_growth':
+      state.policies.find(one => one.id === command.policy)!.follows_disks = command.follows_disks
+      return { applied: { type: 'done' } }
     default:
       return undefined
   }

@@ -21,6 +21,7 @@ const PolicyChange = Type.Object({
   labels: Nullable(Labels),
   localize: Nullable(Name),
   pg_count: Type.Optional(Nullable(GroupCount)),
+  follows_disks: Type.Optional(Nullable(Type.Boolean())),
 })
 
 const Change = Type.Union([
@@ -115,14 +116,14 @@ export const placementRoutes = {
   'placement.change': define(
     {
       summary: 'Make a change that moves data: drain, weight, domains, policy',
-      body: Type.Object({ change: Change }),
+      body: Type.Object({ change: Change, allow_short: Type.Optional(Type.Boolean()) }),
       reply: PlanSchema,
     },
     ({ services, body }) => {
       const { change } = body
       const isRemoval = 'state' in change && !Made.includes(change.state)
       if (isRemoval || change.type === 'disk_add' || change.type === 'none') throw notHere()
-      return services.placement.change(change)
+      return services.placement.change(change, body.allow_short)
     },
   ),
 }

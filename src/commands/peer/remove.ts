@@ -7,7 +7,8 @@ export default class PeerRemove extends ChangeCommand {
   static override summary = 'Take a peer and its disks out of the cluster for good'
   static override description =
     'Refused while there is data on its disks: drain it first. With --force its copies are made ' +
-    'anew on other peers; once nothing rests on it, it is forgotten and refused.'
+    'anew on other peers; once nothing rests on it, it is forgotten and refused. For the machine to ' +
+    'come back: end shoal there, remove its directory, and join with a new token.'
   static override examples = [
     '<%= config.bin %> peer remove p3 --dry-run',
     '<%= config.bin %> peer remove p3 --yes --confirm p3',

@@ -3,6 +3,7 @@ import { ShoalCommand } from '../../cli/base-command.ts'
 import { domains, parseBounds } from '../../cli/bounds.ts'
 import { parseNames } from '../../cli/pairs.ts'
 import { policyText } from '../../cli/show.ts'
+import { ShoalError } from '../../common/errors.ts'
 
 export default class PolicyCreate extends ShoalCommand {
   static override summary = 'Create a policy and place its groups on the disks there are'
@@ -31,7 +32,18 @@ export default class PolicyCreate extends ShoalCommand {
     'max-per': Flags.string({ description: 'upper bounds beside it, as rack=2,zone=2' }),
     labels: Flags.string({ description: 'only disks with all of these' }),
     localize: Flags.string({ description: 'one copy at peer:NAME or zone:NAME' }),
-    groups: Flags.integer({ description: 'placement groups, a power of two (default: by disks)' }),
+    groups: Flags.integer({
+      description:
+        'placement groups, a power of two, and no others (default: by disks, and more with more)',
+    }),
+    ec: Flags.string({
+      description: 'k+m, as 4+2: can be planned, not stored yet',
+      helpValue: 'K+M',
+    }),
+    'allow-short': Flags.boolean({
+      description: 'although there are fewer domains than copies; those to come are filled',
+      default: false,
+    }),
     'dry-run': Flags.boolean({
       char: 'n',
       description: 'show what would be made',
@@ -41,6 +53,7 @@ export default class PolicyCreate extends ShoalCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(PolicyCreate)
+    if (flags.ec !== undefined) throw notStoredYet(flags.ec)
     const policy = await this.client(flags).call('policy.create', {
       body: {
         name: args.name,
@@ -52,6 +65,7 @@ export default class PolicyCreate extends ShoalCommand {
         max_per: parseBounds(flags['max-per'] ?? 'none'),
         labels: parseNames(flags.labels ?? ''),
         localize: flags.localize ?? null,
+        allow_short: flags['allow-short'],
         dry_run: flags['dry-run'],
       },
     })
@@ -60,4 +74,11 @@ export default class PolicyCreate extends ShoalCommand {
     else if (policy.state === 'empty')
       this.say(`next: add disks on at least ${policy.copies} peers (shoal disk add DEV)`)
   }
+}
+
+function notStoredYet(ec: string): ShoalError {
+  return new ShoalError('unsupported', `data cannot be stored as ${ec} yet`, {
+    why: 'this version places erasure code, and writes whole copies only',
+    next: `plan it from a file: shoal placement plan, with "ec": "${ec}"; or store copies: --copies`,
+  })
 }

@@ -10,12 +10,14 @@ export default class PolicySet extends ChangeCommand {
   static override description =
     'Data moves as the new rules ask. Fewer copies have to be confirmed. Changed --reads count for ' +
     'a volume from its next attachment on, all else at once. More --groups move nothing: volumes that ' +
-    'are there keep to the old ones, those to come use all.'
+    'are there keep to the old ones, those to come use all. A count that is given is kept; with auto ' +
+    'it doubles when there are disks for twice as many.'
   static override examples = [
     '<%= config.bin %> policy set default --domain rack --dry-run',
     '<%= config.bin %> policy set default --copies 3 --max-per rack=2',
     '<%= config.bin %> policy set fast --class nvme --labels new',
     '<%= config.bin %> policy set default --groups 256',
+    '<%= config.bin %> policy set default --groups auto',
     '<%= config.bin %> policy set default --copies 2 --yes --confirm default',
   ]
   static override args = { name: Args.string({ required: true, description: 'its name' }) }
@@ -41,10 +43,13 @@ export default class PolicySet extends ChangeCommand {
     'max-per': Flags.string({ description: 'upper bounds, as peer=1,rack=2; none: no bound' }),
     labels: Flags.string({ description: 'only disks with all of these; empty: any' }),
     localize: Flags.string({ description: 'one copy at peer:NAME or zone:NAME; none: anywhere' }),
-    groups: Flags.integer({
-      description: 'placement groups, a power of two, never fewer',
-      min: 1,
-      max: 262_144,
+    'allow-short': Flags.boolean({
+      description: 'although there are fewer domains than copies; those to come are filled',
+      default: false,
+    }),
+    groups: Flags.string({
+      description: 'placement groups, a power of two, never fewer; auto: as the disks become more',
+      helpValue: 'COUNT|auto',
     }),
   }
 
@@ -60,7 +65,7 @@ export default class PolicySet extends ChangeCommand {
       max_per: flags['max-per'] === undefined ? null : parseBounds(flags['max-per']),
       labels: flags.labels === undefined ? null : parseNames(flags.labels),
       localize: flags.localize ?? null,
-      pg_count: flags.groups ?? null,
+      ...groupsOf(flags.groups),
     }
     if (Object.values(change).every(value => value === null))
       throw new ShoalError('usage', 'nothing to set', { next: 'add --help to see what can be set' })
@@ -85,4 +90,18 @@ export default class PolicySet extends ChangeCommand {
       `${policy.volumes} volumes of policy ${name}`
     await this.confirmDestroying(what, name, flags)
   }
+}
+
+const groupsMax = 262_144
+
+/** A count that somebody gives is his: it does not grow by itself any more. */
+function groupsOf(text: string | undefined): Pick<PolicyChange, 'pg_count' | 'follows_disks'> {
+  if (text === undefined) return { pg_count: null, follows_disks: null }
+  if (text === 'auto') return { pg_count: null, follows_disks: true }
+  const count = Number(text)
+  if (/^\d+$/.test(text) && count >= 1 && count <= groupsMax)
+    return { pg_count: count, follows_disks: false }
+  throw new ShoalError('usage', `${text} is no count of groups`, {
+    next: `give a power of two up to ${groupsMax}, or auto`,
+  })
 }

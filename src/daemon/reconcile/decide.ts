@@ -6,6 +6,7 @@ import type { ClusterState } from '../../data/state.ts'
 import type { Batch } from '../../placement/index.ts'
 import { planAbsences } from './absences.ts'
 import { planFillFactors } from './fills.ts'
+import { planGrowth } from './growth.ts'
 import { type JoinLimits, planCancels, planJoins } from './joins.ts'
 import { planEvictions, planRemovals } from './removals.ts'
 import { planStanding, type SessionView } from './standing.ts'
@@ -42,7 +43,9 @@ export function decide(knowledge: Knowledge, limits: Limits): Command[] {
     ...planJoins(afterTables(state, tables), present, held, limits),
     ...planRemovals(state, present),
   ]
-  if (commands.length > 0 || usedBytes === null) return commands
+  if (commands.length > 0) return commands
+  const growth = planGrowth(state)
+  if (growth.length > 0 || usedBytes === null) return growth
   return planFillFactors(state, usedBytes)
 }
 

@@ -222,6 +222,59 @@ api('a policy is made with its rules, and planned with them first', async ({ fix
   await failure(fixture.api.call('policy.create', { body: lost }), 'bad_request')
 })
 
+api('more copies than domains are refused by name, unless that is wanted', async ({ fixture }) => {
+  const usual = { min_in_sync: null, class: null, pg_count: null, dry_run: false }
+  const five = { ...usual, name: 'five', copies: 5, failure_domain: 'peer' as const }
+  const create = (more: object) => fixture.api.call('policy.create', { body: { ...five, ...more } })
+  const refused = await failure(create({}), 'bad_request')
+  assert.match(refused.message, 'policy five: the topology has room for 4 of 5 members')
+  assert.equal([refused.why, refused.next].join().includes('short_pgs'), true)
+  assert.match(refused.next ?? '', '--allow-short')
+  const none = await failure(create({ copies: 1, class: 'hdd' }), 'bad_request')
+  assert.match(none.why ?? '', 'no_eligible_disk')
+  assert.equal(fixture.data.proposals, [])
+  assert.is((await create({ allow_short: true })).copies, 5)
+
+  const set = (change: object, more = {}) => {
+    const whole = { type: 'policy_set' as const, policy: 'default' }
+    const body = { change: { ...whole, change: { ...unchangedPolicy, ...change } }, ...more }
+    return fixture.api.call('placement.change', { body })
+  }
+  assert.match((await failure(set({ copies: 7 }), 'bad_request')).why ?? '', 'short_pgs')
+  assert.match((await failure(set({ class: 'hdd' }), 'bad_request')).why ?? '', 'no_eligible_disk')
+  await set({ copies: 7 }, { allow_short: true })
+  await set({ reads: 'confirmed' })
+  assert.is(fixture.data.state!.policies[0]!.reads, 'confirmed', 'it was short before')
+})
+
+api(
+  'a count of groups that is chosen follows the disks, one that is given stays',
+  async context => {
+    const { api: client, data } = context.fixture
+    const rules = { copies: 3, min_in_sync: null, failure_domain: 'peer' as const, class: null }
+    const create = (name: string, pg_count: number | null) =>
+      client.call('policy.create', { body: { ...rules, name, pg_count, dry_run: false } })
+    assert.equal([(await create('auto', null)).follows_disks, data.proposals.length], [true, 3])
+    assert.equal([(await create('given', 8)).follows_disks, data.proposals.length], [false, 5])
+    const set = (change: object) => {
+      const policy_set = { type: 'policy_set' as const, policy: 'auto' }
+      const body = { change: { ...policy_set, change: { ...unchangedPolicy, ...change } } }
+      return client.call('placement.change', { body })
+    }
+    const shown = async () => {
+      const { pg_count, follows_disks } = await client.call('policy.show', {
+        params: { name: 'auto' },
+      })
+      return [pg_count, follows_disks]
+    }
+    assert.equal(await shown(), [256, true])
+    await set({ pg_count: 512, follows_disks: false })
+    assert.equal(await shown(), [512, false])
+    await set({ follows_disks: true })
+    assert.equal(await shown(), [512, true])
+  },
+)
+
 api('a policy gets more groups: nothing moves, old volumes keep to the old', async context => {
   const { fixture } = context
   await fixture.mutate(state => {

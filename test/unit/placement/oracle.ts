@@ -31,8 +31,9 @@ export function leastMovement(
   const shareOf = new Map(planned.table.disks.map((id, at) => [id, planned.shares[at]]))
   const { ends, mustCost } = addShares(flow, keeps, shareOf, sink)
   const caps = new Map(capsOf(policy))
+  const isAway = awayFrom(policy, keeps)
   before.forEach(row => {
-    addPg(flow, source, keeps, ends, caps, planned.membersPerPg, new Set(row))
+    addPg(flow, source, keeps, ends, caps, planned.membersPerPg, new Set(row), isAway)
   })
   const { amount, cost } = flow.run(source, sink)
   if (amount !== before.length * planned.membersPerPg) throw new Error(`flow of ${amount}`)
@@ -82,6 +83,15 @@ function pathsOf(one: TopologyDisk): string[] {
   return ['peer', 'rack', 'zone'].map(level => `${level} ${nameOf(one, level as Domain)}`)
 }
 
+/** Which disks are not in the zone where one member shall be; all may be where it has no disk. */
+function awayFrom(policy: Policy, disks: readonly TopologyDisk[]): (one: TopologyDisk) => boolean {
+  const { localize } = policy
+  if (localize == null) return () => false
+  if (!('zone' in localize)) throw new Error('the oracle knows no localized peers')
+  const isMet = disks.some(one => one.zone === localize.zone)
+  return one => isMet && one.zone !== localize.zone
+}
+
 function addPg(
   flow: MinCostFlow,
   source: number,
@@ -90,12 +100,16 @@ function addPg(
   caps: ReadonlyMap<Domain, number>,
   members: number,
   had: ReadonlySet<unknown>,
+  isAway: (one: TopologyDisk) => boolean,
 ): void {
   const pg = flow.node()
   flow.edge(source, pg, members, 0)
+  // All but one of the members may be away from the place of a localized policy.
+  const away = flow.node()
+  flow.edge(pg, away, members - 1, 0)
   const nodes = new Map<string, number>()
   disks.forEach((one, i) => {
-    let above = pg
+    let above = isAway(one) ? away : pg
     for (const level of LEVELS) {
       const cap = caps.get(level)
       if (cap === undefined) continue

@@ -18,7 +18,7 @@ use crate::service::{ProposeRefused, ReportKind, ServiceMessage};
 use crate::state::fixture::{self, Cluster};
 use crate::state::*;
 
-const LAST_COMMAND: u16 = 47;
+const LAST_COMMAND: u16 = 48;
 
 fn check(name: &str, bytes: &[u8]) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../test/golden");
@@ -110,6 +110,7 @@ fn every_command() -> Vec<Command> {
         Command::SetMoveRates { disk_rate: Some(29), peer_rate: None },
         Command::GrowPolicy { policy, expected: 64, pg_count: 128 },
         Command::ReturnDisk { disk, store: Hex([30; 16]), peer, path: "/dev/sdc".into(), epochs: vec![(pg, epoch)] },
+        Command::SetPolicyGrowth { policy, follows_disks: true },
     ]
 }
 
@@ -156,6 +157,7 @@ fn busy() -> Cluster {
     });
     cluster.ok(Command::SetFillFactors { factors: vec![(DiskId(1), 1100)] });
     cluster.ok(Command::SetMoveRates { disk_rate: None, peer_rate: Some(1 << 20) });
+    cluster.ok(Command::SetPolicyGrowth { policy: fixture::POLICY, follows_disks: true });
     cluster.refused(Command::RemovePeer { peer });
     cluster
 }
@@ -179,7 +181,7 @@ fn state_and_map() {
 #[test]
 fn older_states_are_read() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../test/golden");
-    for version in [1, 2, 3, 4, 5] {
+    for version in [1, 2, 3, 4, 5, 6] {
         let bytes = std::fs::read(folder.join(format!("meta-state-{version}.bin"))).unwrap();
         assert_eq!(bytes[4], version);
         let state = ClusterState::decode(&bytes).unwrap();
@@ -195,6 +197,7 @@ fn older_states_are_read() {
         let rates = MoveRates { disk_rate: 0, peer_rate: 1 << 20 };
         assert_eq!(state.move_rates(), if version < 5 { MoveRates::default() } else { rates });
         assert_eq!(*state.restored(), Restored::default());
+        assert!(!state.follows_disks(fixture::POLICY));
         assert_eq!(ClusterState::decode(&state.encode()).unwrap().encode(), state.encode());
     }
 }

@@ -11,6 +11,7 @@ use super::dedupe::Answers;
 use super::disk::Disk;
 use super::event::Event;
 use super::fill::FillFactors;
+use super::following::Following;
 use super::growth::Growth;
 use super::limits::LEVEL_NEWEST;
 use super::outcome::Rejection;
@@ -70,6 +71,7 @@ pub struct ClusterState {
     pub(super) fill: FillFactors,
     pub(super) growth: Growth,
     pub(super) restored: Restored,
+    pub(super) following: Following,
     pub(super) derived: Derived,
 }
 
@@ -116,6 +118,7 @@ impl ClusterState {
             fill: FillFactors::default(),
             growth: Growth::default(),
             restored: Restored::default(),
+            following: Following::default(),
             derived: Derived { changes: ChangeLog::starting_at(MapEpoch(1)), ..Derived::default() },
         })
     }
@@ -260,9 +263,17 @@ impl ClusterState {
             grain.is_power_of_two() && policy.is_some_and(|policy| *grain < policy.pg_count)
         });
         let disks = self.disks.values().all(|disk| self.peers.contains_key(&disk.peer));
+        let following = self.following.0.iter().all(|id| self.policies.contains_key(id));
         let voters = self.voters.voters.iter().chain(&self.voters.learners);
         let known = voters.clone().all(|peer| self.peers.contains_key(peer));
-        if tables && volumes && grains && disks && known && !self.voters.voters.is_empty() {
+        if tables
+            && volumes
+            && grains
+            && following
+            && disks
+            && known
+            && !self.voters.voters.is_empty()
+        {
             Ok(())
         } else {
             Err(DecodeError::Malformed { what: "references of a snapshot" })
@@ -272,8 +283,8 @@ impl ClusterState {
 
 /// Snapshots grow with placement groups and volumes; far above any cluster the limits allow.
 /// Version 2 added `placing`, version 3 `upkeep`, version 4 `fill`, version 5 `growth`,
-/// version 6 `restored`.
-const SNAPSHOT: Envelope = Envelope { magic: *b"SHST", version: 6, body_max: 1 << 30 };
+/// version 6 `restored`, version 7 `following`.
+const SNAPSHOT: Envelope = Envelope { magic: *b"SHST", version: 7, body_max: 1 << 30 };
 
 /// Derived: no bytes of its own.
 impl Codec for Derived {
@@ -310,5 +321,6 @@ codec_struct!(ClusterState {
     fill,
     growth,
     restored,
+    following,
     derived,
 });

@@ -270,6 +270,11 @@ pub enum Command {
         path: String,
         epochs: Vec<(PgId, PgEpoch)>,
     },
+    /// Whether the leader grows its count of groups with the disks, or leaves it as it is.
+    SetPolicyGrowth {
+        policy: PolicyId,
+        follows_disks: bool,
+    },
 }
 
 /// What is taken out of its placement groups.
@@ -458,6 +463,7 @@ codec_enum!(Command: u16 {
     45 => SetMoveRates { disk_rate, peer_rate },
     46 => GrowPolicy { policy, expected, pg_count },
     47 => ReturnDisk { disk, store, peer, path, epochs },
+    48 => SetPolicyGrowth { policy, follows_disks },
 });
 codec_enum!(Target: u8 { 1 => Disk(disk), 2 => Peer(peer) });
 codec_enum!(RemovalReason: u8 {

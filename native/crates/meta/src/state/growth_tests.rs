@@ -111,3 +111,27 @@ fn rates_are_no_part_of_the_map() {
     cluster.ok(set(Some(0), Some(0)));
     assert_eq!(cluster.state.move_rates(), MoveRates::default());
 }
+
+#[test]
+fn a_policy_follows_the_disks_when_it_is_told_to() {
+    let mut cluster = Cluster::new(3);
+    let epoch = cluster.state.map_epoch();
+    let follow = |policy, follows_disks| Command::SetPolicyGrowth { policy, follows_disks };
+    assert!(!cluster.state.follows_disks(POLICY), "somebody may have chosen the count");
+    cluster.ok(follow(POLICY, true));
+    cluster.ok(follow(POLICY, true));
+    assert!(cluster.state.follows_disks(POLICY));
+    assert_eq!(cluster.state.map_epoch(), epoch, "nothing lies elsewhere");
+    assert_eq!(state_json(&cluster.state)["policies"][0]["follows_disks"], true);
+    let restored = ClusterState::decode(&cluster.state.encode()).unwrap();
+    assert!(restored.follows_disks(POLICY));
+    assert_eq!(restored.encode(), cluster.state.encode());
+    cluster.ok(follow(POLICY, false));
+    assert!(!cluster.state.follows_disks(POLICY));
+    assert!(matches!(cluster.refused(follow(PolicyId(9), true)), Rejection::NotFound { .. }));
+    cluster.ok(Command::CreatePolicy { policy: new_policy("other", 2, 4) });
+    cluster.ok(follow(PolicyId(2), true));
+    cluster.ok(Command::DeletePolicy { policy: PolicyId(2) });
+    assert!(!cluster.state.follows_disks(PolicyId(2)));
+    assert!(ClusterState::decode(&cluster.state.encode()).is_ok(), "no trace of it is left");
+}

@@ -9,6 +9,7 @@ mod dedupe;
 mod disk;
 mod event;
 mod fill;
+mod following;
 mod growth;
 pub mod limits;
 mod name;

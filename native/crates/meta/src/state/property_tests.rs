@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use shoal_types::{DiskId, HeadEpoch, MapEpoch, PeerId, PgEpoch, PgId, VolumeId};
+use shoal_types::{DiskId, HeadEpoch, MapEpoch, PeerId, PgEpoch, PgId, PolicyId, VolumeId};
 
 use super::fixture::{Cluster, POLICY, genesis, key, new_disk, new_peer, new_policy};
 use super::*;
@@ -76,6 +76,10 @@ fn random_command(random: &mut Seeded, state: &ClusterState) -> Command {
 fn random_growth(random: &mut Seeded, state: &ClusterState) -> Command {
     if random.chance(30) {
         return Command::SetMoveRates { disk_rate: Some(random.below(9)), peer_rate: None };
+    }
+    if random.chance(30) {
+        let policy = PolicyId(1 + random.below(3) as u32);
+        return Command::SetPolicyGrowth { policy, follows_disks: random.chance(50) };
     }
     let expected = state.policies().get(&POLICY).map_or(8, |policy| policy.pg_count);
     let pg_count = *random.pick(&[expected, (2 * expected).min(64), 12, expected / 2]);

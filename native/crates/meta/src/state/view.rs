@@ -20,6 +20,7 @@ struct PolicyJson<'a> {
     policy: &'a Policy,
     #[serde(flatten)]
     rules: Rules,
+    follows_disks: bool,
     pgs: Vec<PgJson>,
 }
 
@@ -54,6 +55,7 @@ pub fn state_json(state: &ClusterState) -> Value {
     let policies = state.policies().values().map(|policy| PolicyJson {
         policy,
         rules: state.rules(policy.id),
+        follows_disks: state.follows_disks(policy.id),
         pgs: state
             .table(policy.id)
             .into_iter()

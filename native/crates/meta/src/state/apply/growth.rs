@@ -51,6 +51,21 @@ impl ClusterState {
         Ok(Applied::Done)
     }
 
+    /// Whether the count of groups follows the disks. What it has now stays.
+    pub(super) fn set_policy_growth(&mut self, id: PolicyId, follows_disks: bool) -> Outcome {
+        self.policy(id)?;
+        if follows_disks {
+            self.following.0.insert(id);
+        } else {
+            self.following.0.remove(&id);
+        }
+        Ok(Applied::Done)
+    }
+
+    pub fn follows_disks(&self, id: PolicyId) -> bool {
+        self.following.0.contains(&id)
+    }
+
     pub fn move_rates(&self) -> MoveRates {
         self.growth.rates
     }

@@ -140,6 +140,8 @@ impl ClusterState {
                 self.return_disk(*disk, *store, *peer, path, epochs),
             C::GrowPolicy { policy, expected, pg_count } =>
                 self.grow_policy(*policy, *expected, *pg_count),
+            C::SetPolicyGrowth { policy, follows_disks } =>
+                self.set_policy_growth(*policy, *follows_disks),
         }
     }
 

@@ -74,6 +74,7 @@ impl ClusterState {
         self.policies.remove(&id);
         self.tables.remove(&id);
         self.placing.rules.remove(&id);
+        self.following.0.remove(&id);
         self.touch(Touched::Policy(id));
         Ok(Applied::Done)
     }
