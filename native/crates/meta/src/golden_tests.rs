@@ -44,8 +44,7 @@ fn joined(parts: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
 #[rustfmt::skip] // One line per command: a table, not a program.
 fn every_command() -> Vec<Command> {
     let (peer, disk, volume, policy) = (PeerId(3), DiskId(4), VolumeId(5), PolicyId(6));
-    let pg = PgId { policy, index: 7 };
-    let process = Hex([8; 16]);
+    let (pg, process) = (PgId { policy, index: 7 }, Hex([8; 16]));
     let (hash, epoch) = (fixture::key(9), PgEpoch(10));
     let address = Address { role: AddressRole::Control, address: "[::1]:7001".into() };
     vec![

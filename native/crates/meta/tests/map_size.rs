@@ -1,5 +1,5 @@
-//! How large a topology map is, as it is encoded: 5 bytes and 2 per member for each placement group,
-//! and the topology. `npm run bench:placement` takes the printed line into docs/placement.md.
+//! How large a topology map is, as it is encoded: 5 bytes and 2 per member for each placement
+//! group, and the topology. `npm run bench:placement` takes the printed line into docs/placement.md.
 
 use shoal_meta::hex::Hex;
 use shoal_meta::map::{MapUpdate, TopologyMap, map_delta};
