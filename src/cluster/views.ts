@@ -57,7 +57,7 @@ export interface PolicyView {
   state: PolicyState
 }
 
-/** `empty`: some placement groups have no members yet. */
+/** `empty`: no placement group has members yet. */
 export type PolicyState = 'ok' | 'degraded' | 'blocked' | 'empty'
 
 /**
@@ -131,9 +131,10 @@ export function volumesOf(state: ClusterState, policy: number): VolumeRecord[] {
   return state.volumes.filter(volume => volume.policy === policy && volume.state === 'active')
 }
 
+/** Groups that have just been added hold nothing, and say nothing about volumes that are there. */
 export function policyState(policy: PolicyRecord): PolicyState {
   const { pgs } = policy
-  if (pgs.length < policy.pg_count) return 'empty'
+  if (pgs.length === 0) return 'empty'
   if (pgs.some(pg => pg.in_sync.length < policy.min_in_sync)) return 'blocked'
   return pgs.some(pg => isDegraded(pg, policy)) ? 'degraded' : 'ok'
 }

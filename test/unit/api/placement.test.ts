@@ -293,7 +293,7 @@ api('a policy gets more groups: nothing moves, old volumes keep to the old', asy
   const asked = fixture.data.proposals.at(-1)
   assert.equal(asked, { type: 'grow_policy', policy: 1, expected: 4, pg_count: 16 })
   const policy = await fixture.api.call('policy.show', { params: { name: 'default' } })
-  assert.equal([policy.pg_count, policy.pg_count_wanted, policy.state], [16, 128, 'empty'])
+  assert.equal([policy.pg_count, policy.pg_count_wanted, policy.state], [16, 128, 'ok'])
   const layout = await fixture.api.call('volume.layout', { params: { name: 'db' } })
   assert.ok(layout.groups.every(group => group.index < 4))
   const make = (count: number) =>
