@@ -146,18 +146,31 @@ export class Board {
     return true
   }
 
-  /** A node that has more members of the PG than its bound, or -1. */
+  /**
+   * A node that has more members of the PG than its bound, or -1. THE LOWEST ONE FIRST: who leaves it
+   * leaves the nodes above, too, and fewest leave in all.
+   */
   brokenNode(pg: number): number {
     const first = pg * this.width
     for (let at = first; at < first + this.width; at++) {
       const disk = this.slots[at]
       if (disk === HOLE) continue
       if (this.#countIn(pg, this.unit, this.unit[disk], at) > 0) return this.unit[disk]
-      for (const above of this.#wide) {
-        if (this.#countIn(pg, above, above[disk], -1) > this.tree.cap[above[disk]]) {
-          return above[disk]
-        }
-      }
+    }
+    for (let level = this.#wide.length - 1; level >= 0; level--) {
+      const node = this.#overfullOf(pg, this.#wide[level])
+      if (node >= 0) return node
+    }
+    return -1
+  }
+
+  #overfullOf(pg: number, above: Int32Array): number {
+    const first = pg * this.width
+    for (let at = first; at < first + this.width; at++) {
+      const disk = this.slots[at]
+      if (disk === HOLE) continue
+      const node = above[disk]
+      if (this.#countIn(pg, above, node, -1) > this.tree.cap[node]) return node
     }
     return -1
   }

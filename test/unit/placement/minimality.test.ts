@@ -91,6 +91,43 @@ test('a rack that is renamed, or moves to another zone, moves only what then bre
   assert.ok(after.moved <= mostAllowed(optimum), `${after.moved} moved, ${optimum} needed`)
 })
 
+test('a policy that becomes another one moves no more than that takes', () => {
+  const replicas = POLICIES.filter(one => one.copies != null)
+  const placed = [{ zone: 'z0' }, { zone: 'z1' }].map(localize => ({ ...replicas[3], localize }))
+  let least = 0
+  for (let seed = 1; seed <= 40; seed++) {
+    const dice = new Dice(seed * 48_611)
+    const disks = randomDisks(dice, { zones: 4, racks: 3, peers: 4, disks: 3 })
+    const pgs = dice.pick([16, 64])
+    let previous: PgTable[] | undefined
+    for (let change = 0; change < 5; change++) {
+      const policy = { ...dice.pick([...replicas, ...placed]), pgs }
+      const now = planTables({ disks }, [policy], previous)
+      if (previous !== undefined) {
+        const optimum = leastMovement(disks, policy, now.policies[0], rows(previous[0]))
+        const what = `seed ${seed}, change ${change}: ${now.moved} moved, ${optimum} needed`
+        assert.ok(now.moved <= mostAllowed(optimum) && now.lowerBound <= optimum, what)
+        least += optimum
+      }
+      previous = now.policies.map(one => one.table)
+    }
+  }
+  assert.ok(least > 1000, `only ${least} members had to move at all`)
+})
+
+test('domains that become fewer than copies: nobody comes for who only has to go', () => {
+  const disks = Array.from({ length: 8 }, (_, id) => {
+    const peer = id >> 1
+    return { id, peer: `p${peer}`, rack: `r${peer >> 1}`, weight: 4 }
+  })
+  const of = (domain: 'peer' | 'rack', previous: PgTable[] = []) =>
+    planTables({ disks }, [{ name: 'a', copies: 3, domain, pgs: 512 }], previous)
+  const before = of('peer').policies[0].table
+  const now = of('rack', [before])
+  assert.is(now.policies[0].membersPerPg, 2)
+  assert.ok(now.moved <= 2 && now.lowerBound <= now.moved, `${now.moved}, ${now.lowerBound}`)
+})
+
 test('at 1,000 disks the movement is the lower bound, or 2 % more', () => {
   const dice = new Dice(9)
   const disks = Array.from({ length: 1000 }, (_, i) => ({
