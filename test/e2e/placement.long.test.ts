@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { fio } from '../helpers/demo-cluster.ts'
 import { Load } from '../helpers/load.ts'
 import { type MapView, MovingCluster } from '../helpers/moving.ts'
+import { sleep } from '../helpers/sleep.ts'
 
 const placement = suite('placement, long')
 const demo = new MovingCluster()
@@ -22,6 +23,10 @@ placement.after(async () => {
   load?.kill()
   await demo.down()
 })
+
+interface Layout {
+  groups: { index: number }[]
+}
 
 const groups = (map: MapView, policy: string) =>
   map.policies.find(one => one.name === policy)!.pgs.map(pg => pg.members)
@@ -73,6 +78,26 @@ placement('labels, bounds and a local copy, from the beginning of a policy', asy
   assert.is(refused.code, 3, refused.stderr)
 })
 
+placement(
+  'the groups follow the disks, with an event, and old volumes keep to the old',
+  async () => {
+    const shown = () => demo.json<{ pg_count: number }>('p1', 'policy', 'show', 'default')
+    assert.is((await shown()).pg_count, 256, 'chosen for five disks')
+    await demo.up('--peers', '5', '--disks', '2', '--disk-size', '1GiB')
+    await demo.settle(restMs)
+    const end = Date.now() + restMs
+    while ((await shown()).pg_count !== 512) {
+      assert.ok(Date.now() < end, 'it did not grow')
+      await sleep(500)
+    }
+    await demo.settle(restMs)
+    const events = await demo.json<{ code: string }[]>('p1', 'event', 'list')
+    assert.is(events.filter(event => event.code === 'groups_grown').length, 1)
+    const layout = await demo.json<Layout>('p1', 'volume', 'show', 'demo', '--layout')
+    assert.ok(layout.groups.every(group => group.index < 256))
+  },
+)
+
 placement('more groups move nothing of what is there', async () => {
   const before = await demo.settle(restMs)
   const old = groups(before, 'default')
@@ -82,8 +107,7 @@ placement('more groups move nothing of what is there', async () => {
   const now = groups(await demo.settle(restMs), 'default')
   assert.is(now.length, count * 4)
   assert.equal(now.slice(0, count), old)
-  const layout = (name: string) =>
-    demo.json<{ groups: { index: number }[] }>('p1', 'volume', 'show', name, '--layout')
+  const layout = (name: string) => demo.json<Layout>('p1', 'volume', 'show', name, '--layout')
   assert.ok((await layout('demo')).groups.every(group => group.index < count))
   await demo.json('p1', 'volume', 'create', 'wide', '--size', '2GiB')
   assert.ok((await layout('wide')).groups.some(group => group.index >= count))
