@@ -132,7 +132,7 @@ function peerFindings(state: ClusterState): Finding[] {
 function downFinding(state: ClusterState, { id, name }: PeerRecord): Finding {
   const own = state.disks.filter(disk => disk.peer === id)
   const isGivenUp = own.length > 0 && own.every(disk => disk.state === 'out')
-  const doing = isGivenUp ? ': gone for so long that others make its copies anew' : ''
+  const doing = isGivenUp ? ': gone for so long that its copies are made elsewhere' : ''
   const start = isGivenUp ? `it takes its place again if it comes back` : `start shoal on ${name}`
   return {
     health: 'warn',

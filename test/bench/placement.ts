@@ -264,7 +264,7 @@ function lookUp(report: Report): void {
   const { table: planned } = measure(cluster(1000), policyOf(1000), undefined, 1).plan.policies[0]
   const nanos = [0, 1, 2].map(() => nanosPerLookUp(planned)).sort((a, b) => a - b)[1]
   const rust = /([\d.]+) ns per look-up/.exec(
-    cargo('run', '-p', 'shoal-types', '--example', 'placement_lookup'),
+    cargo('run', '--release', '--locked', '-p', 'shoal-types', '--example', 'placement_lookup'),
   )
   const words =
     `From an extent to its ${COPIES} members: ${nanos.toFixed(1)} ns in TypeScript (at most 100), ` +
@@ -272,9 +272,9 @@ function lookUp(report: Report): void {
   report.lines.push('### Look-up', '', words, '')
 }
 
-/** Optimized; what it prints. */
+/** What it prints. */
 function cargo(...args: string[]): string {
-  return execFileSync('cargo', [...args.slice(0, 1), '--release', '--locked', ...args.slice(1)], {
+  return execFileSync('cargo', args, {
     cwd: new URL('../../native/', import.meta.url),
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -298,7 +298,7 @@ function nanosPerLookUp({ slots, pgs, width }: PgTable): number {
 
 /** Of the bytes that peers and disks keep: native/crates/meta/tests/map_size.rs encodes them. */
 function mapSize(report: Report): void {
-  const output = cargo('test', '-p', 'shoal-meta', '--test', 'map_size', '--', '--nocapture')
+  const output = cargo(...'test --locked -p shoal-meta --test map_size -- --nocapture'.split(' '))
   const found = /measured: map (\d+) groups (\d+) topology (\d+) delta (\d+)/.exec(output)
   if (found === null) throw new Error(`no size of a map in: ${output}`)
   const [map, groups, topology, delta] = found.slice(1).map(Number) as [
