@@ -90,7 +90,10 @@ status('a peer that was given up: nobody has to start it, and that is said', () 
     for (const pg of state.policies[0]!.pgs) pg.in_sync = [1, 2]
   }
   const [, down, degraded] = of(gone).reasons
-  assert.match(down!.message, 'peer p3 is down: gone for so long that its copies are made elsewhere')
+  assert.match(
+    down!.message,
+    'peer p3 is down: gone for so long that its copies are made elsewhere',
+  )
   assert.match(down!.next, 'it takes its place again if it comes back; if it is gone for good:')
   assert.is(degraded!.next, 'wait: copies are being made anew on other disks')
   const removed = of(state => {

@@ -143,7 +143,7 @@ growth('not beyond what the cluster state may hold', () => {
 growth('it comes after everything else that is to be done', () => {
   const { state } = cluster(4)
   const sessions = state.peers.map(({ id }) => ({ peer: id, isLive: true }))
-  const limits = { joinsMax: 8, rowsMax: 100 }
+  const limits = { joinsMax: 8, rowsMax: 100, holdBackMsMax: 0 }
   const types = () => {
     const now = policiesNow(state, plan(planInput(state)))
     const batch = nextBatch(now, topologyOf(state), stepsOf(state))
