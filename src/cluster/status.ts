@@ -282,7 +282,7 @@ export function joinTasks(data: Pick<DataStatus, 'joins'>): TaskView[] {
 }
 
 /** On the average since it began. */
-function pace({ done, total, running_ms }: JoinLine): Pick<TaskView, 'rate' | 'eta_seconds'> {
+function pace({ done, total, running_ms = 0 }: JoinLine): Pick<TaskView, 'rate' | 'eta_seconds'> {
   if (done === 0 || running_ms === 0) return { rate: null, eta_seconds: null }
   const perSecond = (done * 1000) / running_ms
   return { rate: Math.round(perSecond), eta_seconds: Math.ceil((total - done) / perSecond) }

@@ -114,7 +114,8 @@ export function policyView(state: ClusterState, policy: PolicyRecord): PolicyVie
     localize: localizeText(state, policy.localize),
     pg_count: policy.pg_count,
     pg_count_wanted: suitedPgCount(state, policy),
-    follows_disks: policy.follows_disks,
+    // A data process of the version before does not say.
+    follows_disks: policy.follows_disks === true,
     blocks_per_extent: policy.blocks_per_extent,
     volumes: volumesOf(state, policy.id).length,
     state: policyState(policy),

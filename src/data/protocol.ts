@@ -86,8 +86,8 @@ export interface JoinLine {
   disk: number
   done: number
   total: number
-  /** Since the data process knows of it. */
-  running_ms: number
+  /** Since the data process knows of it; one of the version before does not say. */
+  running_ms?: number | undefined
 }
 
 export interface DataStatus {

@@ -1,7 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Change } from '../../../src/cli/change-command.ts'
-import type { ClusterState } from '../../../src/data/state.ts'
+import type { ClusterState, PolicyRecord } from '../../../src/data/state.ts'
 import type { TreeNode } from '../../../src/placement/index.ts'
 import { type ApiFixture, failure, startApi } from '../../helpers/api-fixture.ts'
 import { addDisk, addPeer, makePg, makeVolume, threePeers } from '../../helpers/cluster-fixture.ts'
@@ -256,6 +256,10 @@ api(
       client.call('policy.create', { body: { ...rules, name, pg_count, dry_run: false } })
     assert.equal([(await create('auto', null)).follows_disks, data.proposals.length], [true, 3])
     assert.equal([(await create('given', 8)).follows_disks, data.proposals.length], [false, 5])
+    // A data process of the version before says nothing of it.
+    delete (data.state!.policies[0] as Partial<PolicyRecord>).follows_disks
+    const [first] = await client.call('policy.list')
+    assert.is(first!.follows_disks, false)
     const set = (change: object) => {
       const policy_set = { type: 'policy_set' as const, policy: 'auto' }
       const body = { change: { ...policy_set, change: { ...unchangedPolicy, ...change } } }

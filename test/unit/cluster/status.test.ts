@@ -268,6 +268,9 @@ status('a member that fills up has a rate and an end, once something was copied'
   const [begun, running] = joinTasks({ joins: [join, { ...join, done: 1_000 }] })
   assert.equal([begun!.rate, begun!.eta_seconds], [null, null])
   assert.equal([running!.rate, running!.eta_seconds], [500, 6])
+  const { running_ms, ...before } = { ...join, done: 1_000 }
+  const [untold] = joinTasks({ joins: [before] })
+  assert.equal([untold!.rate, untold!.eta_seconds], [null, null], `not ${running_ms}`)
 })
 
 status('who is lost again and again is held back, and named', () => {
