@@ -1,32 +1,17 @@
-# Shared by the guest scripts: start and stop the server under test, wait, check.
+# Shared by the guest scripts: start and stop the server under test.
 # The server command is a parameter (SHOAL_VM_SERVER), so that the same scripts can drive another
 # program with the command line of native/crates/ublk/examples/ublk-file.
-set -eu
+. "$SHOAL_ROOT/test/vm/scripts/common.sh"
 
 server=${SHOAL_VM_SERVER:-${CARGO_TARGET_DIR:-$SHOAL_ROOT/native/target}/debug/examples/ublk-file}
 dir=/run/shoal/devices
 back=/dev/shm/back
 server_pid=
-devices=0
 
 modprobe ublk_drv
-mkdir -p "$back" /mnt/v
+mkdir -p "$back"
 
-step() { echo "== $*"; }
-die() { echo "FAILED: $*"; cat /run/server.log; exit 1; }
-
-# until_true SECONDS COMMAND...: polls every 0.1 s, by the guest's clock.
-until_true() {
-  read -r now rest </proc/uptime
-  deadline=$((${now%.*} + $1)); shift
-  until "$@" >/dev/null 2>&1; do
-    read -r now rest </proc/uptime
-    [ "${now%.*}" -lt $deadline ] || return 1
-    sleep 0.1
-  done
-}
-
-refused() { if "$@" >/run/refused.log 2>&1; then die "must not succeed: $*"; fi; }
+show_failure() { cat /run/server.log; }
 
 # serve COUNT ARGS...: starts the server and waits until COUNT devices are ready.
 serve() {
@@ -56,12 +41,4 @@ ended() {
   wait "$server_pid" || die "server ended with $?"
   [ ! -e "$dir" ] || [ -z "$(ls -A "$dir")" ] || die "device files left: $(ls "$dir")"
   ! ls /dev/ublkc* >/dev/null 2>&1 || die "devices left: $(ls /dev/ublkc*)"
-}
-
-# fio_job DEVICE ARGS...: random mixed I/O with crc32c verification.
-fio_verify() {
-  target=$1; shift
-  fio --eta=never --name=verify --filename="$target" --ioengine=io_uring --direct=1 --bs=4k --iodepth=32 \
-    --rw=randwrite --verify=crc32c --verify_fatal=1 --verify_backlog=256 \
-    --output=/run/fio.log "$@" || { cat /run/fio.log; die "fio on $target"; }
 }

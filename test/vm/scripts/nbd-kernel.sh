@@ -1,6 +1,6 @@
 # The fallback where there is no ublk: a device of the kernel's nbd client, set up over netlink.
 # File system, verified I/O, discard, kill -9 of the server and its return, read-only, detach.
-set -eu
+. "$SHOAL_ROOT/test/vm/scripts/common.sh"
 
 demo=${SHOAL_VM_NBD_DEMO:-${CARGO_TARGET_DIR:-$SHOAL_ROOT/native/target}/debug/examples/nbd-kernel-demo}
 disk=/dev/shm/disk
@@ -8,20 +8,8 @@ size=134217728
 server_pid=
 
 modprobe nbd nbds_max=2
-mkdir -p /mnt/v
 
-step() { echo "== $*"; }
-die() { echo "FAILED: $*"; cat /run/server.log; exit 1; }
-refused() { if "$@" >/run/refused.log 2>&1; then die "must not succeed: $*"; fi; }
-
-until_true() {
-  tries=$(($1 * 10)); shift
-  until "$@" >/dev/null 2>&1; do
-    tries=$((tries - 1))
-    [ $tries -gt 0 ] || return 1
-    sleep 0.1
-  done
-}
+show_failure() { cat /run/server.log; }
 
 # server ARGS...: starts it; $device is the device.
 server() {
@@ -41,12 +29,6 @@ kill_server() { kill -9 "$server_pid"; wait "$server_pid" 2>/dev/null || true; }
 
 queue() { cat "/sys/block/nbd$index/queue/$1"; }
 
-fio_verify() {
-  fio --eta=never --name=verify --ioengine=io_uring --direct=1 --bs=4k --iodepth=16 --rw=randwrite \
-    --verify=crc32c --verify_fatal=1 --verify_backlog=512 --output=/run/fio.log "$@" ||
-    { cat /run/fio.log; die "fio"; }
-}
-
 step "what the kernel makes of the device"
 server serve $disk $size 512
 [ "$(blockdev --getsize64 "$device")" = $size ] || die "size"
@@ -57,10 +39,10 @@ server serve $disk $size 512
 "$demo" devices | grep -q "^$index connected$" || die "$("$demo" devices)"
 
 step "the disk itself, then a file system"
-fio_verify --filename="$device" --size=32m
+fio_verify "$device" --size=32m --iodepth=16 --verify_backlog=512
 mkfs.ext4 -q -F "$device"
 mount "$device" /mnt/v
-fio_verify --filename=/mnt/v/file --size=48m
+fio_verify /mnt/v/file --size=48m --iodepth=16 --verify_backlog=512
 rm /mnt/v/file
 sync
 before=$(du -k $disk | cut -f1)
@@ -69,15 +51,14 @@ after=$(du -k $disk | cut -f1)
 [ "$after" -lt $((before - 40000)) ] || die "discard gave nothing back: $before KiB, then $after KiB"
 
 step "kill -9 of the server under verified I/O, and its return"
-fio_verify --filename=/mnt/v/file --size=48m --time_based=1 --runtime=20 &
-fio_pid=$!
+load /mnt/v/file --size=48m --iodepth=16 --verify_backlog=512
 for round in 1 2 3; do
   sleep 2
   kill_server
   [ $round != 2 ] || sleep 2
   server resume $disk $size "$index"
 done
-wait $fio_pid || die "I/O failed across a kill"
+calm
 umount /mnt/v
 e2fsck -fn "$device" >/run/fsck.log || die "$(cat /run/fsck.log)"
 

@@ -55,6 +55,20 @@ kill_and_return() {
   echo $(($(ticks) - killed)) >>/run/returns
 }
 
+# killed_under_load TIMES PEER DEVICE COMMAND...: kill -9 again and again; COMMAND sees that the load goes on.
+killed_under_load() {
+  times=$1 victim=$2 victims_device=$3; shift 3
+  rm -f /run/returns
+  for round in $(seq "$times"); do
+    sleep 2
+    "$@"
+    kill_and_return "$victim" "$victims_device"
+    until_true 180 shows "$victim" '"state":"active"' ||
+      die "not active again: $(call "$victim" device.list '{}')"
+  done
+}
+say_returns() { echo "from kill -9 to the first answer, hundredths of a second: $(spread /run/returns)"; }
+
 # A read of the device itself, not of the kernel's memory.
 answers() { timeout 240 dd if="$1" of=/dev/null bs=4k count=1 iflag=direct status=none; }
 
@@ -84,6 +98,9 @@ detach() {
 }
 
 shows() { call "$1" device.list '{}' | grep -q "$2"; }
+
+# CPU of a peer's process so far, in hundredths of a second: its own and the kernel's.
+cpu_of() { awk '{ print $14, $15 }' "/proc/$(pid_of "$1")/stat"; }
 
 # Bytes of the volume that hold something, as `shoal volume show` tells them.
 written() { call "$1" volume.usage "{\"volume\":\"$2\"}" | tr -dc '0-9:,' | sed 's/.*://'; }

@@ -32,26 +32,23 @@ pg createdb bench || die "createdb"
 pg pgbench -i -q -s 1 bench >/run/init.log 2>&1 || die "pgbench -i: $(cat /run/init.log)"
 
 step "kill -9 of the data process $kills times in a row under pgbench"
-rm -f /run/enough /run/returns
+rm -f /run/enough
 (
   while [ ! -e /run/enough ]; do
     pg pgbench -n -c 4 -T 10 bench || exit 1
   done
 ) >/run/bench.log 2>&1 &
 bench=$!
-for round in $(seq "$kills"); do
-  sleep 2
-  kill -0 $bench 2>/dev/null || die "pgbench: $(tail -n 20 /run/bench.log)"
-  kill_and_return p1 "$device"
-  until_true 180 shows p1 '"state":"active"' || die "not active again: $(call p1 device.list '{}')"
-done
+benched() { kill -0 $bench 2>/dev/null || die "pgbench: $(tail -n 20 /run/bench.log)"; }
+killed_under_load "$kills" p1 "$device" benched
 touch /run/enough
 wait $bench || die "pgbench: $(tail -n 20 /run/bench.log)"
 done_of() { awk -F: '/actually processed/ { sum += $2 } END { print sum + 0 }' /run/bench.log; }
 failed_of() { awk -F: '/number of failed/ { sum += $2 } END { print sum + 0 }' /run/bench.log; }
 [ "$(failed_of)" = 0 ] || die "$(failed_of) transactions failed"
 [ "$(done_of)" -gt 0 ] || die "no transaction was done"
-echo "$(done_of) transactions; from kill -9 to the first answer, hundredths of a second: $(spread /run/returns)"
+echo "$(done_of) transactions"
+say_returns
 
 sound() {
   pg pg_amcheck --install-missing --heapallindexed -d bench >/run/amcheck.log 2>&1 ||

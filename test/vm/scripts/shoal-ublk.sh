@@ -50,17 +50,11 @@ until_true 180 stores_gave || die "stores had $stores_full free and have $(free_
 echo "written $full, then $(written p1 vol); free $stores_full, then $(free_in_stores) bytes"
 
 step "kill -9 of the data process $kills times in a row under verified I/O"
-rm -f /run/returns
 load /mnt/v/file --size=2m --iodepth=8 --verify_backlog=64
-for round in $(seq "$kills"); do
-  sleep 2
-  loaded
-  kill_and_return p1 "$device"
-  until_true 180 shows p1 '"state":"active"' || die "not active again: $(call p1 device.list '{}')"
-done
+killed_under_load "$kills" p1 "$device" loaded
 calm
 no_io_errors
-echo "from kill -9 to the first answer, hundredths of a second: $(spread /run/returns)"
+say_returns
 
 step "an orderly stop leaves the device waiting, and its I/O goes on after the start"
 dd if=/dev/urandom of=/run/data bs=1M count=2 status=none

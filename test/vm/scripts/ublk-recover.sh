@@ -9,26 +9,16 @@ mkfs.ext4 -q -F "$device"
 mount "$device" /mnt/v
 
 step "$kills kills under fio"
-verify_until_enough() {
-  while [ ! -e /run/enough ]; do
-    fio_verify /mnt/v/file --size=32m --iodepth=16 --verify_backlog=512
-    echo pass >>/run/passes
-  done
-}
-: >/run/passes
-verify_until_enough >/run/fio.out 2>&1 &
-fio_pid=$!
+load /mnt/v/file --size=32m --iodepth=16 --verify_backlog=512
 round=0
 while [ $round -lt "$kills" ]; do
   sleep 1
-  kill -0 $fio_pid 2>/dev/null || die "fio after $round kills: $(cat /run/fio.out)"
+  loaded
   kill_server
   serve 1 vol
   round=$((round + 1))
 done
-touch /run/enough
-wait $fio_pid || die "fio saw an error: $(cat /run/fio.out)"
-echo "$(wc -l </run/passes) passes of fio"
+calm
 
 step "killed at every step of the recovery, then recovered"
 dd if=/dev/urandom of=/run/data bs=1M count=8 status=none
