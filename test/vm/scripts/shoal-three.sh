@@ -1,8 +1,8 @@
 # A device over three peers: each block on all of them, over the network of the guest. Verified I/O, what
 # it cost where, and kill -9 of the device's data process under it.
 . "$SHOAL_ROOT/test/vm/scripts/shoal-lib.sh"
-kills=${SHOAL_VM_KILLS:-3}
-size=${SHOAL_VM_SIZE:-1m}
+kills=${SHOAL_VM_KILLS:-20}
+size=${SHOAL_VM_SIZE:-8m}
 
 # How many groups have how many copies in sync: "3" alone is all of them.
 copies() {
