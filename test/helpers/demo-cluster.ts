@@ -30,6 +30,7 @@ export interface StatusResult {
   peers: { name: string; state: string }[]
   disks: { total: number; in: number }
   volumes: { total: number; degraded: number; blocked: number }
+  tasks: { kind: string }[]
 }
 
 /** Small disks keep the preparation short; they are written in full before they are used. */
