@@ -12,6 +12,8 @@ pub enum Bug {
     H3JoinerLeftOut,
     /// A resync goes by stamps alone.
     H4StampsOnly,
+    /// A resync leaves out what was written in the first epoch without the member.
+    ResyncSkipsAnEpoch,
     /// A new stamp is acknowledged and not stored.
     H5StampNotStored,
     /// Acknowledgements count across epochs.
@@ -79,11 +81,12 @@ pub enum Bug {
 }
 
 impl Bug {
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::H1AckWithoutJoiner,
         Self::H2AnswersOutliveEpoch,
         Self::H3JoinerLeftOut,
         Self::H4StampsOnly,
+        Self::ResyncSkipsAnEpoch,
         Self::H5StampNotStored,
         Self::H6AcksAcrossEpochs,
         Self::H7JoinerMovesWatermark,

@@ -2,7 +2,8 @@
 
 use shoal_types::message::{CopyBlock, CopyEntry};
 use shoal_types::{
-    BLOCK_BYTES, BlockState, CopyItem, LayerId, PgId, Refusal, Request, StoreOp, Version, checksum,
+    BLOCK_BYTES, BlockState, CopyItem, LayerId, PgEpoch, PgId, Refusal, Request, StoreOp, Version,
+    checksum,
 };
 
 use super::api::{JoinFailure, JoinPhase};
@@ -57,7 +58,7 @@ impl Member {
             return;
         }
         // A `full` join has nothing of its own: everything is asked for.
-        let since = if session.full { shoal_types::PgEpoch::ZERO } else { session.out_at };
+        let since = if session.full { PgEpoch::ZERO } else { session.changed_since() };
         let (join_at, after) = (session.join_at, session.list_after);
         self.ask_source(pg, Request::CopyList { pg, join_at, since, after }, AskedWhat::List);
     }
@@ -77,7 +78,7 @@ impl Member {
 
     /// Margin: what this store itself holds with a stamp that the others may not have.
     pub(super) fn list_own(&mut self, pg: PgId, after: Option<(LayerId, u64)>) {
-        let since = self.sessions[&pg].out_at;
+        let since = self.sessions[&pg].changed_since();
         let op = StoreOp::Changed { pg, since, after, limit: PAGE_CHUNKS };
         self.submit_step(pg, JoinStep::OwnChanged, op);
     }

@@ -12,6 +12,7 @@ use super::api::{JoinPhase, JoinProgress};
 use super::repair::BlockAt;
 use crate::common::FastMap;
 use crate::cover::cover;
+use crate::planted::{Bug, is_planted};
 
 /// Blocks in one unit of a copy: as many as a copy list's mask has bits.
 pub(super) const GROUP_BLOCKS: u64 = 32;
@@ -166,6 +167,14 @@ impl Session {
     pub(super) fn is_live(&self, layer: LayerId, block: u64) -> bool {
         let mask = self.live.get(&(layer, block / GROUP_BLOCKS)).copied().unwrap_or(0);
         mask & (1 << (block % GROUP_BLOCKS)) != 0
+    }
+
+    /// The first epoch of which this member may lack something (rule 23).
+    pub(super) fn changed_since(&self) -> PgEpoch {
+        if is_planted(Bug::ResyncSkipsAnEpoch) {
+            return self.out_at.next().next();
+        }
+        self.out_at.next()
     }
 
     pub(super) fn progress(&self) -> JoinProgress {
