@@ -63,7 +63,7 @@ faulty('a disk that answers nothing is out in time, and comes back by itself', a
 /** Every 32nd cell of the data log's second half (docs/formats/store.md): any longer log write fails. */
 function logSectors() {
   const cells = (512 * 2 ** 20) / 4096
-  const roots = Math.max(16, Math.floor(cells / 8192)) * 4
+  const roots = Math.max(16, Math.floor(cells / 512)) * 4
   const first = 1 + roots
   const count = Math.floor(cells / 16)
   return Array.from({ length: 64 }, (_, i) => ({

@@ -3,6 +3,8 @@
 mod common;
 #[path = "head/roll.rs"]
 mod roll;
+#[path = "head/space.rs"]
+mod space;
 
 use bytes::Bytes;
 use common::*;

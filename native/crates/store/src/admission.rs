@@ -14,10 +14,15 @@ use crate::store::{IoUse, Store};
 
 /// Cells of the data log that only starts use, for their first record.
 const OPEN_CELLS: u64 = 16;
-/// Share of the cells (1/64) that a head should leave: admitted, but reported as not free.
+/// Share of the cells (1/64) that new blocks of clients leave free: half of it to copies, so that a
+/// full disk can still be brought up to date, half to the index, which grows by overwrites, too.
 const SOFT_RESERVE_SHARE: u64 = 64;
+/// Entries that a page holds at the least, at their longest.
+pub(crate) const CHUNKS_PER_PAGE: u64 = 4;
 /// Cells kept for the growth of index and checksum pages, beside what the dirty chunks may add.
 const GROWTH_CELLS: u64 = 64;
+/// Of a root, in 32nds: up to here rows of joins and discards are taken.
+const MARKS_SHARE: u64 = 30;
 
 pub(crate) enum Admission {
     Admitted,
@@ -27,32 +32,38 @@ pub(crate) enum Admission {
 }
 
 impl Store {
-    /// Blocks that a head may count on: what is free above the soft reserve, and what the next fold
-    /// and checkpoint give back. Who comes before that waits: a disk that is not full says no to
+    /// Blocks that clients may still write: what is free above the soft reserve, and what the next
+    /// fold and checkpoint give back. Who comes before that waits: a disk that is not full says no to
     /// nobody because it was written over faster than it folds.
     pub fn free_blocks_soft(&self) -> u64 {
         if self.metadata_full() {
             return 0;
         }
         let coming_back = self.state.space.waiting() + self.state.dirty.coming_back();
-        let reserve = self.layout.cells.cells / SOFT_RESERVE_SHARE;
-        (self.state.space.free() + coming_back).saturating_sub(self.spoken_for() + reserve)
+        let taken = self.spoken_for() + self.soft_reserve();
+        (self.state.space.free() + coming_back).saturating_sub(taken)
+    }
+
+    fn soft_reserve(&self) -> u64 {
+        self.layout.cells.cells / SOFT_RESERVE_SHARE
     }
 
     /// Sets cells aside for an op, and starts its data on the way if it is large.
     /// `first`: every op before it is in the log.
     pub(crate) fn admit(&mut self, op: &mut PendingOp, first: bool) -> Admission {
-        let full = self.metadata_full();
         let assign = match &mut op.change {
             Change::Assign(assign) => assign,
-            Change::OpenLayer { .. } if full => return Admission::Refused,
-            _ => return Admission::Admitted,
+            change => return self.admit_rows(change),
         };
         let data_blocks = assign.data_blocks();
         if data_blocks == 0 {
-            return Admission::Admitted;
+            return self.admit_zeros(op, first);
         }
-        let free = if full { 0 } else { self.hard_free() };
+        let kept = match assign.forced {
+            true => self.soft_reserve() / 2,
+            false => self.soft_reserve(),
+        };
+        let free = self.hard_free().saturating_sub(kept);
         let direct = data_blocks >= DIRECT_BLOCKS_MIN;
         if direct && data_blocks <= free {
             op.direct_left = self.write_direct(op.number, assign);
@@ -66,6 +77,33 @@ impl Store {
             self.commits.queued_need += need;
             return Admission::Admitted;
         }
+        self.wait_or_refuse(op, first)
+    }
+
+    /// Zeros take no cells, but the index grows by zeros where nothing was. Those of clients leave no
+    /// trace there (`Clear`): REFUSED ONLY WHERE THE STORE HOLDS NOTHING OF THE VOLUME IN THAT PG and the
+    /// tables have no room for its row; heads rely on it (docs/protocol.md, "No space"). What remains are
+    /// copies, and zeros that a head writes by itself: few, to be kept, and let further in than others.
+    fn admit_zeros(&mut self, op: &mut PendingOp, first: bool) -> Admission {
+        let rows = self.state.tables.growth(&op.change);
+        let Change::Assign(assign) = &op.change else { unreachable!("zeros are assigned") };
+        if self.state.tables.live_layer(assign.layer).is_none() {
+            return Admission::Admitted;
+        }
+        let most = assign.zero_chunks().div_ceil(CHUNKS_PER_PAGE);
+        let by_head = most > 0 && !assign.forced;
+        let (growth, share) = if by_head { (GROWTH_CELLS / 2, 31) } else { (0, MARKS_SHARE) };
+        let free = self.cells_left(growth);
+        let need = if most <= free { most } else { self.growth_of_zeros(assign) };
+        if (need == 0 || need <= free) && self.rows_fit(rows, share) {
+            op.need = need;
+            self.commits.queued_need += need;
+            return Admission::Admitted;
+        }
+        self.wait_or_refuse(op, first)
+    }
+
+    fn wait_or_refuse(&mut self, op: &mut PendingOp, first: bool) -> Admission {
         if !first || self.space_may_come_back(op) {
             self.ask_for_fold();
             return Admission::Wait;
@@ -96,25 +134,61 @@ impl Store {
 
     /// Cells that data may take.
     fn hard_free(&self) -> u64 {
-        self.state.space.free().saturating_sub(self.spoken_for())
+        if self.metadata_full() { 0 } else { self.cells_left(0) }
+    }
+
+    /// Cells that nobody counts on, with so many of those for growth.
+    fn cells_left(&self, growth: u64) -> u64 {
+        (self.state.space.free() + growth).saturating_sub(self.spoken_for())
     }
 
     fn spoken_for(&self) -> u64 {
         let state = &self.state;
         // A checkpoint writes every page anew before it frees the old images.
         let pages = state.index.page_count() + self.layout.crc_pages();
-        let growth = state.dirty.chunk_count() / 4 + GROWTH_CELLS;
+        let growth = state.dirty.chunk_count() / CHUNKS_PER_PAGE + GROWTH_CELLS;
         state.dirty.reserved() + self.commits.queued_need + pages + growth
     }
 
     /// Index or root are at their bound: nothing that adds to them is admitted.
-    fn metadata_full(&self) -> bool {
+    pub(crate) fn metadata_full(&self) -> bool {
         let pages = self.state.index.page_count();
-        let root = pages * INDEX_REF_BYTES
+        pages * CELL_BYTES > self.budget.index_bytes || self.root_bytes() > self.root_bytes_max()
+    }
+
+    /// Bytes of a root as it is now, with what the queue adds.
+    pub(crate) fn root_bytes(&self) -> u64 {
+        let state = &self.state;
+        state.index.page_count() * INDEX_REF_BYTES
             + self.layout.crc_pages() * CRC_REF_BYTES
-            + self.state.tables.bytes();
-        let root_max = (self.layout.root_bytes() - CELL_BYTES) / 4 * 3;
-        pages * CELL_BYTES > self.budget.index_bytes || root > root_max
+            + state.tables.bytes()
+            + self.commits.queued_rows
+    }
+
+    /// Of a root, for blocks of clients; the rest is for layers, joins and growing pages.
+    pub(crate) fn root_bytes_max(&self) -> u64 {
+        self.root_room() / 32 * 24
+    }
+
+    fn root_room(&self) -> u64 {
+        self.layout.root_bytes() - CELL_BYTES
+    }
+
+    /// Room for the rows of a change that brings no blocks. Epochs are always taken: a head that is
+    /// deposed must hear of it.
+    fn admit_rows(&self, change: &Change) -> Admission {
+        let share = match change {
+            Change::OpenLayer { .. } => 28,
+            Change::Raise(raise) if !raise.watermarks.is_empty() => MARKS_SHARE,
+            _ => return Admission::Admitted,
+        };
+        let fits = self.rows_fit(self.state.tables.growth(change), share);
+        if fits { Admission::Admitted } else { Admission::Refused }
+    }
+
+    /// Within so many 32nds of a root.
+    fn rows_fit(&self, rows: u64, share: u64) -> bool {
+        rows == 0 || self.root_bytes() + rows <= self.root_room() / 32 * share
     }
 
     /// What lies in the log may free cells when it is folded, and so may a purge. Whoever finds no

@@ -28,6 +28,8 @@ pub(crate) struct PendingOp {
     pub waits_for: Option<u64>,
     /// Cells that its fold may need.
     pub need: u64,
+    /// Bytes that it adds to the tables in a root.
+    pub rows: u64,
     /// It may take cells away from blocks that ops behind it write (`need.rs`).
     pub takes: bool,
     /// Writes of its data to cells that are still out.
@@ -59,6 +61,8 @@ pub(crate) struct Commits {
     next_op: u64,
     /// Cells set aside for ops in the queue.
     pub(crate) queued_need: u64,
+    /// Bytes of table rows that admitted ops in the queue add.
+    pub(crate) queued_rows: u64,
     /// Of the admitted ops in the queue, those that may take cells away.
     queued_takers: u64,
     heads: BTreeMap<VolumeId, HeadEpoch>,
@@ -222,6 +226,7 @@ impl Store {
             admitted: false,
             waits_for: None,
             need: 0,
+            rows: 0,
             takes: false,
             direct_left: 0,
         });
@@ -278,6 +283,8 @@ impl Store {
                 Admission::Admitted => {
                     op.admitted = true;
                     op.takes = takes_cells(&op.change);
+                    op.rows = self.state.tables.growth(&op.change);
+                    self.commits.queued_rows += op.rows;
                     self.commits.queued_takers += u64::from(op.takes);
                     self.commits.queue.insert(i, op);
                     i += 1;
@@ -313,6 +320,7 @@ impl Store {
             }
             self.commits.admitted -= 1;
             self.commits.queued_need -= op.need;
+            self.commits.queued_rows -= op.rows;
             self.commits.queued_takers -= u64::from(op.takes);
             last_op = op.number;
             self.commits.in_flight_changes.push((op.number, Touched::of(&op.change)));

@@ -66,7 +66,7 @@ impl Layout {
             return Err(FormatError::TooLarge { most_bytes: DEVICE_BYTES_MAX });
         }
         let device_cells = device_bytes / CELL_BYTES;
-        let root_cells = (device_cells / 8192).clamp(16, 32 << 10);
+        let root_cells = root_cells(device_cells);
         let roots = Region { first: 1, cells: root_cells * ROOT_COPIES };
         let data_cells = (device_cells / 16).clamp(128, (1 << 30) / CELL_BYTES);
         let data_log = Region { first: roots.end(), cells: data_cells };
@@ -140,6 +140,13 @@ impl Layout {
         let fits = slots.contains(&cells) && cells.is_multiple_of(MAP_SLOTS);
         none || (fits && first >= self.meta_log.end() && first < DEVICE_BYTES_MAX / CELL_BYTES)
     }
+}
+
+/// Cells of one root copy: a page of the index per 8,192 cells, and what the tables take, which does
+/// not depend on the size: 8 MiB have room for 190,000 pairs of volume and PG.
+fn root_cells(device_cells: u64) -> u64 {
+    let for_tables = (device_cells / 512).min((8 << 20) / CELL_BYTES);
+    (device_cells / 8192).max(for_tables).clamp(16, 32 << 10)
 }
 
 /// Longest batch that a ring of `cells` takes.

@@ -4,11 +4,12 @@
 //! blocks reserve when it is applied, whatever happens in between: folds that run, begin or end, and
 //! ops before it in the queue. `Store::form_batch` asserts it.
 
+use crate::admission::CHUNKS_PER_PAGE;
 use crate::dirty::Content;
 use crate::index::Place;
 use crate::op::{Assign, Change, PendingBody, PendingRun};
 use crate::planted::planted;
-use crate::state::{BlockAt, Newest};
+use crate::state::{BlockAt, CHUNK, Newest};
 use crate::store::Store;
 
 impl Store {
@@ -25,6 +26,25 @@ impl Store {
         let data = assign.runs.iter().filter(|r| matches!(r.body, PendingBody::Data { .. }));
         let blocks = data.flat_map(|r| r.block..r.block + r.blocks());
         blocks.filter(|block| self.needs_cell(BlockAt { pg, layer, block: *block })).count() as u64
+    }
+
+    /// Pages by which the index may grow for zeros.
+    pub(crate) fn growth_of_zeros(&self, assign: &Assign) -> u64 {
+        let Some(layer) = self.state.tables.live_layer(assign.layer) else { return 0 };
+        let pg = self.state.tables.pg_number(assign.pg);
+        let mut chunks = 0;
+        for run in assign.runs.iter().filter(|r| matches!(r.body, PendingBody::Zero { .. })) {
+            let mut last = None;
+            for block in run.block..run.block + run.blocks() {
+                let chunk = block / CHUNK;
+                let grows =
+                    || pg.is_none_or(|pg| self.state.holds_nothing(BlockAt { pg, layer, block }));
+                if last != Some(chunk) && grows() {
+                    (last, chunks) = (Some(chunk), chunks + 1);
+                }
+            }
+        }
+        u64::div_ceil(chunks, CHUNKS_PER_PAGE)
     }
 
     /// False: an overwrite finds a cell, or takes over what the write before it had set aside.

@@ -10,6 +10,7 @@ use shoal_types::{
 
 use crate::data_record::{BLOCKS_MAX, RUN_BLOCKS_MAX};
 use crate::index::Stamp;
+use crate::state::CHUNK;
 
 /// Writes of at least this many blocks go straight to cells (64 KiB).
 pub const DIRECT_BLOCKS_MIN: u64 = 16;
@@ -101,6 +102,12 @@ impl Assign {
     pub fn data_blocks(&self) -> u64 {
         let data = self.runs.iter().filter(|r| matches!(r.body, PendingBody::Data { .. }));
         data.map(PendingRun::blocks).sum()
+    }
+
+    /// Most chunks that get zeros.
+    pub fn zero_chunks(&self) -> u64 {
+        let zeros = self.runs.iter().filter(|r| matches!(r.body, PendingBody::Zero { .. }));
+        zeros.map(|r| (r.block + r.blocks() - 1) / CHUNK - r.block / CHUNK + 1).sum()
     }
 
     fn touches(&self, layer: LayerId, block: u64, blocks: u64) -> bool {

@@ -8,6 +8,8 @@ pub struct Stats {
     pub cells_free: u64,
     /// Freed, but named by a live log record: free once the log tail has passed.
     pub cells_quarantined: u64,
+    /// Blocks that clients may still write (`Store::free_blocks_soft`).
+    pub blocks_writable: u64,
     /// Data blocks that the index places.
     pub blocks_stored: u64,
     pub data_log_bytes: u64,
@@ -32,6 +34,11 @@ pub struct Stats {
     /// Index, checksum and root images and superblocks that a check found bad.
     pub bad_metadata: u64,
     pub refused_no_space: u64,
+    /// What index and tables take in a root, and how much that may be before writes that need more
+    /// are refused.
+    pub root_bytes: u64,
+    pub root_bytes_max: u64,
+    pub tables_full: bool,
     pub fenced: bool,
     pub memory: Memory,
 }

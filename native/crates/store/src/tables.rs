@@ -8,6 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use shoal_types::{HeadEpoch, LayerId, PgEpoch, PgId, Version, VolumeId};
 
 use crate::meta_record::TableItem;
+use crate::op::Change;
+
+/// Longest rows in a root, in bytes.
+const VOLUME_BYTES: u64 = 13;
+const PG_BYTES: u64 = 17;
+const LAYER_BYTES: u64 = 22;
+const MARK_BYTES: u64 = 33;
+const NEXT_BYTES: u64 = 9;
 
 /// Deleted layers stay known until they are forgotten, so that a late write finds out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,8 +283,45 @@ impl Tables {
 
     /// Upper bound of the bytes that all rows take in a root.
     pub fn bytes(&self) -> u64 {
-        let rows = self.volumes.len() * 13 + self.pgs.len() * 17 + self.layers.len() * 22;
-        (rows + self.marks.len() * 33 + 9) as u64
+        let volumes = self.volumes.len() as u64 * VOLUME_BYTES;
+        let pgs = self.pgs.len() as u64 * PG_BYTES;
+        let layers = self.layers.len() as u64 * LAYER_BYTES;
+        volumes + pgs + layers + self.marks.len() as u64 * MARK_BYTES + NEXT_BYTES
+    }
+
+    /// Upper bound of what the rows that this change adds take in a root.
+    pub fn growth(&self, change: &Change) -> u64 {
+        match change {
+            Change::Assign(assign) => self.pair_growth(assign.volume, assign.pg),
+            Change::Raise(raise) => {
+                let volumes = raise.volumes.iter().map(|(volume, _)| self.volume_growth(*volume));
+                let pgs = raise.pgs.iter().map(|(pg, _)| self.pg_growth(*pg));
+                let marks = raise.watermarks.iter().map(|(v, pg, _)| self.pair_growth(*v, *pg));
+                volumes.chain(pgs).chain(marks).sum()
+            }
+            Change::OpenLayer { volume, layer } => match self.layer_number(*layer) {
+                Some(_) => 0,
+                None => LAYER_BYTES + self.volume_growth(*volume),
+            },
+            Change::DropPg { .. } => PG_BYTES,
+            Change::DeleteLayer { .. } | Change::ForgetLayer { .. } => 0,
+        }
+    }
+
+    fn pair_growth(&self, volume: VolumeId, pg: PgId) -> u64 {
+        let marked = |local| self.marks.contains_key(&(volume, local));
+        match self.pg_number(pg) {
+            Some(local) if marked(local) => 0,
+            _ => MARK_BYTES + self.pg_growth(pg) + self.volume_growth(volume),
+        }
+    }
+
+    fn pg_growth(&self, pg: PgId) -> u64 {
+        if self.pg_numbers.contains_key(&pg) { 0 } else { PG_BYTES }
+    }
+
+    fn volume_growth(&self, volume: VolumeId) -> u64 {
+        if self.volumes.contains_key(&volume) { 0 } else { VOLUME_BYTES }
     }
 
     fn item(&self, key: RowKey) -> Option<TableItem> {

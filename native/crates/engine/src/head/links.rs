@@ -26,6 +26,10 @@ pub(super) enum LayerState {
     Unknown,
     Asked,
     Open,
+    /// Its store has no room for one more layer, so it holds nothing of it. As of then.
+    NoRoom {
+        at_us: u64,
+    },
 }
 
 impl Default for Disk {
@@ -178,6 +182,21 @@ impl Head {
             volume: self.config.volume,
             layer: self.config.layer,
             head_epoch: self.head_epoch,
+        }
+    }
+
+    pub(super) fn has_no_layer(&self, disk: DiskId) -> bool {
+        let layer = self.disks.get(&disk).map(|d| d.layer);
+        matches!(layer, Some(LayerState::NoRoom { .. }))
+    }
+
+    /// A disk without room for the layer is asked again now and then.
+    pub(super) fn reopen_layer(&mut self, disk: DiskId) {
+        let (now, patience) = (self.now_us, self.config.timing.report_after_us);
+        let link = self.disk(disk);
+        if matches!(link.layer, LayerState::NoRoom { at_us } if now >= at_us + patience) {
+            link.layer = LayerState::Unknown;
+            self.open_layer(disk);
         }
     }
 

@@ -62,6 +62,8 @@ pub struct Head {
     close_deadline_us: u64,
     pgs: PgTable,
     disks: BTreeMap<DiskId, Disk>,
+    /// Some disk has no room for the volume's layer.
+    layers_without_room: bool,
     ops: Slab<Op>,
     pieces: Slab<Piece>,
     sent: Slab<Sent>,
@@ -96,6 +98,7 @@ impl Head {
             close_deadline_us: u64::MAX,
             pgs: PgTable::default(),
             disks: BTreeMap::new(),
+            layers_without_room: false,
             ops: Slab::default(),
             pieces: Slab::default(),
             sent: Slab::default(),

@@ -64,12 +64,6 @@ impl Pg {
         }
     }
 
-    /// Every member is in sync, and nobody joins.
-    pub(super) fn is_whole(&self) -> bool {
-        let whole = |v: &PgView| v.joining.is_none() && v.in_sync.len() == v.members.len();
-        self.view.as_ref().is_some_and(whole)
-    }
-
     pub(super) fn is_active(&self) -> bool {
         matches!(self.phase, PgPhase::Active)
     }
@@ -168,6 +162,18 @@ impl SeqWindow {
     pub(super) fn finish(&mut self, seq: Seq) {
         let at = self.open.binary_search_by_key(&seq, |(s, _)| *s);
         self.open[at.expect("a write in flight has an open number")].1 = true;
+        self.move_on();
+    }
+
+    /// Not every member holds this number: THE WATERMARK NEVER STANDS ON IT, or a member that never
+    /// had it would look as if it had lost it.
+    pub(super) fn withdraw(&mut self, seq: Seq) {
+        let at = self.open.binary_search_by_key(&seq, |(s, _)| *s);
+        self.open.remove(at.expect("a write in flight has an open number"));
+        self.move_on();
+    }
+
+    fn move_on(&mut self) {
         while let Some((seq, true)) = self.open.front() {
             self.complete = *seq;
             self.open.pop_front();
@@ -196,5 +202,21 @@ mod tests {
         assert_eq!(seqs.watermark(), Seq(5));
         seqs.finish(Seq(9));
         assert_eq!(seqs.watermark(), Seq(9));
+    }
+
+    #[test]
+    fn watermark_steps_over_what_was_withdrawn() {
+        let mut seqs = SeqWindow::default();
+        for seq in [3, 5, 9] {
+            seqs.assign(Seq(seq));
+        }
+        seqs.finish(Seq(5));
+        seqs.withdraw(Seq(3));
+        assert_eq!(seqs.watermark(), Seq(5));
+        seqs.withdraw(Seq(9));
+        assert_eq!(seqs.watermark(), Seq(5));
+        seqs.assign(Seq(11));
+        seqs.finish(Seq(11));
+        assert_eq!(seqs.watermark(), Seq(11));
     }
 }

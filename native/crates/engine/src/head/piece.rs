@@ -124,6 +124,8 @@ pub(super) struct Writing {
     /// Numbers used before `version`; complete only together with it.
     pub(super) earlier: Vec<Seq>,
     pub(super) requests: [Option<Key>; TARGETS_MAX],
+    /// Some target does not hold all of its numbers.
+    pub(super) unheld: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -40,6 +40,7 @@ impl Head {
                     link.layer = LayerState::Unknown;
                 }
                 self.open_layer(disk);
+                self.reopen_layer(disk);
             }
             Refusal::StaleHead { .. }
             | Refusal::NotInstalled { .. }
@@ -54,8 +55,10 @@ impl Head {
     pub(super) fn on_layer_reply(&mut self, disk: DiskId, reply: Reply) {
         self.disk(disk).layer = match reply {
             Reply::LayerOpened => LayerState::Open,
+            Reply::Refused(Refusal::NoSpace) => LayerState::NoRoom { at_us: self.now_us },
             _ => LayerState::Unknown,
         };
+        self.layers_without_room = self.disks.keys().any(|disk| self.has_no_layer(*disk));
         match reply {
             Reply::Refused(Refusal::Deleted) => self.end_deleted(),
             Reply::Refused(Refusal::StaleHead { installed }) if installed > self.head_epoch => {

@@ -1,12 +1,15 @@
 //! ENOSPC is decided before anything is sent, by what the members last said (docs/protocol.md,
 //! "No space").
 
-use shoal_types::DiskId;
+use shoal_types::{Body, DiskId, Role};
 
 use super::Head;
-use super::piece::Work;
-use super::write_path::data_blocks;
+use super::api::{ClientError, ReportReason};
+use super::piece::{Owner, Work};
+use super::write_path::{data_blocks, traceless};
 use crate::common::Key;
+use crate::cover::cover;
+use crate::planted::{Bug, is_planted};
 
 impl Head {
     /// Whether each target should have room for the piece. A word that is old is not believed: the
@@ -23,6 +26,65 @@ impl Head {
                 let fresh = link.free_at_us.is_some_and(|at| now < at + believed);
                 !fresh || link.free_blocks >= link.promised_blocks.saturating_add(need)
             })
+    }
+
+    /// In-sync members whose stores have no room for the volume's layer (their tables are full) hold
+    /// nothing of it. Nothing can be written, and where all are such, nothing is there to be read.
+    pub(super) fn is_shut_out(&mut self, key: Key) -> bool {
+        if !self.layers_without_room {
+            return false;
+        }
+        let piece = self.pieces.get(key).expect("a piece that begins lives");
+        let (is_read, in_sync) = (piece.is_read(), self.pgs[piece.pg].in_sync().to_vec());
+        let without = in_sync.iter().filter(|disk| self.has_no_layer(**disk)).count();
+        in_sync.iter().for_each(|disk| self.reopen_layer(*disk));
+        if is_read { without == in_sync.len() } else { without > 0 }
+    }
+
+    /// An in-sync member without space: the write is undone (docs/protocol.md, "No space"), one
+    /// of a roll-forward too: the member lacks it, so nobody was told that it happened. A joiner
+    /// must not decide that; and an undo is tried until it gets through.
+    pub(super) fn on_no_space(&mut self, key: Key, target: u8, disk: DiskId) {
+        self.note_free_space(disk, 0);
+        let piece = self.pieces.get_mut(key).expect("its answer just came");
+        let role = self.pgs[piece.pg].role(disk);
+        if is_planted(Bug::NoSpaceNotUndone) && piece.owner != Owner::Roll {
+            self.finish_seqs(key);
+            return self.finish_piece(key, Err(ClientError::NoSpace));
+        }
+        if role == Role::InSync && traceless(role, &piece.work).is_some() {
+            return self.zeros_are_there(key, target);
+        }
+        if role == Role::InSync && matches!(piece.work, Work::Write(_)) {
+            return self.start_undo(key, disk);
+        }
+        self.report(disk, ReportReason::Full);
+        self.retry_write(key, target);
+    }
+
+    /// A member whose store has no room for the volume's layer.
+    pub(super) fn on_no_layer(&mut self, key: Key, target: u8, disk: DiskId) {
+        self.reopen_layer(disk);
+        let piece = self.pieces.get(key).expect("its answer just came");
+        let in_sync = self.pgs[piece.pg].role(disk) == Role::InSync;
+        if in_sync && matches!(piece.body().1, Body::Zero { .. }) {
+            return self.zeros_are_there(key, target);
+        }
+        if in_sync && matches!(piece.work, Work::Write(_)) {
+            return self.undo_to_zeros(key, disk);
+        }
+        self.report(disk, ReportReason::Full);
+        self.retry_write(key, target);
+    }
+
+    /// The member holds nothing of the volume in this PG, and has no room to say so: the zeros are
+    /// there. As good as an acknowledgement, but for the number, which the member does not have.
+    fn zeros_are_there(&mut self, key: Key, target: u8) {
+        cover!("no space: zeros where nothing was");
+        let write = &mut self.pieces.get_mut(key).expect("its answer just came").write;
+        write.pending &= !(1 << target);
+        write.unheld = true;
+        self.try_complete(key);
     }
 
     pub(super) fn note_free_space(&mut self, disk: DiskId, free_blocks: u32) {

@@ -14,6 +14,18 @@ use crate::cover::cover;
 
 impl Head {
     pub(super) fn start_undo(&mut self, key: Key, holder: DiskId) {
+        self.begin_undo(key, holder);
+        self.try_fetch(key);
+    }
+
+    /// The member does not even know the layer: what it holds are zeros.
+    pub(super) fn undo_to_zeros(&mut self, key: Key, holder: DiskId) {
+        self.begin_undo(key, holder);
+        let blocks = self.pieces.get(key).expect("a piece at work lives").blocks;
+        self.undo_value(key, vec![BlockState::Absent; blocks as usize]);
+    }
+
+    fn begin_undo(&mut self, key: Key, holder: DiskId) {
         cover!("no space: undone");
         self.forget_requests(key);
         let piece = self.pieces.get_mut(key).expect("its answer just came");
@@ -25,7 +37,6 @@ impl Head {
         undo.wanted = body;
         piece.stage = Stage::Fetching;
         piece.fetch = Default::default();
-        self.try_fetch(key);
     }
 
     /// The holder left the in-sync set before its content was read, or took the write after all: the

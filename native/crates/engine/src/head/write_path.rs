@@ -5,9 +5,9 @@ use shoal_types::message::WriteRequest;
 use shoal_types::{Body, DiskId, HeadEpoch, Refusal, Reply, Request, Role, Seq, Version};
 
 use super::Head;
-use super::api::{ClientError, ReportReason};
+use super::api::ClientError;
 use super::links::What;
-use super::pg::{Pg, Slot};
+use super::pg::Slot;
 use super::piece::{Owner, Stage, Work};
 use super::refusal::Next;
 use crate::common::Key;
@@ -25,6 +25,11 @@ impl Head {
             pg.parked.push(key);
             return;
         }
+        if self.is_shut_out(key) {
+            cover!("no space: not even for the layer");
+            return self.finish_piece(key, Err(ClientError::NoSpace));
+        }
+        let Some(piece) = self.pieces.get(key) else { return };
         match &piece.work {
             Work::Read | Work::Merge(_) => self.begin_fetch(key),
             Work::Raw(data) => {
@@ -116,6 +121,7 @@ impl Head {
         }
         let pg = &self.pgs[piece.pg];
         let (block, body) = piece.body();
+        let role = pg.role(pg.targets[target as usize]);
         Some(Request::Write(WriteRequest {
             volume: self.config.volume,
             pg: pg.id,
@@ -124,8 +130,8 @@ impl Head {
             version: piece.write.version,
             pg_epoch: piece.write.stamp,
             watermark: self.watermark(piece.pg),
-            role: pg.role(pg.targets[target as usize]),
-            body: traceless(pg, &piece.work).unwrap_or_else(|| body.clone()),
+            role,
+            body: traceless(role, &piece.work).unwrap_or_else(|| body.clone()),
         }))
     }
 
@@ -146,7 +152,7 @@ impl Head {
     }
 
     pub(super) fn on_write_reply(&mut self, key: Key, target: u8, disk: DiskId, reply: Reply) {
-        let now = self.now_us;
+        let (now, no_layer) = (self.now_us, self.has_no_layer(disk));
         let Some(piece) = self.pieces.get_mut(key) else { return };
         piece.write.requests[target as usize] = None;
         let write = &mut piece.write;
@@ -165,6 +171,7 @@ impl Head {
                 self.try_complete(key);
             }
             Reply::Refused(Refusal::NoSpace) => self.on_no_space(key, target, disk),
+            Reply::Refused(Refusal::Deleted) if no_layer => self.on_no_layer(key, target, disk),
             Reply::Refused(refusal) => {
                 let slot = piece.pg;
                 if self.judge_refusal(slot, disk, &refusal) == Next::Retry {
@@ -206,32 +213,15 @@ impl Head {
         self.finish_piece(key, Ok(Vec::new()));
     }
 
-    /// An in-sync member without space: the write is undone (docs/protocol.md, "No space"), one
-    /// of a roll-forward too: the member lacks it, so nobody was told that it happened. A joiner
-    /// must not decide that; and an undo is tried until it gets through.
-    fn on_no_space(&mut self, key: Key, target: u8, disk: DiskId) {
-        self.note_free_space(disk, 0);
-        let piece = self.pieces.get_mut(key).expect("its answer just came");
-        let in_sync = self.pgs[piece.pg].role(disk) == Role::InSync;
-        if is_planted(Bug::NoSpaceNotUndone) && piece.owner != Owner::Roll {
-            self.finish_seqs(key);
-            return self.finish_piece(key, Err(ClientError::NoSpace));
-        }
-        if in_sync && matches!(piece.work, Work::Write(_)) {
-            return self.start_undo(key, disk);
-        }
-        self.report(disk, ReportReason::Full);
-        self.retry_write(key, target);
-    }
-
     /// Every number that the piece used is complete, at once: an earlier one only counts once the
     /// write that shadows it is everywhere.
     pub(super) fn finish_seqs(&mut self, key: Key) {
         let piece = self.pieces.get_mut(key).expect("a piece that completes lives");
         let (slot, last) = (piece.pg, piece.write.version.seq);
-        let earlier = std::mem::take(&mut piece.write.earlier);
+        let (earlier, unheld) = (std::mem::take(&mut piece.write.earlier), piece.write.unheld);
+        let seqs = &mut self.pgs[slot].seqs;
         for seq in earlier.into_iter().chain([last]) {
-            self.pgs[slot].seqs.finish(seq);
+            if unheld { seqs.withdraw(seq) } else { seqs.finish(seq) }
         }
         self.pgs[slot].written_at_us = self.now_us;
         self.list_settle(slot);
@@ -283,11 +273,10 @@ pub(super) fn data_blocks(body: &shoal_types::Body) -> u32 {
     }
 }
 
-/// Zeros of a client need no entry where nothing was, if there is nobody who would have to hear of
-/// them later (rule 31). WHAT A HEAD WRITES BY ITSELF (an undo, a roll-forward) IS ALWAYS KEPT: it has to
-/// be newer than what it replaces.
-fn traceless(pg: &Pg, work: &Work) -> Option<Body> {
+/// Zeros need no entry where nothing was, at members in sync (rule 31). THOSE OF AN UNDO ARE ALWAYS KEPT:
+/// they have to be newer than what they replace, wherever that comes late.
+pub(super) fn traceless(role: Role, work: &Work) -> Option<Body> {
     let Work::Write(Body::Zero { blocks }) = work else { return None };
-    let whole = pg.is_whole() || is_planted(Bug::TracelessAlways);
-    whole.then_some(Body::Clear { blocks: *blocks })
+    let may = role == Role::InSync || is_planted(Bug::TracelessAlways);
+    may.then_some(Body::Clear { blocks: *blocks })
 }

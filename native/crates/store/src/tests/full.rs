@@ -62,6 +62,11 @@ impl Writer {
         }
     }
 
+    fn refusals(&self) -> u64 {
+        let refused = |r: &&Option<_>| **r == Some(Err(StoreError::NoSpace));
+        self.rig.ops.iter().map(|(_, result)| result).filter(refused).count() as u64
+    }
+
     /// Writes until the store refuses; returns how many blocks it took.
     fn fill(&mut self, step: u64) -> u64 {
         let mut block = 0;
@@ -259,4 +264,103 @@ fn one_write_error_fences_for_good() {
         assert_eq!(w.rig.store.poll(), Some(fenced));
         assert_eq!(w.rig.store.poll(), None);
     }
+}
+
+/// Zeros of what was never written, on a full disk. Discards are always taken, and leave nothing there;
+/// what has to be kept is taken while the index has room.
+#[test]
+fn a_flood_of_zeros_on_a_full_disk_breaks_nothing() {
+    let mut w = Writer::new(8);
+    let filled = w.fill(32);
+    assert!(flood(&mut w, |blocks| Body::Zero { blocks }) > 10_000, "the index has a bound");
+    assert_eq!(flood(&mut w, |blocks| Body::Clear { blocks }), 0, "discards of nothing go in");
+    // Data goes away, and is written over, as ever.
+    assert_eq!(w.write(0, 15, 9), Ok(()));
+    for block in (64..filled - 64).step_by(64) {
+        let discard = w.op(LAYER, block, Body::Clear { blocks: 40 });
+        assert_eq!(w.run(discard), Ok(()), "block {block} holds data");
+        assert_eq!(w.first_word(block), None);
+    }
+    assert_eq!(w.first_word(1), Some(10));
+    assert_eq!(w.zero(0, 15), Ok(()), "an undo");
+}
+
+/// Zeros, chunk by chunk, where nothing is; how many were refused.
+fn flood(w: &mut Writer, body: impl Fn(u32) -> Body) -> u64 {
+    let mut refused = 0;
+    for chunk in 0..20_000 {
+        let zeros = w.op(LAYER, 10_000 + chunk * 32, body(32));
+        w.rig.submit(zeros);
+        while w.rig.outstanding() > 50 && w.rig.step(&mut w.rng) {}
+        if w.rig.ops.len() > 1000 {
+            w.rig.settle(&mut w.rng);
+            refused += w.refusals();
+            w.rig.ops.clear();
+        }
+    }
+    w.rig.settle(&mut w.rng);
+    refused += w.refusals();
+    w.rig.ops.clear();
+    w.rig.store.fold();
+    w.rig.store.checkpoint();
+    w.rig.settle(&mut w.rng);
+    for chunk in (0..20_000).step_by(500) {
+        assert_eq!(w.first_word(10_000 + chunk * 32), None);
+    }
+    refused
+}
+
+/// The tables have a bound, too: there the first write of a volume is refused, like any on a full
+/// disk; everything that is there goes on.
+#[test]
+fn full_tables_refuse_new_pairs_alone() {
+    let mut w = Writer::new(9);
+    assert_eq!(w.write(0, 1, 1), Ok(()));
+    let (mut pairs, mut refused) = (0, 0);
+    let pair = |w: &mut Writer, i: u64, body: Body| {
+        let version = Version::new(1, 1);
+        let (volume, layer) = (VolumeId(10 + i / 8), LayerId(100 + i / 8));
+        w.run(StoreOp::OpenLayer { volume, layer })?;
+        let pg = PgId::new(1, (i % 8) as u32);
+        let (stamp, watermark) = (PgEpoch(1), None);
+        w.run(StoreOp::Write { volume, pg, layer, block: i, version, stamp, watermark, body })
+    };
+    for i in 0..20_000 {
+        let layer = LayerId(100 + i / 8);
+        let body = match i % 4 {
+            0 => Body::Zero { blocks: 1 },
+            1 => Body::Clear { blocks: 1 },
+            _ => data(layer, i, &[i]),
+        };
+        match pair(&mut w, i, body) {
+            Ok(()) => pairs += 1,
+            Err(StoreError::NoSpace) => refused += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+        if i % 1000 == 999 {
+            w.rig.store.fold();
+            w.rig.store.checkpoint();
+            w.rig.settle(&mut w.rng);
+            w.rig.ops.clear();
+        }
+    }
+    assert!(pairs > 1000 && refused > 10_000, "{pairs} pairs, {refused} refused");
+    let stats = w.rig.store.stats();
+    assert!(stats.tables_full, "{stats:?}");
+    // A join would raise more marks than there is room for; epochs alone always go in.
+    let marks = (0..3000).map(|i| (VolumeId(50_000 + i), PG, Version::new(1, 1)));
+    let raise = |watermarks| StoreOp::Raise {
+        volumes: vec![(VOLUME, shoal_types::HeadEpoch(7))],
+        pgs: vec![(PG, PgEpoch(3))],
+        watermarks,
+    };
+    assert!(w.run(raise(marks.take(400).collect())).is_err());
+    assert_eq!(w.run(raise(Vec::new())), Ok(()));
+    assert_eq!(w.first_word(0), Some(1));
+    assert_eq!(w.write(0, 1, 2), Ok(()));
+    assert_eq!(w.run(StoreOp::ForgetLayer { layer: LayerId(100) }), Ok(()));
+    w.rig.store.fold();
+    w.rig.store.checkpoint();
+    w.rig.settle(&mut w.rng);
+    assert_eq!(w.first_word(0), Some(2));
 }
