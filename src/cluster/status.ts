@@ -12,6 +12,7 @@ import { togetherFindings } from './copies-together.ts'
 import type { Hold } from './flapping.ts'
 import { heldFindings } from './flapping-finding.ts'
 import { slowFindings } from './slow-disks.ts'
+import { spaceFindings } from './space.ts'
 import { voterFindings } from './status-voters.ts'
 import type { TaskView } from './task-view.ts'
 import {
@@ -75,6 +76,7 @@ export function clusterStatus(input: StatusInput): StatusView {
     ...diskFindings(state),
     ...closedStoreFindings(state, input.storeStates, input.self),
     ...slowFindings(state, input.writeUs),
+    ...spaceFindings(input.data),
     ...policyFindings(state),
     ...togetherFindings(state),
     ...heldFindings(state, input.held),

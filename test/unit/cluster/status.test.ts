@@ -68,6 +68,30 @@ status('a disk that is counted on and not open warns, with the reason', () => {
   assert.not.match(`${codes(told('failed'), down)}`, 'disk_not_open', 'said once')
 })
 
+status('a disk of this peer that takes no new data is named, with what is full', () => {
+  const store = (stats: Record<string, number>) => ({
+    data: {
+      ...{ heads: [], sessions: null, joins: [], budget: {} },
+      stores: [{ disk_id: 1, path: '/srv/disk1', state: 'open', stats }],
+    },
+  })
+  const nothing = () => undefined
+  assert.is(of(nothing, store({ writable_bytes: 4096, tables_full: 0 })).health, 'ok')
+  assert.is(of(nothing, store({})).health, 'ok', 'a store that told nothing')
+  const full = of(nothing, store({ writable_bytes: 0, tables_full: 0 }))
+  assert.is(full.health, 'warn')
+  assert.match(full.reasons[0]!.message, 'disk 1 (/srv/disk1) is full: writes of new blocks')
+  const tables = of(
+    nothing,
+    store({ writable_bytes: 0, tables_full: 1, root_bytes: 50_000, root_bytes_max: 46_080 }),
+  )
+  assert.equal(
+    tables.reasons.map(reason => reason.code),
+    ['disk_tables_full'],
+  )
+  assert.match(tables.reasons[0]!.message, 'has no room in its tables (50000 of 46080 bytes)')
+})
+
 status('a copy that is missing warns and names whom to start', () => {
   const found = of(state => {
     state.peers[2]!.state = 'down'
