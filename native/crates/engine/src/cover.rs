@@ -25,6 +25,7 @@ pub const POINTS: &[&str] = &[
     "no space: refused at once",
     "no space: undone",
     "no space: undo resumed",
+    "no space: zeros that leave no trace",
     "no space: zeros where nothing was",
     "re-stamped in flight",
     "repair from another copy",

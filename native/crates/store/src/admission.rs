@@ -80,10 +80,10 @@ impl Store {
         self.wait_or_refuse(op, first)
     }
 
-    /// Zeros take no cells, but the index grows by zeros where nothing was. Those of clients leave no
-    /// trace there (`Clear`): REFUSED ONLY WHERE THE STORE HOLDS NOTHING OF THE VOLUME IN THAT PG and the
-    /// tables have no room for its row; heads rely on it (docs/protocol.md, "No space"). What remains are
-    /// copies, and zeros that a head writes by itself: few, to be kept, and let further in than others.
+    /// Zeros take no cells, but the index grows by zeros where nothing was; not by a `Clear`, which leaves
+    /// none there: REFUSED ONLY WHERE THE STORE HOLDS NOTHING OF THE VOLUME IN THAT PG and the tables have
+    /// no room for its row; heads rely on it (docs/protocol.md, "No space"). Other zeros may have to be
+    /// kept, for a head writes them by itself: they are let further in than anything else.
     fn admit_zeros(&mut self, op: &mut PendingOp, first: bool) -> Admission {
         let rows = self.state.tables.growth(&op.change);
         let Change::Assign(assign) = &op.change else { unreachable!("zeros are assigned") };

@@ -64,6 +64,12 @@ impl Pg {
         }
     }
 
+    /// Every member is in sync, and nobody joins.
+    pub(super) fn is_whole(&self) -> bool {
+        let whole = |v: &PgView| v.joining.is_none() && v.in_sync.len() == v.members.len();
+        self.view.as_ref().is_some_and(whole)
+    }
+
     pub(super) fn is_active(&self) -> bool {
         matches!(self.phase, PgPhase::Active)
     }

@@ -126,6 +126,8 @@ pub(super) struct Writing {
     pub(super) requests: [Option<Key>; TARGETS_MAX],
     /// Some target does not hold all of its numbers.
     pub(super) unheld: bool,
+    /// Zeros for which a member has no room where nothing was.
+    pub(super) traceless: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -52,14 +52,26 @@ impl Head {
             self.finish_seqs(key);
             return self.finish_piece(key, Err(ClientError::NoSpace));
         }
-        if role == Role::InSync && traceless(role, &piece.work).is_some() {
-            return self.zeros_are_there(key, target);
+        if role == Role::InSync && matches!(piece.work, Work::Write(Body::Zero { .. })) {
+            return match traceless(&self.pgs[piece.pg], role, piece) {
+                Some(_) => self.zeros_are_there(key, target),
+                None => self.send_traceless(key),
+            };
         }
         if role == Role::InSync && matches!(piece.work, Work::Write(_)) {
             return self.start_undo(key, disk);
         }
         self.report(disk, ReportReason::Full);
         self.retry_write(key, target);
+    }
+
+    /// Nothing is where the member found no room. A joiner may be brought in sync by blocks alone, and then
+    /// never hears of a number that left none: it is withdrawn.
+    fn send_traceless(&mut self, key: Key) {
+        cover!("no space: zeros that leave no trace");
+        let write = &mut self.pieces.get_mut(key).expect("its answer just came").write;
+        (write.traceless, write.unheld) = (true, true);
+        self.send_new_version(key);
     }
 
     /// A member whose store has no room for the volume's layer.

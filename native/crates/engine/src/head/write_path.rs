@@ -7,8 +7,8 @@ use shoal_types::{Body, DiskId, HeadEpoch, Refusal, Reply, Request, Role, Seq, V
 use super::Head;
 use super::api::ClientError;
 use super::links::What;
-use super::pg::Slot;
-use super::piece::{Owner, Stage, Work};
+use super::pg::{Pg, Slot};
+use super::piece::{Owner, Piece, Stage, Work};
 use super::refusal::Next;
 use crate::common::Key;
 use crate::cover::cover;
@@ -131,7 +131,7 @@ impl Head {
             pg_epoch: piece.write.stamp,
             watermark: self.watermark(piece.pg),
             role,
-            body: traceless(role, &piece.work).unwrap_or_else(|| body.clone()),
+            body: traceless(pg, role, piece).unwrap_or_else(|| body.clone()),
         }))
     }
 
@@ -273,10 +273,11 @@ pub(super) fn data_blocks(body: &shoal_types::Body) -> u32 {
     }
 }
 
-/// Zeros need no entry where nothing was, at members in sync (rule 31). THOSE OF AN UNDO ARE ALWAYS KEPT:
-/// they have to be newer than what they replace, wherever that comes late.
-pub(super) fn traceless(role: Role, work: &Work) -> Option<Body> {
-    let Work::Write(Body::Zero { blocks }) = work else { return None };
-    let may = role == Role::InSync || is_planted(Bug::TracelessAlways);
-    may.then_some(Body::Clear { blocks: *blocks })
+/// Zeros need no entry where nothing was while everyone is in sync, nor at members in sync that have no
+/// room for one (rule 31). THOSE OF AN UNDO ARE ALWAYS KEPT: they have to be newer than what they
+/// replace, wherever that comes late.
+pub(super) fn traceless(pg: &Pg, role: Role, piece: &Piece) -> Option<Body> {
+    let Work::Write(Body::Zero { blocks }) = piece.work else { return None };
+    let may = pg.is_whole() || (piece.write.traceless && role == Role::InSync);
+    (may || is_planted(Bug::TracelessAlways)).then_some(Body::Clear { blocks })
 }

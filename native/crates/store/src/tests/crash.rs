@@ -153,5 +153,5 @@ found! {
     finds_replayed_cells_owned_twice: ReplayOwned 1000..1200,
     finds_a_tail_beyond_the_cut: TailTooFar 1000..1200,
     finds_a_start_without_sync: NoSyncAtStart 1000..1200,
-    finds_a_tail_that_does_not_wait: TailUnwaiting 1700..3000,
+    finds_a_tail_that_does_not_wait: TailUnwaiting 1815..1900,
 }
