@@ -39,7 +39,8 @@ fn only_a_joiner_has_to_keep_zeros_for_which_there_is_no_room() {
     };
     assert_eq!(kept(&bench), [(A, true), (B, true), (C, true)]);
     bench.answer_of(|disk, r| if disk == B { no_space(r) } else { None });
-    (bench.sent.remove(0), bench.sent.pop());
+    bench.sent.remove(0);
+    bench.sent.pop();
     assert_eq!(kept(&bench), [(A, false), (B, false), (C, true)]);
     bench.answer_all(written);
     assert_eq!(bench.done, [(1, Ok(ClientReply::Written))]);
