@@ -78,10 +78,32 @@ pub enum Bug {
     DamageOfOldView,
     /// Zeros leave no trace while somebody is away or joins.
     TracelessAlways,
+    /// A fenced device is taken back under a later attachment of its peer.
+    FencedTakenBack,
+    /// The head of a fenced device is not given back.
+    FencedNotGivenBack,
+    /// A dead session is restarted once, whatever the answer.
+    JoinRestartedOnce,
+    /// A leader grants leases without asking whether it still leads.
+    LeaseUnconfirmed,
+    /// A new leader does not wait for leases of the one before.
+    OlderLeasesForgotten,
+    /// A voter that lost its log votes again.
+    LostLogVotes,
+    /// A head is taken without comparing the attachment's generation or peer.
+    GenerationUnchecked,
+    /// A new lease counts before the state shows what was given away.
+    GrantBeforeState,
+    /// A sound voter is removed before one that lost its log.
+    SoundVoterGoesFirst,
+    /// A deleted volume's cells are never freed.
+    DeletedLayerKept,
+    /// Heads of a peer's earlier process are not given back.
+    OrphansKept,
 }
 
 impl Bug {
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 48] = [
         Self::H1AckWithoutJoiner,
         Self::H2AnswersOutliveEpoch,
         Self::H3JoinerLeftOut,
@@ -119,6 +141,17 @@ impl Bug {
         Self::SessionUnchecked,
         Self::DamageOfOldView,
         Self::TracelessAlways,
+        Self::FencedTakenBack,
+        Self::FencedNotGivenBack,
+        Self::JoinRestartedOnce,
+        Self::LeaseUnconfirmed,
+        Self::OlderLeasesForgotten,
+        Self::LostLogVotes,
+        Self::GenerationUnchecked,
+        Self::GrantBeforeState,
+        Self::SoundVoterGoesFirst,
+        Self::DeletedLayerKept,
+        Self::OrphansKept,
     ];
 }
 

@@ -5,6 +5,7 @@
 //! * [`map`]: the topology map: what every peer needs to place and to serve.
 //! * [`log_store`]: the consensus log and its snapshots in a directory.
 //! * [`raft`]: consensus, sans-IO, behind an admit gate.
+//! * [`local`]: what one peer makes of the state, and what it asks of the cluster.
 //! * [`follow`]: how peers that do not vote hold the same state.
 //! * [`voting`]: who shall vote.
 //! * [`service`]: what a runtime drives: sessions, judgements, forwarding, reads.
@@ -14,6 +15,7 @@
 pub mod codec;
 pub mod follow;
 pub mod hex;
+pub mod local;
 pub mod log_store;
 pub mod map;
 pub mod raft;

@@ -11,6 +11,8 @@ pub struct Growth {
     pub told_percent: u64,
     /// So often (of a hundred turns) a peer is told some view anew.
     pub retold_percent: u64,
+    /// The record is kept by production services on the peers, not by an oracle.
+    pub services: bool,
     pub weights: GrowthWeights,
 }
 
@@ -26,6 +28,16 @@ pub struct GrowthWeights {
     pub resize: u64,
     /// A volume is deleted; after a while another one takes its place.
     pub delete: u64,
+    pub leader_crash: u64,
+    /// The leader is cut off from (most) others.
+    pub leader_alone: u64,
+    pub voters_crash: u64,
+    /// Nobody hears anybody of the record.
+    pub silent_record: u64,
+    pub lost_log: u64,
+    pub wall_clock: u64,
+    /// Nobody marks peers down or has members join.
+    pub control_gone: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +50,8 @@ enum Kind {
     Untold,
     /// Disks as good as full.
     Tight,
+    /// The record is kept by the peers themselves.
+    Services,
 }
 
 impl Default for Growth {
@@ -46,6 +60,7 @@ impl Default for Growth {
             disks_per_peer: 1,
             told_percent: 80,
             retold_percent: 25,
+            services: false,
             weights: GrowthWeights::default(),
         }
     }
@@ -57,6 +72,7 @@ fn kind_of(seed: u64) -> Option<Kind> {
         18 => Some(Kind::CutOff),
         24 => Some(Kind::Untold),
         26 => Some(Kind::Tight),
+        11 | 20 | 27 => Some(Kind::Services),
         _ => None,
     }
 }
@@ -71,6 +87,7 @@ impl Plan {
             Some(Kind::CutOff) => self.cut_off(&mut rng),
             Some(Kind::Untold) => self.untold(&mut rng),
             Some(Kind::Tight) => self.tight(&mut rng),
+            Some(Kind::Services) => self.services(&mut rng),
         }
     }
 
@@ -84,6 +101,7 @@ impl Plan {
             contest: weight(3),
             resize: 1 + weight(3),
             delete: 1 + weight(2),
+            ..GrowthWeights::default()
         };
         let growth = Growth { disks_per_peer: rng.range(1, 4), weights, ..Growth::default() };
         let (volumes, blocks) = (rng.range(1, 5), rng.range(4, 16));
@@ -105,8 +123,7 @@ impl Plan {
     }
 
     fn cut_off(self, rng: &mut Rng) -> Self {
-        let growth =
-            GrowthWeights { clogged_link: 2, cut_off: 20, contest: 0, resize: 0, delete: 0 };
+        let growth = GrowthWeights { clogged_link: 2, cut_off: 20, ..GrowthWeights::default() };
         Self {
             peers: rng.range(3, 6),
             copies: 3,
@@ -125,6 +142,56 @@ impl Plan {
             growth: Growth { weights: growth, ..Growth::default() },
             ..self
         }
+    }
+
+    fn services(self, rng: &mut Rng) -> Self {
+        let peers = [1, 2, 3, 3, 3, 4, 5, 5, 6][rng.below(9) as usize];
+        let copies = peers.min(3) as usize;
+        let mut weight = |most: u64| if rng.percent(25) { 0 } else { rng.range(1, most + 1) };
+        let weights = GrowthWeights {
+            clogged_link: weight(3),
+            cut_off: 0,
+            contest: weight(5),
+            resize: weight(3),
+            delete: weight(2),
+            leader_crash: weight(5),
+            leader_alone: weight(5),
+            voters_crash: weight(2),
+            silent_record: weight(3),
+            lost_log: weight(2),
+            wall_clock: weight(2),
+            control_gone: weight(2),
+        };
+        let (disks_per_peer, blocks) = (rng.range(1, 3), rng.range(2, 9));
+        let growth = Growth { disks_per_peer, services: true, weights, ..Growth::default() };
+        let mut plan = Self {
+            peers,
+            copies,
+            min_in_sync: if copies > 1 { rng.range(1, 3) as u32 } else { 1 },
+            volumes: rng.range(1, 3),
+            blocks,
+            pg_count: 1 << rng.below(3),
+            // The least that a policy allows: several groups are met only far apart.
+            blocks_per_extent: 32,
+            stride: [1, 12, 40][rng.below(3) as usize],
+            clients: rng.range(2, 6),
+            think_us: rng.range(2_000, 40_000),
+            fault_every_us: rng.range(150_000, 1_500_000),
+            delay_us_max: [300, 2_000, 20_000][rng.below(3) as usize],
+            copy_pause_us: [1, 1, 200_000][rng.below(3) as usize],
+            lease_ms: rng.range(800, 2_500),
+            turn_us: 60_000,
+            production_store: rng.percent(15),
+            capacity: 100_000,
+            growth,
+            ..self
+        };
+        // A head has no process of its own there; and CLOCK_BOOTTIME does not jump.
+        plan.weights.head_crash = 0;
+        if !plan.confirmed_reads {
+            plan.weights.clock_jump = 0;
+        }
+        plan
     }
 
     fn untold(self, rng: &mut Rng) -> Self {

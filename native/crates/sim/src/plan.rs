@@ -1,6 +1,6 @@
 //! What one seed's world looks like: size, speeds, rates of faults. Everything comes from the seed.
 
-use shoal_types::DiskId;
+use shoal_types::{DiskId, LayerId, VolumeId};
 
 use crate::growth::Growth;
 use crate::rng::Rng;
@@ -81,7 +81,7 @@ impl Plan {
             return Self { production_store, ..wide }.grown(seed).sound();
         }
         let production_store = seed % 8 == 7;
-        Self { production_store, ..Self::narrow(&mut rng, wide) }.sound()
+        Self { production_store, ..Self::narrow(&mut rng, wide) }.grown(seed).sound()
     }
 
     /// Faults that this world cannot have, and those that each must have.
@@ -166,6 +166,19 @@ impl Plan {
     /// Of a volume on which so many blocks are used.
     pub fn blocks_between(&self, used: u64) -> u64 {
         (used - 1) * self.stride + 1
+    }
+
+    /// A volume has one layer; the record numbers both by itself.
+    pub fn layer_of(&self, volume: VolumeId) -> LayerId {
+        LayerId(volume.0 * self.layers_apart())
+    }
+
+    pub fn volume_of(&self, layer: LayerId) -> VolumeId {
+        VolumeId(layer.0 / self.layers_apart())
+    }
+
+    fn layers_apart(&self) -> u64 {
+        if self.growth.services { 1 } else { 10 }
     }
 
     pub fn disks(&self) -> u64 {

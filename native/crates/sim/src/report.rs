@@ -17,6 +17,11 @@ pub struct Report {
     take_overs: u64,
     removals: u64,
     joins: u64,
+    record_worlds: u64,
+    commands: u64,
+    record_messages: u64,
+    blamed: u64,
+    pub ops_in_silence: u64,
     cover: BTreeMap<&'static str, u64>,
 }
 
@@ -34,6 +39,11 @@ impl Report {
         self.take_overs += counts.take_overs;
         self.removals += counts.removals;
         self.joins += counts.joins;
+        self.record_worlds += counts.record_worlds;
+        self.commands += counts.commands;
+        self.record_messages += counts.record_messages;
+        self.blamed += counts.blamed;
+        self.ops_in_silence += counts.ops_in_silence;
     }
 
     pub fn faults(&self) -> u64 {
@@ -79,11 +89,19 @@ impl fmt::Display for Report {
             "{} requests without success, {} recoveries, {} take-overs, {} removals, {} joins",
             self.ops_failed, self.recoveries, self.take_overs, self.removals, self.joins
         )?;
+        writeln!(
+            f,
+            "production record: {} commands, {} messages, {} heads blamed, {} requests done while \
+             nobody heard anybody of it",
+            self.commands, self.record_messages, self.blamed, self.ops_in_silence
+        )?;
         write!(
             f,
-            "{} seeds, {} of them counted, {:.1} simulated minutes, {} faults",
+            "{} seeds, {} of them counted, {} with the production record, {:.1} simulated minutes, \
+             {} faults",
             self.seeds,
             self.counted,
+            self.record_worlds,
             self.simulated_us as f64 / 60e6,
             self.faults()
         )

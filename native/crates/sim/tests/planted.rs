@@ -33,6 +33,12 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::NoSpaceNotUndone, 26),
     (Bug::LeaseFromReply, 658),
     (Bug::LeaseNotWaitedOut, 562),
+    // With the production record.
+    (Bug::FencedNotGivenBack, 155),
+    (Bug::JoinRestartedOnce, 267),
+    (Bug::SoundVoterGoesFirst, 203),
+    (Bug::OrphansKept, 603),
+    (Bug::DeletedLayerKept, 11),
 ];
 
 #[test]

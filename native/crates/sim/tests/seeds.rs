@@ -4,10 +4,10 @@
 use std::process::Command;
 
 use shoal_sim::report::Report;
-use shoal_sim::run;
+use shoal_sim::{has_production_record, run};
 
 /// Seeds that found something once.
-const ONCE_FAILED: [u64; 22] = [
+const ONCE_FAILED: [u64; 27] = [
     0,
     2,
     10,
@@ -31,6 +31,14 @@ const ONCE_FAILED: [u64; 22] = [
     545111878475931,
     // A second copy of a refused write found room, and what it brought was taken for the old content.
     56613602840730,
+    // With the production record: a fenced device's head was never given back; a dead resync was asked
+    // for anew only once; a sound voter was removed before one that had lost its log; the heads of a
+    // peer's earlier process stayed its own for as long as the next one lived.
+    155,
+    267,
+    203,
+    235,
+    603,
 ];
 
 /// Seeds of a run of all tests that nobody played before.
@@ -64,11 +72,22 @@ fn fresh_narrow_worlds() {
 
 fn fresh(odd: u64) {
     let first = fresh_seed() + odd;
-    let report = play((first..first + FRESH).step_by(2));
+    // Worlds with the production record are young: fresh ones of them are for `scripts/sim`, and for
+    // the long form of this.
+    let is_long = std::env::var_os("SHOAL_SIM_LONG").is_some();
+    let seeds = (first..first + FRESH).step_by(2);
+    let report = play(seeds.filter(|seed| is_long || !has_production_record(*seed)));
     // A world in which nothing happens would prove nothing.
     println!("seeds from {first} on, every second:\n{report}");
     assert!(report.counted * 2 >= report.seeds, "too few count:\n{report}");
     assert!(report.faults() > 10 * report.seeds, "{report}");
+}
+
+/// Worlds whose record is kept by the production services: I/O goes on while consensus does not.
+#[test]
+fn requests_succeed_while_nobody_hears_of_the_record() {
+    let report = play([11, 20, 27, 43, 52, 59].into_iter());
+    assert!(report.ops_in_silence > 100, "{report}");
 }
 
 /// Of the commit, so that every one plays others; a tree without a history plays always the same.
@@ -83,7 +102,7 @@ fn fresh_seed() -> u64 {
 
 #[test]
 fn equal_seeds_give_equal_traces() {
-    for seed in [7, 8, 1001] {
+    for seed in [7, 8, 11, 1001] {
         let (first, second) = (run(seed, false), run(seed, false));
         assert_eq!(first.hash, second.hash, "seed {seed}");
         assert_eq!(first.events, second.events, "seed {seed}");
@@ -95,13 +114,15 @@ fn equal_seeds_give_equal_traces() {
 /// Nothing of this process (addresses, hash seeds, times) gets into a trace.
 #[test]
 fn two_processes_give_the_same_trace() {
-    let play = || {
+    let play = |seed: &str| {
         let program = env!("CARGO_BIN_EXE_shoal-sim");
-        let run = Command::new(program).args(["--seed", "7"]).output().expect("it starts");
+        let run = Command::new(program).args(["--seed", seed]).output().expect("it starts");
         assert!(run.status.success());
         run.stdout
     };
-    let (first, second) = (play(), play());
-    assert!(first.len() > 100_000, "a readable trace");
-    assert!(first == second, "the traces differ");
+    for seed in ["7", "11"] {
+        let (first, second) = (play(seed), play(seed));
+        assert!(first.len() > 100_000, "a readable trace");
+        assert!(first == second, "the traces of seed {seed} differ");
+    }
 }

@@ -4,6 +4,7 @@ use shoal_types::{HeadEpoch, LayerId, Refusal, StoreOp, VolumeId};
 
 use super::job::Job;
 use super::{Member, ReplyTo};
+use crate::planted::{Bug, is_planted};
 
 impl Member {
     pub(super) fn on_open_layer(
@@ -31,7 +32,11 @@ impl Member {
     pub(super) fn on_delete_layer(&mut self, layer: LayerId) {
         self.layers.remove(&layer);
         self.deleted.insert(layer);
-        self.submit(Job::DeleteLayer { layer }, StoreOp::DeleteLayer { layer });
+        let op = match is_planted(Bug::DeletedLayerKept) {
+            true => StoreOp::ForgetLayer { layer },
+            false => StoreOp::DeleteLayer { layer },
+        };
+        self.submit(Job::DeleteLayer { layer }, op);
     }
 
     pub(super) fn on_forget_layer(&mut self, layer: LayerId) {

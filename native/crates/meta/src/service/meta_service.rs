@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use shoal_engine::insync::Probe;
 use shoal_engine::lease::Holder;
+use shoal_engine::planted::{Bug, is_planted};
 use shoal_types::{DiskId, HeadEpoch, MapEpoch, PeerId, VolumeId};
 
 use super::api::{Now, Output, ServiceConfig, ServiceInit};
@@ -425,7 +426,9 @@ impl<S: LogStore> MetaService<S> {
             return Ok(());
         }
         // WHO HAS VOTED AND FORGOT IT COULD VOTE TWICE: never again under this id.
-        let forgot = state.upkeep().voted.contains(&peer) && self.log_is_empty;
+        let forgot = state.upkeep().voted.contains(&peer)
+            && self.log_is_empty
+            && !is_planted(Bug::LostLogVotes);
         self.lost_log = self.node.is_none() && (votes || learns) && forgot;
         if self.node.is_none()
             && (learns || votes)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use shoal_engine::lease::Granter;
+use shoal_engine::planted::{Bug, is_planted};
 use shoal_types::PeerId;
 
 use super::message::ServiceMessage;
@@ -45,7 +46,8 @@ impl Sessions {
     }
 
     pub fn lead(&mut self, term: Option<u64>, now_ms: u64, lease_ms: u64) {
-        self.granter = term.map(|term| (term, Granter::new(now_ms, lease_ms)));
+        let inherited_ms = if is_planted(Bug::OlderLeasesForgotten) { 0 } else { now_ms };
+        self.granter = term.map(|term| (term, Granter::new(inherited_ms, lease_ms)));
         self.settling_until_ms = now_ms + lease_ms;
         self.renewals.clear();
         self.take_overs.clear();
@@ -142,6 +144,10 @@ impl<S: LogStore> MetaService<S> {
             return Ok(());
         }
         let renewals = std::mem::take(&mut self.sessions.renewals);
+        if is_planted(Bug::LeaseUnconfirmed) {
+            self.grant(renewals);
+            return Ok(());
+        }
         let purpose = super::reads::Purpose::Renewals(renewals);
         self.begin_round(purpose)
     }
@@ -184,8 +190,11 @@ impl<S: LogStore> MetaService<S> {
     /// A grant counts once the state here shows every head that was given away before it.
     pub(super) fn use_grants(&mut self) {
         let applied = self.state().map_or(0, ClusterState::index);
-        let (usable, later): (Vec<_>, Vec<_>) =
-            self.sessions.grants.iter().partition(|(index, ..)| *index <= applied);
+        let (usable, later): (Vec<_>, Vec<_>) = self
+            .sessions
+            .grants
+            .iter()
+            .partition(|(index, ..)| *index <= applied || is_planted(Bug::GrantBeforeState));
         self.sessions.grants = later;
         for (_, sent_ms, duration_ms) in usable {
             self.holder.granted(sent_ms, duration_ms);

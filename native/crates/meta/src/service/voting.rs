@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use shoal_engine::planted::{Bug, is_planted};
 use shoal_types::PeerId;
 
 use super::message::ServiceMessage;
@@ -68,7 +69,13 @@ impl<S: LogStore> MetaService<S> {
         let node = self.node.as_ref()?;
         let state = node.state()?;
         let wanted = wanted_voters(state, self.config.peer, |peer| self.attendance(state, peer));
-        let is_gone = |peer| self.attendance(state, peer) != Attendance::Present;
+        // WHO LOST ITS LOG ANSWERS AS LITTLE AS WHO IS AWAY: were another one removed before it, those
+        // that are left might have no majority any more.
+        let is_mute = |peer| {
+            let forgets = state.upkeep().never_vote.contains(&peer);
+            forgets && !is_planted(Bug::SoundVoterGoesFirst)
+        };
+        let is_gone = |peer| is_mute(peer) || self.attendance(state, peer) != Attendance::Present;
         let caught_up = |peer| node.has_caught_up(peer);
         next_step(state.voters(), &wanted, self.config.peer, caught_up, is_gone)
     }

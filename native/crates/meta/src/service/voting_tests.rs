@@ -187,6 +187,19 @@ fn what_is_held_is_settled_together() {
 
 /// Peers are killed, lose their logs, are put out and in; a cluster that has three whole peers at
 /// the end decides again, and nobody who forgot has voted.
+/// Were a sound one removed first, one voter of two would have lost its log, and nobody could lead.
+#[test]
+fn of_three_voters_the_one_that_lost_its_log_is_removed_first() {
+    let mut world = world(1, 3);
+    wait_for_voters(&mut world, &[1, 2, 3]);
+    assert_eq!(world.leader(), Some(1));
+    world.stop(3);
+    world.dirs.insert(3, MemDir::new());
+    world.start(3);
+    wait_for_voters(&mut world, &[1]);
+    world.ok(2, Command::AddPeer { peer: fixture::new_peer(50) });
+}
+
 #[test]
 fn seeded_walks() {
     for seed in seeds(12) {

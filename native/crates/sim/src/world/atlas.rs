@@ -4,7 +4,7 @@ use shoal_engine::insync::PgRecord;
 use shoal_engine::member::Recovered;
 use shoal_engine::planted::{Bug, is_planted};
 use shoal_types::placement_hash::pg_index;
-use shoal_types::{BlockState, DiskId, LayerId, LineageId, PgId, VolumeId};
+use shoal_types::{BlockState, DiskId, LineageId, PgId, VolumeId};
 
 use super::World;
 use crate::check::value::{SECTOR_BYTES, SECTORS, value_of};
@@ -38,7 +38,7 @@ impl World {
                 self.note(|| format!("{pg} is below its minimum now"));
             }
             for disk in holders {
-                let layer = LayerId(volume.0 * 10);
+                let layer = self.plan.layer_of(volume);
                 let state = &self.disks[&disk];
                 // Gone or replaced since it acknowledged: found out when it is opened.
                 let exchanged = state.kept.is_some() || state.swapped;
@@ -127,7 +127,7 @@ impl World {
     }
 
     /// The fault did not happen: the promise needs this copy.
-    fn put_right(&mut self, id: DiskId) -> Option<Recovered> {
+    pub fn put_right(&mut self, id: DiskId) -> Option<Recovered> {
         self.note(|| format!("{id} must be a good copy"));
         let disk = self.disk(id);
         if let Some(kept) = disk.kept.take() {
@@ -164,7 +164,10 @@ impl World {
         let disk = self.disk(id);
         disk.kept = None;
         let position = disk.store.position();
-        self.cluster.positions.insert(id, position);
+        // Services hear of it first.
+        if !self.has_services() {
+            self.cluster.positions.insert(id, position);
+        }
         recovered
     }
 }

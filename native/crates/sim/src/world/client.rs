@@ -206,6 +206,8 @@ impl World {
         let doing = self.clients.busy.remove(&op_id).expect("each request ends once");
         let end = self.clients.tick();
         self.trace.mix((op_id, result.is_ok()));
+        let in_silence = result.is_ok() && doing.what != What::Flush && self.is_silent();
+        self.counts.ops_in_silence += u64::from(in_silence);
         self.note(|| format!("op {op_id} ends: {:?}", result.as_ref().map(|_| ())));
         match (doing.what, result) {
             (What::Flush, Ok(ClientReply::Flushed)) => {}

@@ -1,4 +1,4 @@
-//! The cluster record as an oracle: linearizable, always there, reached over links that fail. Its
+//! The cluster record as the checkers see it; in most worlds also who keeps it, an oracle: linearizable, always there, reached over links that fail. Its
 //! changes of PGs and its judgements are the production functions.
 
 use std::collections::BTreeMap;
@@ -59,9 +59,14 @@ impl Cluster {
             (pg, PgRecord::new(pg, &members))
         };
         let volume = |v| (VolumeId(v), VolumeRecord::new(plan.blocks));
+        // Where services keep the record, it begins empty.
+        let (groups, volumes) = match plan.growth.services {
+            true => (0, 0),
+            false => (plan.pg_count, plan.volumes),
+        };
         Self {
-            records: (0..plan.pg_count).map(record).collect(),
-            volumes: (1..=plan.volumes).map(volume).collect(),
+            records: (0..groups).map(record).collect(),
+            volumes: (1..=volumes).map(volume).collect(),
             granter: Granter::new(0, plan.lease_ms),
             sessions: BTreeMap::new(),
             reports: Vec::new(),
@@ -254,6 +259,10 @@ impl World {
 
     pub fn cluster_turn(&mut self) {
         self.at(self.plan.turn_us, Event::Cluster);
+        if self.has_services() {
+            self.record_turn();
+            return self.check_bounds();
+        }
         for pg in self.pgs() {
             self.join_somebody(pg);
         }

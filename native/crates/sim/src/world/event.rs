@@ -6,6 +6,8 @@ use shoal_engine::head::{HeadEvent, ReportReason};
 use shoal_engine::member::{JoinFailure, MemberEvent};
 use shoal_types::{DiskId, HeadEpoch, PgEpoch, PgId, PgView, Reply, Request, VolumeId};
 
+use super::services::RecordEvent;
+
 /// Who asks members: a head or, in a resync, another member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Asker {
@@ -101,6 +103,12 @@ pub enum Event {
     Heal {
         from: u64,
         to: u64,
+    },
+    /// At a peer's process, where services keep the record.
+    Record {
+        peer: u64,
+        life: u64,
+        what: RecordEvent,
     },
 }
 
@@ -207,6 +215,7 @@ impl Event {
             Self::Patience { op_id } => (*op_id, 0, 0),
             Self::SwapBack { a, b } => (a.0, b.0, 0),
             Self::Heal { from: a, to: b } | Self::CutOff { peer: a, for_us: b } => (*a, *b, 0),
+            Self::Record { peer, life, what } => (*peer, *life, what.number()),
             Self::Cluster | Self::Fault | Self::Create => (0, 0, 0),
         };
         (discriminant(self), a, b, c)

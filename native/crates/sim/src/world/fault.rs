@@ -11,7 +11,7 @@ use crate::plan::Plan;
 /// Says whether there was anything to hit.
 type Apply = fn(&mut World) -> bool;
 
-fn kinds(plan: &Plan) -> [(u64, &'static str, Apply); 25] {
+fn kinds(plan: &Plan) -> [(u64, &'static str, Apply); 32] {
     let (w, more) = (&plan.weights, &plan.growth.weights);
     [
         (w.crash, "crash", World::fault_crash),
@@ -41,6 +41,13 @@ fn kinds(plan: &Plan) -> [(u64, &'static str, Apply); 25] {
         (more.contest, "contest", World::fault_contest),
         (more.resize, "resize", World::fault_resize),
         (more.delete, "delete", World::fault_delete),
+        (more.leader_crash, "leader crash", World::fault_leader_crash),
+        (more.leader_alone, "leader alone", World::fault_leader_alone),
+        (more.voters_crash, "most voters crash", World::fault_voters_crash),
+        (more.silent_record, "silent record", World::fault_silent_record),
+        (more.lost_log, "lost consensus log", World::fault_lost_log),
+        (more.wall_clock, "wall clock", World::fault_wall_clock),
+        (more.control_gone, "control gone", World::fault_control_gone),
     ]
 }
 
@@ -153,6 +160,9 @@ impl World {
     }
 
     fn fault_take_over(&mut self) -> bool {
+        if self.has_services() {
+            return self.fault_attachment(1);
+        }
         let at = self.rng.below(self.cluster.volumes.len().max(1) as u64) as usize;
         let Some(volume) = self.cluster.volumes.keys().nth(at).copied() else { return false };
         if self.plan.confirmed_reads {
@@ -170,6 +180,9 @@ impl World {
     }
 
     fn fault_removal(&mut self) -> bool {
+        if self.has_services() {
+            return self.fault_ordered_removal();
+        }
         let pgs = self.pgs();
         let pg = self.rng.pick(&pgs).copied().expect("there is a PG");
         let in_sync = self.cluster.records[&pg].in_sync.clone();

@@ -4,7 +4,6 @@ use shoal_engine::member::MemberEvent;
 use shoal_types::{BlockState, DiskId, StoreError, VolumeId};
 
 use super::World;
-use super::volumes::layer_of;
 use crate::check::is_linearizable;
 
 /// While something is bad everything is read again so often.
@@ -15,6 +14,7 @@ impl World {
         self.note(|| "healing".to_owned());
         self.healing = true;
         self.net.unblock_all();
+        self.heal_record();
         for peer in 0..self.plan.peers {
             // Pauses end by themselves: what waits for their end must not be overtaken.
             self.restart_peer(peer);
@@ -90,8 +90,9 @@ impl World {
         let progress: Vec<_> =
             self.disks.values().filter_map(|d| d.member.as_ref()).map(|m| m.progress()).collect();
         format!(
-            "oldest request {}, out of sync {records:?}, heads {status:?}, resyncs {progress:?}",
-            self.clients.oldest()
+            "oldest request {}, out of sync {records:?}, heads {status:?}, resyncs {progress:?}{}",
+            self.clients.oldest(),
+            self.services_shown()
         )
     }
 
@@ -115,6 +116,7 @@ impl World {
             }
         }
         self.check_members_agree();
+        self.check_states_agree();
         if self.failure.is_none() {
             self.check_nothing_leaks();
         }
@@ -129,7 +131,7 @@ impl World {
     }
 
     fn check_block(&mut self, volume: VolumeId, block: u64) {
-        let (pg, layer) = (self.pg_of(volume, block), layer_of(volume));
+        let (pg, layer) = (self.pg_of(volume, block), self.plan.layer_of(volume));
         let mut first = None;
         for disk in self.cluster.records[&pg].in_sync.clone() {
             let content = match self.disk(disk).store.read_now(pg, layer, block) {
@@ -161,7 +163,7 @@ impl World {
     }
 
     fn scrub_block(&mut self, disk: DiskId, volume: VolumeId, block: u64) -> bool {
-        let (pg, layer) = (self.pg_of(volume, block), layer_of(volume));
+        let (pg, layer) = (self.pg_of(volume, block), self.plan.layer_of(volume));
         if !self.cluster.records[&pg].is_in_sync(disk) || self.disks[&disk].member.is_none() {
             return true;
         }

@@ -7,7 +7,6 @@ use shoal_types::{HeadEpoch, LineageId, PgView, PolicyId, VolumeId};
 
 use super::World;
 use super::event::{Asker, Event, ToCluster};
-use super::volumes::layer_of;
 
 const TICK_US_MAX: u64 = 2_000_000;
 
@@ -19,7 +18,19 @@ pub struct HeadProcess {
     pub active: bool,
     /// Blocks of the volume that are used, as it was told.
     pub used: u64,
+    /// Of the attachment that it was taken under; 0 where the record has none.
+    pub generation: u64,
     tick_due: bool,
+}
+
+/// With what a head begins.
+pub struct Launch {
+    pub peer: u64,
+    pub generation: u64,
+    pub head_epoch: HeadEpoch,
+    pub views: Vec<PgView>,
+    pub used: u64,
+    pub valid_until_us: u64,
 }
 
 impl World {
@@ -36,7 +47,7 @@ impl World {
         let config = HeadConfig {
             volume,
             lineage: LineageId(volume.0),
-            layer: layer_of(volume),
+            layer: plan.layer_of(volume),
             size_bytes: plan.blocks_between(used) * 4096,
             policy: PolicyId(1),
             pg_count: plan.pg_count,
@@ -50,14 +61,32 @@ impl World {
                 ..HeadTiming::default()
             },
         };
-        let (id, head) = (self.next_head, Head::new(config));
-        self.next_head += 1;
-        let process =
-            HeadProcess { peer, volume, head_epoch, head, active: false, used, tick_due: false };
-        self.heads.insert(id, process);
         let valid_until_us = self.peers[peer as usize].lease.valid_until_ms() * 1000;
+        let generation = 0;
+        self.launch_head(
+            config,
+            Launch { peer, generation, head_epoch, views, used, valid_until_us },
+        );
+    }
+
+    pub fn launch_head(&mut self, config: HeadConfig, launch: Launch) -> u64 {
+        let Launch { peer, generation, head_epoch, views, used, valid_until_us } = launch;
+        let (id, volume) = (self.next_head, config.volume);
+        self.next_head += 1;
+        let process = HeadProcess {
+            peer,
+            volume,
+            head_epoch,
+            head: Head::new(config),
+            active: false,
+            used,
+            generation,
+            tick_due: false,
+        };
+        self.heads.insert(id, process);
         self.head_event(id, HeadEvent::Lease { valid_until_us });
         self.head_event(id, HeadEvent::Granted { head_epoch, views });
+        id
     }
 
     pub fn head_event(&mut self, id: u64, event: HeadEvent) {
@@ -123,17 +152,29 @@ impl World {
                 if let Some(process) = self.heads.get_mut(&id) {
                     process.active = true;
                     let (volume, head_epoch) = (process.volume, process.head_epoch);
+                    let generation = process.generation;
                     self.clients.served(volume, head_epoch);
+                    self.head_serves(volume, generation, head_epoch);
                 }
             }
             HeadCommand::Released => {
                 if let Some(process) = self.drop_head(id) {
                     let (volume, head_epoch) = (process.volume, process.head_epoch);
-                    self.tell_cluster(peer, ToCluster::Released { volume, head_epoch });
+                    match self.has_services() {
+                        true => self.head_released(peer, id, volume, head_epoch),
+                        false => {
+                            self.tell_cluster(peer, ToCluster::Released { volume, head_epoch });
+                        }
+                    }
                 }
             }
             HeadCommand::Fenced { .. } => {
-                self.drop_head(id);
+                if let Some(process) = self.drop_head(id) {
+                    let (volume, head_epoch) = (process.volume, process.head_epoch);
+                    if self.has_services() {
+                        self.head_fenced(peer, id, volume, head_epoch);
+                    }
+                }
             }
         }
     }

@@ -48,6 +48,10 @@ impl World {
 
     /// Several peers take a volume at once. Where reads go by leases only its own peer may.
     pub fn fault_contest(&mut self) -> bool {
+        if self.has_services() {
+            let peers = self.rng.range(2, 5);
+            return self.fault_attachment(peers);
+        }
         let volumes: Vec<_> = self.cluster.volumes.keys().copied().collect();
         let Some(volume) = self.rng.pick(&volumes).copied() else { return false };
         let owner = self.cluster.volumes[&volume].owner.map(|(peer, _)| peer);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use shoal_engine::member::{Member, MemberConfig, MemberEvent, MemberOutput, ReplyTo};
-use shoal_types::{DiskId, PgId, PgView, Request};
+use shoal_engine::member::{Member, MemberConfig, MemberEvent, MemberOutput, Recovered, ReplyTo};
+use shoal_types::{DiskId, LayerId, PgId, PgView, Request};
 
 use super::World;
 use super::event::{Asker, Event, ToCluster};
@@ -32,6 +32,10 @@ pub struct DiskState {
     replies: BTreeMap<u64, (Asker, u64, u64)>,
     next_reply: u64,
     commit_due: bool,
+    /// Opened, and not believed yet.
+    pub opened: Option<Recovered>,
+    /// Layers that it had purged when it was opened.
+    pub purged: Vec<LayerId>,
 }
 
 impl DiskState {
@@ -51,6 +55,8 @@ impl DiskState {
             replies: BTreeMap::new(),
             next_reply: 1,
             commit_due: false,
+            opened: None,
+            purged: Vec::new(),
         }
     }
 }
@@ -67,13 +73,12 @@ const SLOW: u64 = 50;
 
 impl World {
     pub fn start_member(&mut self, id: DiskId) {
+        if self.has_services() {
+            return self.open_disk(id);
+        }
         let Some(recovered) = self.open_store(id) else { return };
+        self.reset_disk(id);
         let disk = self.disk(id);
-        disk.life += 1;
-        disk.commit_due = false;
-        disk.failed = false;
-        disk.replies.clear();
-        disk.join_messages.clear();
         let config = MemberConfig { disk: id, fit: !disk.replaced, copy_window_bytes: 4096 };
         let mut member = Member::new(config, recovered);
         member.set_free_blocks(disk.store.free_blocks());
@@ -84,9 +89,20 @@ impl World {
         }
     }
 
+    /// Another life of its member begins.
+    pub fn reset_disk(&mut self, id: DiskId) {
+        let disk = self.disk(id);
+        disk.life += 1;
+        disk.commit_due = false;
+        disk.failed = false;
+        disk.replies.clear();
+        disk.join_messages.clear();
+    }
+
     pub fn crash_member(&mut self, id: DiskId) {
         let disk = self.disks.get_mut(&id).expect("every peer has its disk");
         disk.member = None;
+        disk.opened = None;
         disk.life += 1;
         disk.store.crash(&mut self.rng);
         self.net.forget(Asker::Member(id));

@@ -14,6 +14,7 @@ mod net;
 mod peer;
 mod queue;
 mod rest;
+mod services;
 mod volumes;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use members::DiskState;
 use net::Net;
 use peer::Peer;
 use queue::Queue;
+use services::{Record, Services};
 
 /// More due at once than any sound world has.
 const EVENTS_MAX: usize = 100_000;
@@ -56,6 +58,7 @@ pub struct World {
     pub heads: BTreeMap<u64, HeadProcess>,
     next_head: u64,
     pub cluster: Cluster,
+    pub record: Record,
     pub clients: Clients,
     pub counts: Counts,
     pub healing: bool,
@@ -79,6 +82,13 @@ pub struct Counts {
     pub removals: u64,
     pub take_overs: u64,
     pub no_space: u64,
+    /// Where services keep the record: what they committed, what they said, whom they blamed.
+    pub commands: u64,
+    pub record_messages: u64,
+    pub blamed: u64,
+    /// Requests that succeeded while nobody heard anybody of the record.
+    pub ops_in_silence: u64,
+    pub record_worlds: u64,
 }
 
 impl World {
@@ -87,9 +97,14 @@ impl World {
         let mut rng = Rng::new(seed.wrapping_mul(0x1234_5677).wrapping_add(99));
         let peers: Vec<Peer> =
             (0..plan.peers).map(|_| Peer::new(&mut rng, plan.confirmed_reads)).collect();
+        let record = match plan.growth.services {
+            true => Record::Services(Box::new(Services::new(&plan, &mut rng))),
+            false => Record::Oracle,
+        };
         let mut world = Self {
             net: Net::new(plan.peers),
             cluster: Cluster::new(&plan),
+            record,
             clients: Clients::new(),
             trace: Trace::new(verbose),
             now_us: 0,
@@ -111,6 +126,9 @@ impl World {
     }
 
     fn start(&mut self) {
+        if self.has_services() {
+            return self.start_services();
+        }
         for peer in 0..self.plan.peers {
             for disk in self.plan.disks_of(peer) {
                 self.disks.insert(disk, DiskState::new(AnyStore::new(&self.plan, disk)));
@@ -121,6 +139,17 @@ impl World {
         for volume in 1..=self.plan.volumes {
             self.start_clients(VolumeId(volume));
         }
+        self.at(1_000, Event::Cluster);
+        let first = self.rng.below(self.plan.fault_every_us * 2);
+        self.at(first, Event::Fault);
+    }
+
+    fn start_services(&mut self) {
+        self.counts.record_worlds = 1;
+        for disk in (0..self.plan.peers).flat_map(|peer| self.plan.disks_of(peer)) {
+            self.disks.insert(disk, DiskState::new(AnyStore::new(&self.plan, disk)));
+        }
+        self.found_cluster();
         self.at(1_000, Event::Cluster);
         let first = self.rng.below(self.plan.fault_every_us * 2);
         self.at(first, Event::Fault);
@@ -208,6 +237,7 @@ impl World {
             Event::Heal { from, to } => self.net.unblock(from, to),
             Event::CutOff { peer, for_us } => self.cut_off(peer, for_us),
             Event::Create => self.create_volume(),
+            Event::Record { peer, life, what } => self.record_event(peer, life, what),
         }
     }
 

@@ -96,6 +96,9 @@ impl World {
     }
 
     pub fn tell_cluster(&mut self, peer: u64, message: ToCluster) {
+        if self.has_services() {
+            return self.say(peer, message);
+        }
         let delay = self.delay() + self.clog(peer, self.net.voters);
         self.at(delay, Event::ToCluster { peer, message });
     }
@@ -159,6 +162,9 @@ impl World {
             self.drop_head(head);
         }
         self.plan.disks_of(peer).into_iter().for_each(|disk| self.crash_member(disk));
+        if self.has_services() {
+            self.crash_service(peer);
+        }
     }
 
     pub fn restart_peer(&mut self, peer: u64) {
@@ -168,6 +174,9 @@ impl World {
         }
         p.alive = true;
         p.life += 1;
+        if self.has_services() {
+            self.start_service(peer);
+        }
         self.plan.disks_of(peer).into_iter().for_each(|disk| self.start_member(disk));
     }
 

@@ -49,7 +49,7 @@ impl World {
 
     fn leak_of(&mut self, id: shoal_types::DiskId) -> Option<String> {
         let live: Vec<LayerId> =
-            self.cluster.volumes.keys().map(|v| super::volumes::layer_of(*v)).collect();
+            self.cluster.volumes.keys().map(|v| self.plan.layer_of(*v)).collect();
         let tight = self.plan.is_tight();
         let all_gone = self.cluster.deleted.all_forgotten();
         let disk = self.disk(id);

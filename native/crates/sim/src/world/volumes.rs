@@ -34,13 +34,22 @@ impl Deleted {
         self.going.contains_key(&volume) || self.forgotten.contains(&volume)
     }
 
+    pub fn begin(&mut self, volume: VolumeId) {
+        self.going.insert(volume, BTreeSet::new());
+    }
+
+    /// Those that nobody waits for any more.
+    pub fn forget_all_but(&mut self, deleting: &[VolumeId]) {
+        let gone = self.going.keys().copied().filter(|v| !deleting.contains(v));
+        for volume in gone.collect::<Vec<_>>() {
+            self.going.remove(&volume);
+            self.forgotten.push(volume);
+        }
+    }
+
     pub fn all_forgotten(&self) -> bool {
         self.going.is_empty()
     }
-}
-
-pub fn layer_of(volume: VolumeId) -> LayerId {
-    LayerId(volume.0 * 10)
 }
 
 impl World {
@@ -57,6 +66,10 @@ impl World {
     }
 
     pub fn fault_resize(&mut self) -> bool {
+        if self.has_services() {
+            let by = self.rng.range(1, GROWS_BY_MAX + 1);
+            return self.fault_grow(by, USED_MAX);
+        }
         let volumes: Vec<VolumeId> = self.cluster.volumes.keys().copied().collect();
         let Some(volume) = self.rng.pick(&volumes).copied() else { return false };
         let by = self.rng.range(1, GROWS_BY_MAX + 1);
@@ -85,6 +98,11 @@ impl World {
 
     /// Its heads and clients hear of it in time, or by being refused.
     pub fn fault_delete(&mut self) -> bool {
+        if self.has_services() {
+            let wait = self.rng.range(10_000, 2_000_000);
+            self.at(wait, Event::Create);
+            return self.fault_unwanted();
+        }
         let volumes: Vec<VolumeId> = self.cluster.volumes.keys().copied().collect();
         let Some(volume) = self.rng.pick(&volumes).copied() else { return false };
         self.cluster.volumes.remove(&volume);
@@ -98,6 +116,9 @@ impl World {
     pub fn create_volume(&mut self) {
         if self.clients.rest {
             return;
+        }
+        if self.has_services() {
+            return self.propose_volume();
         }
         let known = self.cluster.volumes.keys().map(|v| v.0);
         let gone = self.cluster.deleted.heads().map(|(v, _)| v.0);
@@ -138,16 +159,18 @@ impl World {
         }
         for disk in self.plan.disks_of(peer) {
             for volume in volumes {
-                self.member_event(disk, MemberEvent::DeleteLayer { layer: layer_of(*volume) });
+                let layer = self.plan.layer_of(*volume);
+                self.member_event(disk, MemberEvent::DeleteLayer { layer });
             }
             for volume in forgotten {
-                self.member_event(disk, MemberEvent::ForgetLayer { layer: layer_of(*volume) });
+                let layer = self.plan.layer_of(*volume);
+                self.member_event(disk, MemberEvent::ForgetLayer { layer });
             }
         }
     }
 
     pub fn layer_deleted(&mut self, disk: DiskId, layer: LayerId) {
-        let volume = VolumeId(layer.0 / 10);
+        let volume = self.plan.volume_of(layer);
         self.tell_cluster(self.plan.peer_of(disk), ToCluster::LayerGone { disk, volume });
     }
 

@@ -1,0 +1,72 @@
+//! Heads and attachments, as the peer that has them sees them.
+
+use shoal_engine::head::{HeadConfig, HeadTiming, ReadMode};
+use shoal_types::{DiskId, PeerId, VolumeId};
+
+use crate::hex::ProcessNonce;
+use crate::state::{self, ClusterState, Command, Volume};
+
+/// Active volumes that `me` has attached, with their generations.
+pub fn attached_to(state: &ClusterState, me: PeerId) -> Vec<(VolumeId, u64)> {
+    let active = state.volumes().values().filter(|volume| volume.is_active());
+    let attached = active.filter_map(|volume| Some((volume.id, volume.attachment?)));
+    let mine = attached.filter(|(_, attachment)| attachment.peer == me);
+    mine.map(|(volume, attachment)| (volume, attachment.generation)).collect()
+}
+
+/// Did another attachment begin since the one of `generation`?
+pub fn is_taken_over(volume: &Volume, me: Option<PeerId>, generation: u64) -> bool {
+    let elsewhere = volume.attachment.is_some_and(|a| Some(a.peer) != me);
+    // An end in order raises the generation by one, a later attachment once more.
+    elsewhere || volume.generation > generation + 1
+}
+
+/// The cluster remembers a device of that attachment until it is detached.
+pub fn is_remembered_as_fenced(volume: &Volume, me: Option<PeerId>, generation: u64) -> bool {
+    volume.fenced.iter().any(|f| Some(f.peer) == me && f.generation == generation)
+}
+
+/// Heads that an earlier process of `me` owned, of volumes that are attached elsewhere now. That
+/// process is over, and its successor renews the session: NOBODY ELSE COULD TAKE THEM, for the lease
+/// seems good for as long as this peer lives. They are given back in its name.
+pub fn orphaned_heads(state: &ClusterState, me: PeerId, process: ProcessNonce) -> Vec<Command> {
+    let orphaned = state.volumes().values().filter_map(|volume| {
+        let owner = volume.head.owner?;
+        let elsewhere = volume.attachment.is_none_or(|a| a.peer != me);
+        let is_orphan = elsewhere && owner.peer == me && owner.process != process;
+        is_orphan.then_some(Command::ReleaseHead {
+            volume: volume.id,
+            peer: me,
+            process: owner.process,
+            head_epoch: volume.head.epoch,
+        })
+    });
+    orphaned.collect()
+}
+
+/// Of the head of an active volume.
+pub fn head_config(
+    state: &ClusterState,
+    volume: &Volume,
+    local_disks: Vec<DiskId>,
+    timing: HeadTiming,
+) -> Option<HeadConfig> {
+    let policy = state.policies().get(&volume.policy)?;
+    let reads = match policy.reads {
+        state::ReadMode::Lease => ReadMode::Lease,
+        state::ReadMode::Confirmed => ReadMode::Confirmed,
+    };
+    Some(HeadConfig {
+        volume: volume.id,
+        lineage: volume.lineage,
+        layer: volume.top_layer(),
+        size_bytes: volume.size_bytes,
+        policy: policy.id,
+        pg_count: state.volume_pg_count(volume.id)?,
+        blocks_per_extent: policy.blocks_per_extent,
+        min_in_sync: u32::from(policy.min_in_sync),
+        reads,
+        local_disks,
+        timing,
+    })
+}

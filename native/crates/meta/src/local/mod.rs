@@ -1,0 +1,16 @@
+//! What one peer makes of the cluster state, and what it asks of the cluster. Pure: the data process
+//! and the simulator act on the same answers.
+
+mod heads;
+mod stores;
+mod views;
+
+pub use heads::{attached_to, head_config, is_remembered_as_fenced, is_taken_over, orphaned_heads};
+pub use stores::{
+    cancel_join, doomed_layers, is_doomed, is_filled, is_joining, is_out, joins_of, last_in_sync,
+    owner_of_layer, report_kind, restart_join, set_down,
+};
+pub use views::{all_views, changed_views, views_of};
+
+#[cfg(test)]
+mod tests;

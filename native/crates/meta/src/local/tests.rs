@@ -1,0 +1,60 @@
+//! What a peer makes of the state, on small clusters.
+
+use shoal_types::{DiskId, PeerId, PgId, VolumeId};
+
+use super::*;
+use crate::hex::{Hex, ProcessNonce};
+use crate::state::fixture::{Cluster, attach};
+use crate::state::{Command, JoinItem, RemovalReason, TakeBasis, Target};
+
+const V: VolumeId = VolumeId(1);
+const OLD: ProcessNonce = Hex([1; 16]);
+const NEW: ProcessNonce = Hex([2; 16]);
+
+fn take(cluster: &mut Cluster, peer: u64, process: ProcessNonce) {
+    let volume = &cluster.state.volumes()[&V];
+    let (generation, expected) = (volume.generation, volume.head.epoch);
+    let (peer, basis) = (PeerId(peer), TakeBasis::LeaseOver);
+    cluster.ok(Command::TakeHead { volume: V, peer, process, generation, expected, basis });
+}
+
+#[test]
+fn heads_of_an_earlier_process_are_given_back_once_they_are_attached_elsewhere() {
+    let mut cluster = Cluster::new(3);
+    cluster.attach(V, 1).unwrap();
+    take(&mut cluster, 1, OLD);
+    assert_eq!(orphaned_heads(&cluster.state, PeerId(1), NEW), [], "it takes its own again");
+    cluster.ok(attach(V, 2, Some(1)));
+    assert_eq!(orphaned_heads(&cluster.state, PeerId(1), OLD), [], "its own may still serve");
+    assert_eq!(orphaned_heads(&cluster.state, PeerId(2), NEW), [], "it never owned one");
+    let orphans = orphaned_heads(&cluster.state, PeerId(1), NEW);
+    assert_eq!(orphans.len(), 1);
+    cluster.ok(orphans[0].clone());
+    assert_eq!(cluster.state.volumes()[&V].head.owner, None);
+    assert_eq!(orphaned_heads(&cluster.state, PeerId(1), NEW), [], "said and done");
+}
+
+#[test]
+fn a_dead_resync_is_asked_for_anew_whatever_changed_meanwhile() {
+    let mut cluster = Cluster::new(3);
+    let (pg, disk) = (PgId::new(1, 0), DiskId(3));
+    let ordered = |disk| {
+        let (target, reason) = (Target::Disk(DiskId(disk)), RemovalReason::Ordered);
+        Command::PgRemove { target, reason, only: None }
+    };
+    cluster.ok(ordered(3));
+    let expected = cluster.state.pg(pg).unwrap().epoch;
+    cluster.ok(Command::PgJoin { items: vec![JoinItem { pg, disk, expected }] });
+    let join_at = cluster.state.pg(pg).unwrap().joining.unwrap().join_at;
+    let stale = restart_join(&cluster.state, disk, pg, join_at).unwrap();
+    cluster.ok(ordered(2));
+    cluster.ok(stale);
+    let joining = |cluster: &Cluster| cluster.state.pg(pg).unwrap().joining.unwrap().join_at;
+    assert_eq!(joining(&cluster), join_at, "refused: the group changed");
+    let again = restart_join(&cluster.state, disk, pg, join_at).unwrap();
+    cluster.ok(again);
+    assert!(joining(&cluster) > join_at);
+    assert_eq!(restart_join(&cluster.state, disk, pg, join_at), None, "that session is over");
+    assert_eq!(cancel_join(&cluster.state, disk, pg, join_at), None);
+    assert_eq!(joins_of(&cluster.state, disk), [(pg, joining(&cluster))]);
+}
