@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 use shoal_engine::head::ReportReason;
 use shoal_meta::hex::ProposalId;
+use shoal_meta::local;
 use shoal_meta::log_store::{DirLog, FsDir};
 use shoal_meta::service::{MetaService, ReportKind, Unavailable};
 use shoal_meta::state::{ClusterState, Command, Outcome};
@@ -143,7 +144,7 @@ impl MetaHandle {
 
     /// Let the leader judge whether a disk is to leave its in-sync sets.
     pub fn report(&self, disk: DiskId, reason: ReportReason) {
-        self.inbox.send(MetaMessage::Report { disk, kind: kind_of(reason) });
+        self.inbox.send(MetaMessage::Report { disk, kind: local::report_kind(reason) });
     }
 
     /// A disk of this peer answers far too slowly.
@@ -154,13 +155,5 @@ impl MetaHandle {
     /// `done` comes once this peer has applied everything that was committed before the call.
     pub fn barrier(&self, done: impl FnOnce(Result<(), MetaError>) + Send + 'static) {
         self.inbox.send(MetaMessage::Barrier { done: Box::new(done) });
-    }
-}
-
-fn kind_of(reason: ReportReason) -> ReportKind {
-    match reason {
-        ReportReason::Disconnected | ReportReason::Slow => ReportKind::Unreachable,
-        ReportReason::StoreFenced | ReportReason::Full => ReportKind::StoreOut,
-        ReportReason::StoreUnfit | ReportReason::LostWrites => ReportKind::StoreUnfit,
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use shoal_engine::head::{HeadConfig, HeadEvent, HeadTiming, ReadMode};
+use shoal_engine::head::{HeadEvent, HeadTiming};
+use shoal_meta::local;
 use shoal_meta::state::{Applied, ClusterState, Rejection, Volume};
 use shoal_types::{HeadEpoch, PgView, PolicyId, VolumeId};
 
@@ -49,6 +50,8 @@ pub struct HeadEntry {
     pub size_bytes: u64,
     pub min_in_sync: u8,
     pub state: HeadState,
+    /// As the cluster knows it, until it is given back.
+    pub granted: Option<HeadEpoch>,
     pub metrics: Arc<VolumeMetrics>,
 }
 
@@ -102,19 +105,7 @@ impl Supervisor {
         let policy = state.policies().get(&volume.policy)?;
         let attachment = volume.attachment?;
         let local_disks = self.stores.keys().copied().collect();
-        let config = HeadConfig {
-            volume: id,
-            lineage: volume.lineage,
-            layer: volume.top_layer(),
-            size_bytes: volume.size_bytes,
-            policy: policy.id,
-            pg_count: state.volume_pg_count(id)?,
-            blocks_per_extent: policy.blocks_per_extent,
-            min_in_sync: u32::from(policy.min_in_sync),
-            reads: read_mode(policy.reads),
-            local_disks,
-            timing: HeadTiming::default(),
-        };
+        let config = local::head_config(state, volume, local_disks, HeadTiming::default())?;
         let (key, metrics) = (self.next_head_key, Arc::new(VolumeMetrics::default()));
         let thread = (id.0 % self.context.io_threads.len() as u64) as usize;
         let name = volume.name.clone();
@@ -129,6 +120,7 @@ impl Supervisor {
             size_bytes: volume.size_bytes,
             min_in_sync: policy.min_in_sync,
             state: HeadState::Taking,
+            granted: None,
             metrics,
         })
     }
@@ -171,19 +163,25 @@ impl Supervisor {
     /// RULE 12: the views are read after the grant was applied here.
     fn on_granted(&mut self, volume: VolumeId, head_epoch: HeadEpoch) {
         let Some(entry) = self.heads.get_mut(&volume) else { return };
+        if matches!(entry.state, HeadState::Fenced) {
+            // Taken over while it was asked for: this head never answered anything.
+            return self.give_back(volume, head_epoch);
+        }
+        entry.granted = Some(head_epoch);
         if let HeadState::Closing { epoch, .. } = &mut entry.state {
             *epoch = head_epoch;
         } else {
             entry.state = HeadState::Granted { epoch: head_epoch, is_active: false };
         }
         let policy = entry.policy;
-        let views = self.context.meta.read(|state| views_of(state, policy)).unwrap_or_default();
+        let views =
+            self.context.meta.read(|state| local::views_of(state, policy)).unwrap_or_default();
         self.tell_head(volume, HeadEvent::Granted { head_epoch, views });
         self.announce_head(volume);
         self.drive_device(volume);
     }
 
-    /// A grant that came after its head was given up.
+    /// A grant that came after its head was given up, or the head of one that was taken over.
     fn give_back(&self, volume: VolumeId, head_epoch: HeadEpoch) {
         self.release(volume, head_epoch, Box::new(|_| {}));
     }
@@ -200,13 +198,25 @@ impl Supervisor {
 
     pub(super) fn on_fenced(&mut self, volume: VolumeId) {
         let Some(entry) = self.heads.get_mut(&volume) else { return };
-        let old = std::mem::replace(&mut entry.state, HeadState::Fenced);
+        // One that is being given up goes on to its end.
+        if !matches!(entry.state, HeadState::Closing { .. }) {
+            entry.state = HeadState::Fenced;
+        }
         self.tell_head(volume, HeadEvent::Revoked);
         self.announce_head(volume);
         self.fence_device(volume);
-        if let HeadState::Closing { then, .. } = old {
-            self.forget_head(volume);
-            then.into_iter().for_each(|next| next(self));
+    }
+
+    /// The head answers nothing any more. IT IS GIVEN BACK ONLY NOW, and always: whoever took over
+    /// would wait for it as long as this peer lives.
+    pub(super) fn on_head_ended(&mut self, volume: VolumeId) {
+        self.on_fenced(volume);
+        let Some(entry) = self.heads.get_mut(&volume) else { return };
+        if matches!(entry.state, HeadState::Closing { .. }) {
+            return self.on_released(volume);
+        }
+        if let Some(head_epoch) = entry.granted.take() {
+            self.give_back(volume, head_epoch);
         }
     }
 
@@ -314,17 +324,4 @@ impl Supervisor {
             self.broadcast("head.changed", data);
         }
     }
-}
-
-fn read_mode(mode: shoal_meta::state::ReadMode) -> ReadMode {
-    match mode {
-        shoal_meta::state::ReadMode::Lease => ReadMode::Lease,
-        shoal_meta::state::ReadMode::Confirmed => ReadMode::Confirmed,
-    }
-}
-
-/// All PGs of a policy that have members.
-pub fn views_of(state: &ClusterState, policy: PolicyId) -> Vec<PgView> {
-    let table = state.table(policy);
-    table.into_iter().flat_map(|t| t.records()).map(|record| record.view()).collect()
 }

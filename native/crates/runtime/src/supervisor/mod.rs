@@ -102,6 +102,8 @@ pub struct Supervisor {
     stores: HashMap<DiskId, StoreEntry>,
     adding: half_made::Adding,
     heads: HashMap<VolumeId, HeadEntry>,
+    /// Heads of an earlier process that are being given back.
+    giving_back: u32,
     devices: devices::Devices,
     next_head_key: u64,
     /// Map epoch whose views the threads were told.
@@ -127,6 +129,7 @@ impl Supervisor {
             stores: HashMap::new(),
             adding: half_made::Adding::default(),
             heads: HashMap::new(),
+            giving_back: 0,
             devices: devices::Devices::default(),
             next_head_key: 1,
             told_epoch: None,

@@ -4,7 +4,8 @@ use serde_json::json;
 use shoal_engine::head::{HeadCommand, HeadEvent, ReportReason};
 use shoal_engine::member::JoinFailure;
 use shoal_meta::hex::Hex;
-use shoal_meta::state::{ClusterState, Command, InSyncItem, JoinItem, Outcome, Severity};
+use shoal_meta::local;
+use shoal_meta::state::{Command, InSyncItem, Outcome, Severity};
 use shoal_types::{DiskId, PgEpoch, PgId, StoreError, VolumeId};
 
 use super::Supervisor;
@@ -47,7 +48,7 @@ impl Supervisor {
             }
             HeadCommand::Active { .. } => self.on_active(volume),
             HeadCommand::Released => self.on_released(volume),
-            HeadCommand::Fenced { .. } => self.on_fenced(volume),
+            HeadCommand::Fenced { .. } => self.on_head_ended(volume),
             HeadCommand::Send { .. } | HeadCommand::Complete { .. } => {
                 unreachable!("carried out on the I/O thread")
             }
@@ -115,35 +116,32 @@ impl Supervisor {
     }
 
     fn is_joining(&self, item: InSyncItem) -> bool {
-        let joins = |state: &ClusterState| {
-            let joining = state.pg(item.pg).and_then(|record| record.joining);
-            joining.is_some_and(|j| j.disk == item.disk && j.join_at == item.join_at)
-        };
-        self.context.meta.read(joins) == Some(true)
+        self.context.meta.read(|state| local::is_joining(state, &item)) == Some(true)
     }
 
     /// No room: give every session of this disk up; the control plane tries again later.
     fn cancel_joins(&self, disk: DiskId) {
-        let joining = |state: &ClusterState| -> Vec<(PgId, PgEpoch)> {
-            let records = state.tables().values().flat_map(|table| table.records());
-            let ours = records.filter(|r| r.joining.is_some_and(|j| j.disk == disk));
-            ours.map(|record| (record.pg, record.epoch)).collect()
-        };
-        for (pg, expected) in self.context.meta.read(joining).unwrap_or_default() {
-            self.propose(Command::PgCancelJoin { pg, disk, expected }, |_, _| {});
+        let joins = self.context.meta.read(|state| local::joins_of(state, disk));
+        for (pg, join_at) in joins.unwrap_or_default() {
+            self.cancel_join(disk, pg, join_at);
         }
     }
 
-    /// Rule 25: a session that cannot end well is followed by a new joining epoch.
+    /// Repeated as long as it lasts: the group may have changed meanwhile.
+    fn cancel_join(&self, disk: DiskId, pg: PgId, join_at: PgEpoch) {
+        let cancel = self.context.meta.read(|s| local::cancel_join(s, disk, pg, join_at));
+        if let Some(Some(command)) = cancel {
+            self.propose(command, move |supervisor, _| supervisor.cancel_join(disk, pg, join_at));
+        }
+    }
+
+    /// Rule 25: a session that cannot end well is followed by a new joining epoch. The member says
+    /// it once: IT IS REPEATED UNTIL THE SESSION IS OVER, for the group may have changed meanwhile.
     fn restart_join(&self, disk: DiskId, pg: PgId, join_at: PgEpoch) {
-        let current = self.context.meta.read(|state| {
-            let record = state.pg(pg)?;
-            let joining = record.joining.filter(|j| j.disk == disk && j.join_at == join_at)?;
-            Some((joining, record.epoch))
-        });
-        let Some(Some((_, expected))) = current else { return };
-        let items = vec![JoinItem { pg, disk, expected }];
-        self.propose(Command::PgJoin { items }, |_, _| {});
+        let again = self.context.meta.read(|s| local::restart_join(s, disk, pg, join_at));
+        if let Some(Some(command)) = again {
+            self.propose(command, move |supervisor, _| supervisor.restart_join(disk, pg, join_at));
+        }
     }
 
     fn on_store_out(&mut self, disk: DiskId, why: &str) {

@@ -8,7 +8,8 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use shoal_meta::state::{Applied, ClusterState, Command, Outcome, PgOutcome, Severity};
+use shoal_meta::local;
+use shoal_meta::state::{Command, Outcome, Severity};
 use shoal_store::Identity;
 use shoal_types::DiskId;
 
@@ -33,7 +34,7 @@ pub(super) fn fill_anew(disk: DiskId, path: &Path, inlet: &Inlet) {
 
 impl Supervisor {
     fn mark_damaged(&mut self, disk: DiskId, path: PathBuf, reason: String) {
-        let last = self.context.meta.read(|state| last_in_sync(state, disk)).unwrap_or(1);
+        let last = self.context.meta.read(|state| local::last_in_sync(state, disk)).unwrap_or(1);
         if last > 0 {
             let reason = format!("{reason}; it is the last copy of {last} placement groups");
             let message = format!("{disk} cannot be opened, and is left as it is: {reason}");
@@ -87,21 +88,10 @@ impl Supervisor {
 
     /// No group waits to be filled anew here: then the store may serve wherever it is a member.
     pub(super) fn is_filled(&self, disk: DiskId) -> bool {
-        let waits = |state: &ClusterState| {
-            let mut records = state.tables().values().flat_map(|table| table.records());
-            records.any(|record| record.member(disk).is_some_and(|member| member.full))
-        };
-        self.context.meta.read(waits) == Some(false)
+        self.context.meta.read(|state| local::is_filled(state, disk)) == Some(true)
     }
 }
 
-/// Groups of which this disk is the only one in sync.
-fn last_in_sync(state: &ClusterState, disk: DiskId) -> usize {
-    let records = state.tables().values().flat_map(|table| table.records());
-    records.filter(|record| record.view().in_sync == [disk]).count()
-}
-
 pub(super) fn is_out(result: &Result<Outcome, MetaError>) -> bool {
-    let Ok(Ok(Applied::Pgs { results })) = result else { return false };
-    results.iter().all(|one| matches!(one.outcome, PgOutcome::Changed { .. }))
+    result.as_ref().is_ok_and(local::is_out)
 }

@@ -5,7 +5,8 @@
 
 use serde_json::json;
 use shoal_engine::head::ReportReason;
-use shoal_meta::state::{ClusterState, Command, Severity, Standing};
+use shoal_meta::local;
+use shoal_meta::state::{ClusterState, Severity};
 use shoal_types::DiskId;
 
 use super::Supervisor;
@@ -108,24 +109,10 @@ impl Supervisor {
 
     /// In the cluster state, where it is not so already. What a person put out stays out.
     pub(super) fn set_down(&self, disk: DiskId, is_down: bool) {
-        let (from, to) = match is_down {
-            true => (Standing::In, Standing::Down),
-            false => (Standing::Down, Standing::In),
-        };
-        let now = self.context.meta.read(|state| state.disks().get(&disk).map(|d| d.state));
-        if now != Some(Some(from)) {
-            return;
+        let command = self.context.meta.read(|state| local::set_down(state, disk, is_down));
+        if let Some(Some(command)) = command {
+            self.propose(command, |_, _| {});
         }
-        let command = Command::SetDisk {
-            disk,
-            state: Some(to),
-            weight: None,
-            size_bytes: None,
-            reserve_bytes: None,
-            path: None,
-            peer: None,
-        };
-        self.propose(command, |_, _| {});
     }
 }
 

@@ -1,10 +1,9 @@
 //! What follows from a new cluster state: keys, addresses, views, heads, exports, deletions.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
-use shoal_meta::state::{AddressRole, ClusterState, Command, Touched, VolumeState};
-use shoal_types::{DiskId, LayerId, PeerId, PgView, VolumeId};
+use shoal_meta::local;
+use shoal_meta::state::{AddressRole, ClusterState, Command};
+use shoal_types::{DiskId, LayerId, PeerId, VolumeId};
 use shoal_wire::identity::PublicKey;
 
 use super::Supervisor;
@@ -72,11 +71,7 @@ impl Supervisor {
     /// Changed views since the last time, to stores and heads.
     fn sync_views(&mut self) {
         let since = self.told_epoch;
-        let views = self.context.meta.read(|state| match since {
-            Some(epoch) if epoch == state.map_epoch() => Vec::new(),
-            Some(epoch) => changed_views(state, state.changed_after(epoch)),
-            None => changed_views(state, None),
-        });
+        let views = self.context.meta.read(|state| local::changed_views(state, since));
         let views = views.unwrap_or_default();
         if views.is_empty() {
             return;
@@ -114,6 +109,7 @@ impl Supervisor {
                 self.close_head(volume, CLOSE_MS, Box::new(|_| {}));
             }
         }
+        self.give_back_orphans();
         self.take_free_heads();
         self.sync_exports(&wanted.exports);
     }
@@ -156,14 +152,7 @@ impl Supervisor {
 
     /// Layers of deleted volumes vanish from the stores here.
     pub(super) fn sync_deletions(&mut self) {
-        let doomed = |state: &ClusterState| -> Vec<(BTreeSet<DiskId>, Vec<LayerId>)> {
-            let doomed = state.volumes().values().filter_map(|volume| match &volume.state {
-                VolumeState::Deleting { purge } => Some((purge.clone(), volume.layers.clone())),
-                VolumeState::Active => None,
-            });
-            doomed.collect()
-        };
-        for (disks, layers) in self.context.meta.read(doomed).unwrap_or_default() {
+        for (disks, layers) in self.context.meta.read(local::doomed_layers).unwrap_or_default() {
             for disk in disks {
                 let Some(entry) = self.stores.get_mut(&disk) else { continue };
                 let Some(sender) = &entry.sender else { continue };
@@ -178,16 +167,16 @@ impl Supervisor {
 
     /// A store dropped a layer for good: the volume's tombstone may go once all have.
     pub(super) fn on_layer_deleted(&mut self, disk: DiskId, layer: LayerId) {
-        let owner = self.context.meta.read(|state| {
-            let mut volumes = state.volumes().values();
-            volumes.find(|volume| volume.layers.contains(&layer)).map(|volume| volume.id)
-        });
+        let owner = self.context.meta.read(|state| local::owner_of_layer(state, layer));
         let Some(Some(volume)) = owner else { return };
         let command = Command::PurgeDone { volume, disks: vec![disk] };
         self.propose(command, move |supervisor, _| {
-            let gone = supervisor.context.meta.read(|s| !s.volumes().contains_key(&volume));
-            if gone == Some(true) {
+            let read = &supervisor.context.meta;
+            if read.read(|s| !s.volumes().contains_key(&volume)) == Some(true) {
                 supervisor.forget_layer(layer);
+            } else if read.read(|s| local::is_doomed(s, disk, layer)) == Some(true) {
+                // Not said yet: the store says it only once.
+                supervisor.on_layer_deleted(disk, layer);
             }
         });
     }
@@ -202,34 +191,10 @@ impl Supervisor {
     }
 }
 
-fn changed_views(state: &ClusterState, touched: Option<BTreeSet<Touched>>) -> Vec<PgView> {
-    match touched {
-        Some(touched) => touched
-            .into_iter()
-            .filter_map(|part| match part {
-                Touched::Pg(pg) => state.pg(pg).map(|record| record.view()),
-                _ => None,
-            })
-            .collect(),
-        None => {
-            let records = state.tables().values().flat_map(|table| table.records());
-            records.map(|record| record.view()).collect()
-        }
-    }
-}
-
 fn wanted(state: &ClusterState, me: PeerId) -> Wanted {
-    let attached = state
-        .volumes()
-        .values()
-        .filter(|volume| volume.is_active())
-        .filter_map(|volume| Some((volume.id, volume.attachment?)))
-        .filter(|(_, attachment)| attachment.peer == me)
-        .map(|(volume, attachment)| (volume, attachment.generation))
-        .collect();
     let exports =
         state.exports().values().filter(|e| e.peer == me).map(|export| export.volume).collect();
-    Wanted { attached, exports }
+    Wanted { attached: local::attached_to(state, me), exports }
 }
 
 fn address_of(peer: &shoal_meta::state::Peer) -> PeerAddress {

@@ -1,7 +1,9 @@
 //! A volume that another peer has: claimed here, or lost to there.
 
+use shoal_meta::hex::Hex;
+use shoal_meta::local;
 use shoal_meta::state::{Command, Via, Volume};
-use shoal_types::{PeerId, VolumeId};
+use shoal_types::VolumeId;
 
 use super::Supervisor;
 use super::membership::settled;
@@ -39,13 +41,7 @@ impl Supervisor {
     pub(super) fn is_taken_over(&self, volume: VolumeId) -> bool {
         let Some(entry) = self.heads.get(&volume) else { return false };
         let (me, generation) = (self.peer_id(), entry.generation);
-        let newer = |v: &Volume| {
-            let elsewhere = v
-                .attachment
-                .is_some_and(|a: shoal_meta::state::Attachment| Some::<PeerId>(a.peer) != me);
-            // An end in order raises the generation by one, a later attachment once more.
-            elsewhere || v.generation > generation + 1
-        };
+        let newer = |v: &Volume| local::is_taken_over(v, me, generation);
         self.context.meta.read(|s| s.volumes().get(&volume).is_some_and(newer)) == Some(true)
     }
 
@@ -57,13 +53,27 @@ impl Supervisor {
         let (me, generation, key) = (self.peer_id(), entry.generation, entry.key);
         self.context.directory.remove(&entry.name);
         self.context.io_threads[entry.thread].send(IoMessage::CloseClients { key });
-        let remembered =
-            |v: &Volume| v.fenced.iter().any(|f| Some(f.peer) == me && f.generation == generation);
+        let remembered = |v: &Volume| local::is_remembered_as_fenced(v, me, generation);
         let device = self.context.meta.read(|s| s.volumes().get(&volume).is_some_and(remembered));
         if device == Some(true) {
             return self.on_fenced(volume);
         }
         self.close_head(volume, 0, Box::new(|_| {}));
+    }
+
+    /// Of an earlier process here, whose volumes were taken over while nobody served them. Repeated
+    /// until the cluster knows.
+    pub(super) fn give_back_orphans(&mut self) {
+        let Some(me) = self.peer_id().filter(|_| self.giving_back == 0) else { return };
+        let process = Hex(self.context.process);
+        let orphans = self.context.meta.read(|state| local::orphaned_heads(state, me, process));
+        for command in orphans.unwrap_or_default() {
+            self.giving_back += 1;
+            self.propose(command, |supervisor, _| {
+                supervisor.giving_back -= 1;
+                supervisor.give_back_orphans();
+            });
+        }
     }
 
     /// Heads that waited for their old owner: it gave them back.
