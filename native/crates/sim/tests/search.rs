@@ -70,7 +70,7 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::H4StampsOnly, 56),
     (Bug::H5StampNotStored, 956),
     (Bug::H11SessionWithoutHeads, 261),
-    (Bug::JoinerServesReads, 100),
+    (Bug::JoinerServesReads, 129),
 ];
 
 /// Each with a prepared start, and a walk from there.
