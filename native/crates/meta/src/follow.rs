@@ -36,6 +36,11 @@ pub enum NotFollowed {
         applied: u64,
         first: u64,
     },
+    /// The voter has seen less than the asker.
+    Behind {
+        applied: u64,
+        theirs: u64,
+    },
     OtherCluster,
     Malformed(DecodeError),
 }
@@ -52,10 +57,14 @@ pub struct Follower {
     state: Option<ClusterState>,
 }
 
-/// A voter's side.
+/// A voter's side. WHO HAS SEEN MORE THAN THIS VOTER IS TOLD NOTHING: an older state would be of no use,
+/// and asked for again at once.
 pub fn answer<S: LogStore>(node: &RaftNode<S>, request: FollowRequest) -> Option<FollowReply> {
     let state = node.state()?;
-    let known = request.applied > 0 && request.applied <= state.index();
+    if request.applied > state.index() {
+        return Some(FollowReply::Entries { entries: vec![] });
+    }
+    let known = request.applied > 0;
     let entries = known.then(|| node.applied_after(request.applied, FOLLOW_BYTES_MAX)).flatten();
     Some(match entries {
         Some(entries) => FollowReply::Entries { entries },
@@ -93,8 +102,11 @@ impl Follower {
             if own.cluster_id() != state.cluster_id() {
                 return Err(NotFollowed::OtherCluster);
             }
-            // A voter that is behind, or a late answer.
-            if own.index() >= state.index() {
+            let (applied, theirs) = (own.index(), state.index());
+            if applied > theirs {
+                return Err(NotFollowed::Behind { applied, theirs });
+            }
+            if applied == theirs {
                 return Ok(Followed::default());
             }
         }
@@ -185,6 +197,14 @@ mod tests {
     }
 
     #[test]
+    fn one_that_has_seen_more_than_its_voter_is_not_sent_the_state_again_and_again() {
+        let world = World::new(1, 1);
+        let ahead = FollowRequest { applied: world.state(1).index() + 1 };
+        let reply = answer(world.node(1), ahead).unwrap();
+        assert_eq!(reply, FollowReply::Entries { entries: vec![] });
+    }
+
+    #[test]
     fn late_and_foreign_answers_change_nothing() {
         let mut world = World::new(1, 1);
         let (mut follower, mut behind) = (Follower::default(), Follower::default());
@@ -200,9 +220,9 @@ mod tests {
         assert!(matches!(gap, Err(NotFollowed::Gap { .. })));
         catch_up(&world, &mut follower);
         let before = follower.state().unwrap().encode();
-        for late in [old, first] {
-            assert!(follower.receive(late).unwrap().unwrap().applied.is_empty());
-        }
+        let late = follower.receive(old).unwrap();
+        assert!(matches!(late, Err(NotFollowed::Behind { .. })));
+        assert!(follower.receive(first).unwrap().unwrap().applied.is_empty());
         let mut genesis = crate::state::fixture::genesis();
         genesis.cluster_id = crate::hex::Hex([8; 16]);
         let state = ClusterState::genesis(genesis).unwrap().encode().into();

@@ -174,7 +174,6 @@ impl<S: LogStore> MetaService<S> {
         if self.following.asked.is_none_or(|(asked, _)| asked != from) {
             return Ok(());
         }
-        self.following.asked = None;
         match self.follower.receive(reply)? {
             Ok(followed) => {
                 for entry in followed.applied {
@@ -183,10 +182,13 @@ impl<S: LogStore> MetaService<S> {
                 if followed.installed {
                     self.finish_known_proposals();
                 }
+                self.following.asked = None;
+                self.drive_following();
             }
-            Err(_) => self.following.turn += 1,
+            // Another one is asked, AFTER A PAUSE: where nobody's answer is of use, questions would go
+            // round as fast as the network lets them.
+            Err(_) => self.following.asked = Some((from, self.now.boot_ms + self.config.retry_ms)),
         }
-        self.drive_following();
         Ok(())
     }
 
