@@ -20,8 +20,7 @@ pub fn report_kind(reason: ReportReason) -> ReportKind {
 }
 
 pub fn is_joining(state: &ClusterState, item: &InSyncItem) -> bool {
-    let joining = state.pg(item.pg).and_then(|record| record.joining);
-    joining.is_some_and(|j| j.disk == item.disk && j.join_at == item.join_at)
+    epoch_of_join(state, item.disk, item.pg, item.join_at).is_some()
 }
 
 /// Rule 25: a session that cannot end well is followed by a new joining epoch.
@@ -31,10 +30,8 @@ pub fn restart_join(
     pg: PgId,
     join_at: PgEpoch,
 ) -> Option<Command> {
-    let record = state.pg(pg)?;
-    record.joining.filter(|j| j.disk == disk && j.join_at == join_at)?;
-    let items = vec![JoinItem { pg, disk, expected: record.epoch }];
-    Some(Command::PgJoin { items })
+    let expected = epoch_of_join(state, disk, pg, join_at)?;
+    Some(Command::PgJoin { items: vec![JoinItem { pg, disk, expected }] })
 }
 
 /// Sessions of this disk, with their joining epochs.
@@ -51,9 +48,8 @@ pub fn cancel_join(
     pg: PgId,
     join_at: PgEpoch,
 ) -> Option<Command> {
-    let record = state.pg(pg)?;
-    record.joining.filter(|j| j.disk == disk && j.join_at == join_at)?;
-    Some(Command::PgCancelJoin { pg, disk, expected: record.epoch })
+    let expected = epoch_of_join(state, disk, pg, join_at)?;
+    Some(Command::PgCancelJoin { pg, disk, expected })
 }
 
 /// Where it is not so already. What a person put out stays out.
@@ -110,4 +106,16 @@ pub fn last_in_sync(state: &ClusterState, disk: DiskId) -> usize {
 pub fn is_out(outcome: &Outcome) -> bool {
     let Ok(Applied::Pgs { results }) = outcome else { return false };
     results.iter().all(|one| matches!(one.outcome, PgOutcome::Changed { .. }))
+}
+
+/// The group's epoch, as long as exactly this resync is under way.
+fn epoch_of_join(
+    state: &ClusterState,
+    disk: DiskId,
+    pg: PgId,
+    join_at: PgEpoch,
+) -> Option<PgEpoch> {
+    let record = state.pg(pg)?;
+    let is_ours = record.joining.is_some_and(|j| j.disk == disk && j.join_at == join_at);
+    is_ours.then_some(record.epoch)
 }
