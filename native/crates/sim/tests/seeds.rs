@@ -7,7 +7,7 @@ use shoal_sim::report::Report;
 use shoal_sim::{has_production_record, run};
 
 /// Seeds that found something once.
-const ONCE_FAILED: [u64; 28] = [
+const ONCE_FAILED: [u64; 29] = [
     0,
     2,
     10,
@@ -42,6 +42,8 @@ const ONCE_FAILED: [u64; 28] = [
     // A peer that had seen more than the voter it asked was sent the whole state as fast as the
     // network could carry it.
     116,
+    // A second pause ended before the first one, and what came later was told first.
+    387669112454245,
 ];
 
 /// Seeds of a run of all tests that nobody played before.

@@ -142,7 +142,9 @@ impl World {
     fn fault_pause(&mut self) -> bool {
         let peer = self.some_peer();
         let lasts = self.rng.range(10_000, 5_000_000);
-        self.peers[peer as usize].paused_until_us = self.now_us + lasts;
+        // NEVER SOONER THAN BEFORE: what waits for the end of this pause would overtake what waits already.
+        let until_us = &mut self.peers[peer as usize].paused_until_us;
+        *until_us = (self.now_us + lasts).max(*until_us);
         for (asker, disk) in self.net.across(|_, d| self.plan.peer_of(d) == peer) {
             let after = self.rng.range(300_000, 900_000);
             if after < lasts {
