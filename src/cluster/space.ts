@@ -1,24 +1,16 @@
 // Disks of this peer that take no new data.
-import type { DataStatus } from '../data/protocol.ts'
+import type { DataStatus, LocalDisk } from '../data/protocol.ts'
 import type { Finding } from './status.ts'
 
-interface StoreSpace {
-  disk_id: number
-  path: string
-  state: string
-  stats: Record<string, number>
-}
-
 export function spaceFindings(data: DataStatus): Finding[] {
-  const stores = data.stores as unknown as StoreSpace[]
-  return stores.flatMap(store => {
+  return data.stores.flatMap(store => {
     const { stats } = store
     if (stats.tables_full) return [tablesFinding(store)]
     return stats.writable_bytes === 0 ? [diskFinding(store)] : []
   })
 }
 
-function diskFinding({ disk_id, path }: StoreSpace): Finding {
+function diskFinding({ disk_id, path }: LocalDisk): Finding {
   return {
     health: 'warn',
     code: 'disk_full',
@@ -30,7 +22,7 @@ function diskFinding({ disk_id, path }: StoreSpace): Finding {
 }
 
 /** Not data, but the names of what there is: its index, or its rows per volume and placement group. */
-function tablesFinding({ disk_id, path, stats }: StoreSpace): Finding {
+function tablesFinding({ disk_id, path, stats }: LocalDisk): Finding {
   const share = `${stats.root_bytes} of ${stats.root_bytes_max} bytes`
   return {
     health: 'warn',

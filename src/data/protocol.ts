@@ -91,7 +91,7 @@ export interface JoinLine {
 }
 
 export interface DataStatus {
-  stores: Record<string, unknown>[]
+  stores: LocalDisk[]
   heads: { volume: string; state: string; [detail: string]: unknown }[]
   sessions: { peer: number; state: string; [detail: string]: unknown }[] | null
   joins: JoinLine[]

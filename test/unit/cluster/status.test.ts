@@ -72,7 +72,7 @@ status('a disk of this peer that takes no new data is named, with what is full',
   const store = (stats: Record<string, number>) => ({
     data: {
       ...{ heads: [], sessions: null, joins: [], budget: {} },
-      stores: [{ disk_id: 1, path: '/srv/disk1', state: 'open', stats }],
+      stores: [{ disk_id: 1, path: '/srv/disk1', state: 'open', scrub: null, stats }],
     },
   })
   const nothing = () => undefined
