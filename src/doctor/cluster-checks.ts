@@ -10,12 +10,11 @@ export interface ClusterFacts {
   hypervisor: string | null
   /** Memory of all stores of this peer together. */
   memoryBytes: number
+  /** What their indexes may need when the disks are full. */
+  memoryWantedBytes: number
   /** Local disks that are files, by the device of the file system that they lie on. */
   files: ReadonlyMap<number, number>
 }
-
-/** Index of a full disk and what goes with it, for each byte of the disk. */
-const memoryPerByte = 0.75 / 1024
 
 export function clusterChecks(facts: ClusterFacts): Check[] {
   const checks = [memory(facts), files(facts), addresses(facts)]
@@ -53,17 +52,14 @@ function redundancy(policy: PolicyRecord): Check {
   return ok(name, `${copies}, ${policy.min_in_sync} have to acknowledge`)
 }
 
-function memory({ state, self, memoryBytes }: ClusterFacts): Check {
-  const disks = state.disks.filter(disk => disk.peer === self)
-  const bytes = disks.reduce((sum, disk) => sum + disk.size_bytes, 0)
-  const wanted = Math.ceil(bytes * memoryPerByte)
+function memory({ memoryBytes, memoryWantedBytes: wanted }: ClusterFacts): Check {
   if (wanted <= memoryBytes) return ok('memory', `${formatSize(memoryBytes)} for disks`)
   const share = Math.floor((100 * memoryBytes) / wanted)
   return found(
     'warn',
     'memory',
-    `${formatSize(memoryBytes)} for ${formatSize(bytes)} of disks: beyond about ${share} % of them ` +
-      'writes may be refused as if they were full',
+    `${formatSize(memoryBytes)} of the ${formatSize(wanted)} that full disks want: beyond about ` +
+      `${share} % of them writes may be refused as if they were full`,
     `set data.memory to ${formatSize(wanted)}, or have more memory in the machine`,
   )
 }

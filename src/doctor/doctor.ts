@@ -45,9 +45,14 @@ async function clusterSide(init: DoctorInit, machine: Machine, self: number): Pr
     const file = statSync(disk.path, { throwIfNoEntry: false })
     if (file?.isFile()) files.set(disk.disk_id, file.dev)
   }
-  const memoryBytes = data.budget.bytes ?? 0
-  const { hypervisor } = machine
-  return [health(status), ...clusterChecks({ state, self, hypervisor, memoryBytes, files })]
+  const facts = {
+    ...{ state, self, files },
+    hypervisor: machine.hypervisor,
+    memoryBytes: data.budget.bytes ?? 0,
+    // A data process of the version before does not say.
+    memoryWantedBytes: data.budget.wanted_bytes ?? 0,
+  }
+  return [health(status), ...clusterChecks(facts)]
 }
 
 function version({ versions }: DoctorInit): Check {

@@ -53,6 +53,7 @@ const advised = (change: (state: ClusterState) => void, more: Partial<ClusterFac
     self: 1,
     hypervisor: null,
     memoryBytes: 2 ** 29,
+    memoryWantedBytes: 2 ** 29,
     files: new Map(),
     ...more,
   }
@@ -82,11 +83,9 @@ doctor('policies, memory, disks and addresses that are not fit for their work', 
     state.policies[0]!.min_in_sync = 1
   }
   assert.equal(names(advised(oneAck)), ['note copies of default'])
-  const large = (state: ClusterState) => {
-    state.disks[0]!.size_bytes = 2 ** 42
-  }
-  assert.match(advised(large)[0]!.message, '512MiB for 4TiB of disks: beyond about 16 %')
-  assert.match(advised(large)[0]!.next!, '3GiB')
+  const [small] = advised(nothing, { memoryWantedBytes: 3 * 2 ** 30 })
+  assert.match(small!.message, '512MiB of the 3GiB that full disks want: beyond about 16 %')
+  assert.match(small!.next!, '3GiB')
   const files = new Map([
     [1, 7],
     [4, 7],

@@ -25,6 +25,11 @@ impl Supervisor {
 
     /// Of the disks that are listed, be they open yet or not, and of those that are being added.
     pub(super) fn budgets(&self) -> BTreeMap<DiskId, Budget> {
+        let sizes = self.disk_sizes();
+        divide(self.memory_of(sizes.values().sum()), &sizes)
+    }
+
+    fn disk_sizes(&self) -> BTreeMap<DiskId, u64> {
         let listed = self.context.files.disks().unwrap_or_default();
         let listed = listed.iter().map(|line| DiskId(line.disk_id));
         let disks: Vec<DiskId> = listed.chain(self.stores.keys().copied()).collect();
@@ -32,9 +37,12 @@ impl Supervisor {
             let size = |disk: &DiskId| state.disks().get(disk).map_or(0, |known| known.size_bytes);
             disks.iter().map(|disk| (*disk, size(disk))).collect()
         });
-        let sizes: BTreeMap<DiskId, u64> =
-            sizes.unwrap_or_else(|| disks.iter().map(|disk| (*disk, 0)).collect());
-        divide(self.memory_of(sizes.values().sum()), &sizes)
+        sizes.unwrap_or_else(|| disks.iter().map(|disk| (*disk, 0)).collect())
+    }
+
+    /// For the index of full disks, in bytes: with less it may be full before they are.
+    pub(super) fn memory_wanted(&self) -> u64 {
+        self.disk_sizes().values().sum::<u64>() / DISK_BYTES_PER_BYTE
     }
 
     /// Of all stores together, in bytes.

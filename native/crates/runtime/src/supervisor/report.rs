@@ -124,7 +124,7 @@ impl Supervisor {
             "heads": self.head_lines(),
             "sessions": self.context.meta.sessions(),
             "joins": joins,
-            "budget": { "bytes": self.memory() },
+            "budget": { "bytes": self.memory(), "wanted_bytes": self.memory_wanted() },
         })
     }
 
