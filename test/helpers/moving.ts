@@ -24,6 +24,8 @@ interface Task {
 }
 
 const lookMs = 300
+/** Looks in a row that see nothing move: a change was planned for by then, if it needs a plan. */
+const looksAtRest = 3
 
 export class MovingCluster extends DemoCluster {
   map(peer = 'p1'): Promise<MapView> {
@@ -46,12 +48,14 @@ export class MovingCluster extends DemoCluster {
   async settle(limitMs: number, copies = 3, peer = 'p1', width = 3): Promise<MapView> {
     const end = Date.now() + limitMs
     let left: Task[] = []
+    let atRest = 0
     while (Date.now() < end) {
       const map = await this.map(peer)
       this.#look(map, copies)
       left = (await this.tasks(peer)).filter(task => task.kind === 'rebalance' || isOpen(task))
       const isWhole = map.policies.every(policy => policy.pgs.every(pg => isSettled(pg, width)))
-      if (left.length === 0 && isWhole) return map
+      atRest = left.length === 0 && isWhole ? atRest + 1 : 0
+      if (atRest === looksAtRest) return map
       await sleep(lookMs)
     }
     throw new Error(`it did not come to rest within ${limitMs} ms: ${JSON.stringify(left)}`)
