@@ -16,7 +16,8 @@ import { spaceFindings } from './space.ts'
 import { voterFindings } from './status-voters.ts'
 import type { TaskView } from './task-view.ts'
 import {
-  isDegraded,
+  copiesInReach,
+  disksAway,
   type PolicyState,
   type PresenceOf,
   policyState,
@@ -84,7 +85,7 @@ export function clusterStatus(input: StatusInput): StatusView {
   ]
   const volumeStates = state.policies.map(policy => ({
     count: volumesOf(state, policy.id).length,
-    state: policyState(policy),
+    state: policyState(state, policy),
   }))
   const count = (wanted: PolicyState[]) =>
     volumeStates.reduce((sum, one) => sum + (wanted.includes(one.state) ? one.count : 0), 0)
@@ -184,7 +185,7 @@ function diskFindings(state: ClusterState): Finding[] {
 
 function policyFindings(state: ClusterState): Finding[] {
   return state.policies.flatMap(policy => {
-    const found = policyState(policy)
+    const found = policyState(state, policy)
     const count = volumesOf(state, policy.id).length
     const subject = `${count} volume${count === 1 ? '' : 's'} of policy ${policy.name}`
     if (found === 'blocked') return [blockedFinding(state, policy, subject)]
@@ -195,26 +196,33 @@ function policyFindings(state: ClusterState): Finding[] {
 }
 
 function blockedFinding(state: ClusterState, policy: PolicyRecord, subject: string): Finding {
+  const away = disksAway(state)
+  const unread = policy.pgs.filter(pg => copiesInReach(pg, away) === 0).length
+  const reads =
+    unread === 0
+      ? 'reads go on'
+      : `reads of ${unread} placement groups with no copy there wait, too`
   return {
     health: 'error',
     code: 'writes_blocked',
     message:
-      `${subject}: writes wait, fewer than ${policy.min_in_sync} copies are in sync; ` +
-      'reads go on',
+      `${subject}: writes wait, fewer than ${policy.min_in_sync} copies are there and in sync; ` +
+      reads,
     next: absentPeers(state, policy),
   }
 }
 
 function degradedFinding(state: ClusterState, policy: PolicyRecord, subject: string): Finding {
   const { pgs } = policy
-  const short = pgs.filter(pg => isDegraded(pg, policy)).length
+  const away = disksAway(state)
+  const short = pgs.filter(pg => copiesInReach(pg, away) < width(policy)).length
   const isJoining = pgs.some(pg => pg.joining !== null)
   return {
     health: 'warn',
     code: 'degraded',
     message:
       `${subject}: ${short} of ${pgs.length} placement groups have ` +
-      `fewer than ${width(policy)} copies in sync`,
+      `fewer than ${width(policy)} copies that are there and in sync`,
     next: isJoining ? 'wait: copies are being brought up to date' : absentPeers(state, policy),
   }
 }
@@ -230,9 +238,10 @@ function emptyFinding(policy: PolicyRecord): Finding {
 
 /** Who has to come back, as far as it can be told. */
 function absentPeers(state: ClusterState, policy: PolicyRecord): string {
+  const away = disksAway(state)
   const missing = new Set<number>()
-  for (const pg of policy.pgs) {
-    for (const disk of pg.members) if (!pg.in_sync.includes(disk)) missing.add(disk)
+  for (const { members, in_sync } of policy.pgs) {
+    for (const disk of members) if (!in_sync.includes(disk) || away.has(disk)) missing.add(disk)
   }
   const names = new Set<string>()
   let isMadeAnew = false

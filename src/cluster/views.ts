@@ -2,6 +2,7 @@
 import { type Holding, holdings } from '../data/holdings.ts'
 import {
   type ClusterState,
+  type DiskRecord,
   type FailureDomain,
   type PeerRecord,
   type PgRecord,
@@ -118,7 +119,7 @@ export function policyView(state: ClusterState, policy: PolicyRecord): PolicyVie
     follows_disks: policy.follows_disks === true,
     blocks_per_extent: policy.blocks_per_extent,
     volumes: volumesOf(state, policy.id).length,
-    state: policyState(policy),
+    state: policyState(state, policy),
   }
 }
 
@@ -133,13 +134,26 @@ export function volumesOf(state: ClusterState, policy: number): VolumeRecord[] {
 }
 
 /** Groups that have just been added hold nothing, and say nothing about volumes that are there. */
-export function policyState(policy: PolicyRecord): PolicyState {
+export function policyState(state: ClusterState, policy: PolicyRecord): PolicyState {
   const { pgs } = policy
   if (pgs.length === 0) return 'empty'
-  if (pgs.some(pg => pg.in_sync.length < policy.min_in_sync)) return 'blocked'
-  return pgs.some(pg => isDegraded(pg, policy)) ? 'degraded' : 'ok'
+  const away = disksAway(state)
+  const fewest = Math.min(...pgs.map(pg => copiesInReach(pg, away)))
+  if (fewest < policy.min_in_sync) return 'blocked'
+  return fewest < width(policy) ? 'degraded' : 'ok'
 }
 
-export function isDegraded(pg: PgRecord, policy: PolicyRecord): boolean {
-  return pg.in_sync.length < width(policy)
+/**
+ * In sync and there. A copy that went away while nobody wrote to its group stays in sync until
+ * somebody does.
+ */
+export function copiesInReach(pg: PgRecord, away: ReadonlySet<number>): number {
+  return pg.in_sync.filter(disk => !away.has(disk)).length
+}
+
+/** Disks that are down, or whose peer is. */
+export function disksAway(state: ClusterState): Set<number> {
+  const downPeers = new Set(state.peers.filter(one => one.state === 'down').map(one => one.id))
+  const isAway = (disk: DiskRecord) => disk.state === 'down' || downPeers.has(disk.peer)
+  return new Set(state.disks.filter(isAway).map(disk => disk.id))
 }

@@ -93,7 +93,8 @@ export interface JoinLine {
 export interface DataStatus {
   stores: LocalDisk[]
   heads: { volume: string; state: string; [detail: string]: unknown }[]
-  sessions: { peer: number; state: string; [detail: string]: unknown }[] | null
+  /** As the leader sees them. `gone`: its probes found nobody, and the lease may still run. */
+  sessions: { peer: number; state: 'live' | 'gone' | 'lapsed'; [detail: string]: unknown }[] | null
   joins: JoinLine[]
   budget: Record<string, number>
 }

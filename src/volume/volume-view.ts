@@ -76,7 +76,7 @@ export function exportView(state: ClusterState, record: ExportRecord): ExportVie
 function volumeState(state: ClusterState, volume: VolumeRecord): VolumeView['state'] {
   if (volume.state !== 'active') return 'deleting'
   const policy = state.policies.find(one => one.id === volume.policy)
-  return policy ? policyState(policy) : 'empty'
+  return policy ? policyState(state, policy) : 'empty'
 }
 
 /**

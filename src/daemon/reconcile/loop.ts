@@ -7,14 +7,12 @@ import { ShoalError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import type { ClusterPort } from '../../data/cluster-port.ts'
 import type { Command } from '../../data/command.ts'
-import type { DataStatus } from '../../data/protocol.ts'
 import type { ClusterState } from '../../data/state.ts'
 import type { Batch } from '../../placement/index.ts'
 import { lateAbsences } from './absences.ts'
 import { decide, type Limits } from './decide.ts'
 import { fillIntervalMs } from './fills.ts'
 import { Sessions } from './sessions.ts'
-import type { SessionView } from './standing.ts'
 import { batchOf } from './tables.ts'
 
 /** A peer that does not lead looks this much more seldom. */
@@ -107,7 +105,7 @@ export class ReconcileLoop {
       return false
     }
     const status = await this.#cluster.data.request('status.get', {})
-    const sessions = this.#sessions.look(sessionsOf(status))
+    const sessions = this.#sessions.look(status.sessions)
     const nowMs = this.#init.clock.nowMs()
     const live = sessions.map(one => `${one.peer}:${one.isLive}`)
     const held = holds(state, nowMs, this.#init.limits.holdBackMsMax).length
@@ -159,11 +157,4 @@ export class ReconcileLoop {
     this.#init.log.warn({ why: planned.fault.message }, 'nothing can be placed')
     return null
   }
-}
-
-function sessionsOf(status: DataStatus): SessionView[] {
-  return (status.sessions ?? []).map(session => ({
-    peer: session.peer,
-    isLive: session.state === 'live',
-  }))
 }

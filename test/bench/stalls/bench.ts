@@ -17,7 +17,13 @@ const bare = 'p1'
 const storing = ['p2', 'p3', 'p4']
 
 export class StallBench {
+  readonly #explainMs: number
   readonly #net = new NetCluster({ peers: 4, diskless: [bare], groups: 32 })
+
+  /** Trials that waited for so long are explained on stderr. */
+  constructor({ explainMs = Number.POSITIVE_INFINITY } = {}) {
+    this.#explainMs = explainMs
+  }
 
   async up(): Promise<void> {
     await this.#net.up()
@@ -140,6 +146,7 @@ export class StallBench {
 
   async #fio(user: string, more: string[]): Promise<Sample> {
     const { id, uri } = await this.#serve(user)
+    const begun = Date.now()
     const settings = ['--name=load', '--ioengine=nbd', `--uri=${uri}`, '--output-format=json']
     const fio = spawn('fio', [...settings, '--randseed=7', ...more], {
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -151,9 +158,20 @@ export class StallBench {
     await once(fio, 'close')
     const [job] = JSON.parse(out.slice(out.indexOf('{'))).jobs
     if (job.error !== 0) throw new Error('fio saw an error')
-    await this.#release(user, id)
     const { max, percentile } = job.write.clat_ns
+    if (max / 1e6 >= this.#explainMs) await this.#explain(user, begun)
+    await this.#release(user, id)
     return { longestMs: max / 1e6, p999Ms: percentile['99.900000'] / 1e6 }
+  }
+
+  /** What the head saw of the slowest operations since then, and what the cluster said. */
+  async #explain(user: string, since: number): Promise<void> {
+    const api = this.#api(user)
+    const slow = await api.call('slow.list', { query: { limit: 50 } })
+    for (const one of slow.filter(op => op.at_ms >= since).slice(0, 8)) console.error(one)
+    const events = await api.call('event.list', { query: {} })
+    const news = events.filter(event => event.time_ms >= since)
+    for (const { time_ms, code, message } of news) console.error(`${time_ms} ${code} ${message}`)
   }
 }
 

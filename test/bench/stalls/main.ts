@@ -1,12 +1,17 @@
 // How long a client waits when something happens to the cluster: four peers in network namespaces on
-// this machine, three with a disk. `npm run bench:stalls -- --trials 50 [--case NAME,...]`. Needs root.
+// this machine, three with a disk. `npm run bench:stalls -- --trials 50 [--case NAME,...]
+// [--explain MS]`. Needs root.
 import { parseArgs } from 'node:util'
 import { ShoalError } from '../../../src/common/errors.ts'
 import { StallBench } from './bench.ts'
 import { cases, type Sample } from './cases.ts'
 
 const { values } = parseArgs({
-  options: { trials: { type: 'string', default: '50' }, case: { type: 'string' } },
+  options: {
+    trials: { type: 'string', default: '50' },
+    case: { type: 'string' },
+    explain: { type: 'string' },
+  },
 })
 const trials = Number(values.trials)
 const wanted = values.case?.split(',') ?? cases.map(one => one.key)
@@ -18,7 +23,7 @@ async function main(): Promise<void> {
     const next = `choose from ${cases.map(one => one.key).join(', ')}`
     throw new ShoalError('usage', `there is no case ${key}`, { next })
   })
-  const bench = new StallBench()
+  const bench = new StallBench({ explainMs: Number(values.explain ?? Number.POSITIVE_INFINITY) })
   try {
     await bench.up()
     console.log('| | trials | p50 | p99 | max | p99.9 of all writes | aim |')

@@ -106,6 +106,21 @@ status('a copy that is missing warns and names whom to start', () => {
   assert.equal(found.volumes, { total: 1, degraded: 1, blocked: 0 })
 })
 
+status('a peer that went away while nobody wrote: its copies are in sync, and not there', () => {
+  const found = of(state => {
+    state.peers[2]!.state = 'down'
+  })
+  const degraded = found.reasons.find(reason => reason.code === 'degraded')
+  assert.match(degraded!.message, 'fewer than 3 copies that are there and in sync')
+  assert.is(degraded!.next, 'start shoal on p3')
+  assert.equal(found.volumes, { total: 1, degraded: 1, blocked: 0 })
+  const { reasons, volumes } = of(state => {
+    for (const peer of state.peers) peer.state = 'down'
+  })
+  assert.match(reasons.find(one => one.code === 'writes_blocked')!.message, 'reads of 4 placement')
+  assert.equal(volumes, { total: 1, degraded: 0, blocked: 1 })
+})
+
 status('a peer that was given up: nobody has to start it, and that is said', () => {
   const gone = (state: ClusterState) => {
     state.peers[2]!.state = 'down'

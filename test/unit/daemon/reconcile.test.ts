@@ -224,11 +224,11 @@ reconcile('a peer that is out goes last, never while it votes or holds a volume'
 
 reconcile('a peer is away only when it stays without a session', () => {
   const sessions = new Sessions()
-  const seen = (isLive: boolean) => sessions.look([{ peer: 2, isLive }])[0]!.isLive
-  assert.equal(
-    [seen(false), seen(true), seen(false), seen(false), seen(false), seen(true)],
-    [true, true, true, false, false, true],
-  )
+  const seen = (state: 'live' | 'gone' | 'lapsed') => sessions.look([{ peer: 2, state }])[0]!.isLive
+  const looks = ['lapsed', 'live', 'lapsed', 'lapsed', 'lapsed', 'live'] as const
+  assert.equal(looks.map(seen), [true, true, true, false, false, true])
+  assert.not(seen('gone'), 'whom the leader looked for and did not find is away at once')
+  assert.ok(seen('live'))
 })
 
 reconcile('no more groups move at once than allowed', () => {

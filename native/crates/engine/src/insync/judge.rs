@@ -16,7 +16,10 @@ pub struct Report {
 pub enum Probe {
     Unknown,
     Reached,
+    /// Nothing came back, or not what was asked for.
     Failed,
+    /// The host is there and says that nobody listens: the process is gone.
+    Refused,
 }
 
 /// All that the leader knows about one disk at the moment of judging.
@@ -33,6 +36,8 @@ pub struct Evidence<'a> {
     /// Reports older than this are worth nothing.
     pub report_age_ms_max: u64,
     pub probe: Probe,
+    /// Who probed, where that is one that reports, too.
+    pub prober: Option<PeerId>,
     /// Peers that could report at all: alive, not the owner.
     pub possible_reporters: usize,
     pub now_ms: u64,
@@ -72,14 +77,17 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     if distinct >= REPORTERS_MIN {
         return Verdict::Remove(RemovalReason::IndependentReports);
     }
+    // The leader's own eyes are a second pair unless it is the reporter itself; then a third pair is
+    // waited for, except in clusters too small to have one.
+    let are_others = evidence.prober.is_some_and(|prober| prober != first);
     match evidence.probe {
-        // With a third pair of eyes around, wait for them; the leader's own only count in clusters
-        // too small to have two independent reporters.
-        Probe::Failed if evidence.possible_reporters <= REPORTERS_MIN => {
+        Probe::Failed | Probe::Refused
+            if are_others || evidence.possible_reporters <= REPORTERS_MIN =>
+        {
             Verdict::Remove(RemovalReason::LeaderProbe)
         }
         Probe::Reached => Verdict::BlameReporter(first),
-        Probe::Failed | Probe::Unknown => Verdict::Wait,
+        Probe::Failed | Probe::Refused | Probe::Unknown => Verdict::Wait,
     }
 }
 

@@ -100,6 +100,7 @@ fn evidence(reports: &[Report]) -> Evidence<'_> {
         reports,
         report_age_ms_max: 1000,
         probe: Probe::Unknown,
+        prober: Some(PeerId(2)),
         possible_reporters: 4,
         now_ms: 5000,
     }
@@ -121,12 +122,14 @@ fn one_reporter_proves_nothing() {
 }
 
 #[test]
-fn tiny_cluster_relies_on_the_leaders_probe() {
+fn the_leaders_probe_is_a_second_witness_or_all_that_there_is() {
     let one = [report(2, 4500)];
     let big = Evidence { probe: Probe::Failed, ..evidence(&one) };
     assert_eq!(judge(&big), Verdict::Wait);
     let tiny = Evidence { possible_reporters: 2, ..big };
     assert_eq!(judge(&tiny), Verdict::Remove(RemovalReason::LeaderProbe));
+    let others = Evidence { prober: Some(PeerId(3)), ..big };
+    assert_eq!(judge(&others), Verdict::Remove(RemovalReason::LeaderProbe));
     let lapsed = Evidence { session_lapsed: true, ..evidence(&[]) };
     assert_eq!(judge(&lapsed), Verdict::Remove(RemovalReason::SessionLapsed));
 }

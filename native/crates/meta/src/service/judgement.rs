@@ -18,6 +18,11 @@ const CASES_MAX: usize = 4_096;
 /// The leader's own probes must fail for so long before they prove a loss: a store that is just
 /// being opened refuses one of them, too.
 const PROBES_FAIL_MS: u64 = 1_000;
+/// Where the host says that nobody listens, two refusals as far apart are enough: who starts again
+/// at once is back as fast by a resync.
+const PROBES_REFUSED_MS: u64 = 200;
+/// Between two probes of a host that refuses.
+const REFUSED_RETRY_MS: u64 = 100;
 
 #[derive(Debug, Default)]
 struct Case {
@@ -26,6 +31,8 @@ struct Case {
     probe: Option<(u64, Probe)>,
     /// First of the probes that failed one after the other.
     failing_since_ms: Option<u64>,
+    /// First of those among them, to the last one, that were refused.
+    refused_since_ms: Option<u64>,
     probe_asked_ms: Option<u64>,
     /// Proposed, not yet decided.
     removal: Option<ProposalId>,
@@ -35,6 +42,22 @@ struct Case {
 #[derive(Debug, Default)]
 pub struct Judge {
     cases: BTreeMap<DiskId, Case>,
+}
+
+impl Case {
+    /// What the leader's own probes have proven by now.
+    fn proven(&self, now_ms: u64, age_ms_max: u64) -> Probe {
+        let Some((at, probe)) = self.probe.filter(|(at, _)| now_ms - at <= age_ms_max) else {
+            return Probe::Unknown;
+        };
+        let is_refused = self.refused_since_ms.is_some_and(|since| at - since >= PROBES_REFUSED_MS);
+        let is_young = self.failing_since_ms.is_some_and(|since| now_ms - since < PROBES_FAIL_MS);
+        if is_young && !is_refused { Probe::Unknown } else { probe }
+    }
+
+    fn probe_again_ms(&self, retry_ms: u64) -> u64 {
+        if self.refused_since_ms.is_some() { REFUSED_RETRY_MS } else { retry_ms }
+    }
 }
 
 impl Judge {
@@ -47,10 +70,11 @@ impl Judge {
     pub fn note_probe(&mut self, disk: DiskId, probe: Probe, now_ms: u64) {
         if let Some(case) = self.cases.get_mut(&disk) {
             case.probe = Some((now_ms, probe));
-            case.failing_since_ms = match probe {
-                Probe::Failed => case.failing_since_ms.or(Some(now_ms)),
-                Probe::Reached | Probe::Unknown => None,
-            };
+            let fails = matches!(probe, Probe::Failed | Probe::Refused);
+            let first = |since: Option<u64>| since.or(Some(now_ms));
+            case.failing_since_ms = first(case.failing_since_ms).filter(|_| fails);
+            let refused = probe == Probe::Refused;
+            case.refused_since_ms = first(case.refused_since_ms).filter(|_| refused);
         }
     }
 
@@ -120,6 +144,9 @@ impl<S: LogStore> MetaService<S> {
             Verdict::Remove(reason) => {
                 let reason = RemovalReason::from(reason);
                 let whole_peer = reason == RemovalReason::SessionLapsed;
+                if reason == RemovalReason::LeaderProbe {
+                    self.sessions.note_gone(owner);
+                }
                 let target = if whole_peer { Target::Peer(owner) } else { Target::Disk(disk) };
                 self.remove(disk, Command::PgRemove { target, reason, only: None })
             }
@@ -151,9 +178,6 @@ impl<S: LogStore> MetaService<S> {
             .collect();
         let alive = |peer: &&PeerId| !self.sessions.is_over(**peer, now_ms) && **peer != owner;
         let state = self.state().expect("a leader has a state");
-        let is_young = |since: u64| now_ms - since < PROBES_FAIL_MS;
-        let early = case.failing_since_ms.is_some_and(is_young);
-        let probe = case.probe.filter(|(at, _)| now_ms - at <= report_age_ms_max && !early);
         judge(&Evidence {
             disk,
             owner,
@@ -161,7 +185,8 @@ impl<S: LogStore> MetaService<S> {
             store_out: case.reports.values().any(|r| r.1 == ReportKind::StoreOut),
             reports: &reports,
             report_age_ms_max,
-            probe: probe.map_or(Probe::Unknown, |(_, probe)| probe),
+            probe: case.proven(now_ms, report_age_ms_max),
+            prober: Some(self.config.peer),
             possible_reporters: state.peers().keys().filter(alive).count(),
             now_ms,
         })
@@ -178,7 +203,8 @@ impl<S: LogStore> MetaService<S> {
     fn want_probe(&mut self, disk: DiskId, peer: PeerId) {
         let (now_ms, retry_ms) = (self.now.boot_ms, self.config.retry_ms);
         let case = self.judge.cases.get_mut(&disk).expect("being judged");
-        if case.probe_asked_ms.is_none_or(|asked| now_ms - asked >= retry_ms) {
+        let again_ms = case.probe_again_ms(retry_ms);
+        if case.probe_asked_ms.is_none_or(|asked| now_ms - asked >= again_ms) {
             case.probe_asked_ms = Some(now_ms);
             self.outputs.push(Output::Probe { disk, peer });
         }

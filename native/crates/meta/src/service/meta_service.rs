@@ -243,6 +243,11 @@ impl<S: LogStore> MetaService<S> {
         self.sessions.shown(self.state())
     }
 
+    /// Nobody was found there by this leader, and nothing was heard since: it is not worth waiting for.
+    pub fn is_gone(&self, peer: PeerId) -> bool {
+        self.sessions.is_gone(peer)
+    }
+
     pub fn change_voters(
         &mut self,
         change: ConfChange,

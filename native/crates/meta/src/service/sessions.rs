@@ -1,6 +1,6 @@
 //! Session leases: granted by the leader, held by every peer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_engine::lease::Granter;
 use shoal_engine::planted::{Bug, is_planted};
@@ -30,6 +30,8 @@ pub struct Sessions {
     /// trust a lease for a head that is just being given away.
     take_overs: BTreeMap<ProposalId, PeerId>,
     processes: BTreeMap<PeerId, ProcessNonce>,
+    /// The leader's own probes found nobody there, and they have said nothing since.
+    gone: BTreeSet<PeerId>,
     /// As a holder: when each request was sent.
     asked: BTreeMap<u64, u64>,
     sequence: u64,
@@ -52,6 +54,16 @@ impl Sessions {
         self.renewals.clear();
         self.take_overs.clear();
         self.processes.clear();
+        self.gone.clear();
+    }
+
+    /// Its lease runs on; that it can be counted on is over.
+    pub fn note_gone(&mut self, peer: PeerId) {
+        self.gone.insert(peer);
+    }
+
+    pub fn is_gone(&self, peer: PeerId) -> bool {
+        self.gone.contains(&peer)
     }
 
     /// This leader is so new that leases of an earlier one may still run.
@@ -132,6 +144,7 @@ impl<S: LogStore> MetaService<S> {
             return Ok(());
         }
         self.sessions.processes.insert(from, process);
+        self.sessions.gone.remove(&from);
         if self.sessions.renewals.len() < RENEWALS_MAX {
             self.sessions.renewals.push((from, sequence));
         }

@@ -120,11 +120,48 @@ fn two_reporters_prove_a_loss_and_one_does_not() {
     assert_eq!(in_sync(&world, 3), 0);
 }
 
-fn probe_fails(world: &mut World, disk: u64) {
+fn probed(world: &mut World, disk: u64, probe: Probe) {
     let now = world.now();
-    world.services.get_mut(&1).unwrap().probed(DiskId(disk), Probe::Failed, now).unwrap();
+    world.services.get_mut(&1).unwrap().probed(DiskId(disk), probe, now).unwrap();
     world.collect(1);
+}
+
+fn probe_fails(world: &mut World, disk: u64) {
+    probed(world, disk, Probe::Failed);
     world.run_ms(300);
+}
+
+#[test]
+fn a_host_that_says_that_nobody_listens_is_believed_the_second_time() {
+    let mut world = World::new(1, 4);
+    world.run_ms(SETTLED_MS);
+    report(&mut world, 2, 3, ReportKind::Unreachable);
+    probed(&mut world, 3, Probe::Refused);
+    world.run_ms(250);
+    assert_eq!(in_sync(&world, 3), 4, "once is not enough, however long ago");
+    assert!(world.probes.len() >= 3, "asked again soon");
+    let owner = world.state(1).disks()[&DiskId(3)].peer;
+    world.stop(owner.0);
+    probed(&mut world, 3, Probe::Refused);
+    world.run_ms(50);
+    assert_eq!(in_sync(&world, 3), 0);
+    assert!(world.services[&1].is_gone(owner), "nobody has to wait for its lease to know");
+    world.start(owner.0);
+    world.run_until("it is heard again", |w| !w.services[&1].is_gone(owner));
+}
+
+#[test]
+fn what_the_leader_alone_misses_is_no_loss_where_others_could_tell() {
+    let mut world = World::new(1, 4);
+    world.run_ms(SETTLED_MS);
+    report(&mut world, 1, 3, ReportKind::Unreachable);
+    for _ in 0..6 {
+        probed(&mut world, 3, Probe::Refused);
+        world.run_ms(250);
+    }
+    assert_eq!(in_sync(&world, 3), 4);
+    report(&mut world, 2, 3, ReportKind::Unreachable);
+    assert_eq!(in_sync(&world, 3), 0);
 }
 
 #[test]

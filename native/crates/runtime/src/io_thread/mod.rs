@@ -214,6 +214,9 @@ impl IoThread {
     }
 
     fn tell_head(&mut self, key: HeadKey, event: HeadEvent) {
+        if let HeadEvent::View(view) | HeadEvent::Newest { view, .. } = &event {
+            view.targets().for_each(|disk| self.links.hasten(self.now_us, disk));
+        }
         if let Some(host) = self.hosts.get_mut(&key) {
             host.head.handle(self.now_us, event, &mut host.commands);
         }

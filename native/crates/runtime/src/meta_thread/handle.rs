@@ -80,12 +80,17 @@ impl MetaShared {
     /// Sessions as the leader sees them; null elsewhere.
     pub fn sessions(&self) -> Value {
         let now_ms = clock::now_ms();
-        let line = |(peer, until_ms): (PeerId, u64)| {
-            let state = if until_ms > now_ms { "live" } else { "lapsed" };
+        let line = |service: &Service, peer: PeerId, until_ms: u64| {
+            let state = match until_ms > now_ms {
+                true if service.is_gone(peer) => "gone",
+                true => "live",
+                false => "lapsed",
+            };
             json!({ "peer": peer.0, "state": state, "left_ms": until_ms.saturating_sub(now_ms) })
         };
         let lines = |service: &Service| {
-            let lines = || service.sessions().into_iter().map(line).collect();
+            let sessions = service.sessions().into_iter();
+            let lines = || sessions.map(|(peer, until)| line(service, peer, until)).collect();
             if service.is_leader() { Value::Array(lines()) } else { Value::Null }
         };
         self.with(lines).unwrap_or(Value::Null)

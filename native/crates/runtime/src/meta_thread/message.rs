@@ -2,13 +2,14 @@
 
 use std::sync::mpsc::SyncSender;
 
+use shoal_engine::insync::Probe;
 use shoal_meta::hex::{Hex, ProposalId};
 use shoal_meta::service::ReportKind;
 use shoal_meta::state::{ClusterState, Command};
 use shoal_types::{DiskId, HeadEpoch, PeerId, VolumeId};
 
 use super::handle::{Done, Proposed};
-use crate::peer::Established;
+use crate::peer::{DialError, Established};
 use crate::supervisor::ClusterFile;
 
 pub enum MetaMessage {
@@ -43,12 +44,12 @@ pub enum MetaMessage {
     Accepted(Box<Established>),
     Dialled {
         peer: PeerId,
-        result: Result<Box<Established>, String>,
+        result: Result<Box<Established>, DialError>,
     },
     /// The leader's own attempt to reach a disk ended.
     Probed {
         disk: DiskId,
-        reached: bool,
+        probe: Probe,
     },
     /// Close connections with peers that are members no more.
     MembersChanged,

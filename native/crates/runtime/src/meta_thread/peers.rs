@@ -9,7 +9,7 @@ use shoal_wire::frame::{Header, Kind, SERVICE_BYTES_MAX, flags};
 use shoal_wire::hello::Purpose;
 
 use super::MetaMessage;
-use crate::peer::{AddressBook, ConnEvent, DialTarget, Dialer, Established, PeerConns};
+use crate::peer::{AddressBook, ConnEvent, DialError, DialTarget, Dialer, Established, PeerConns};
 use crate::ring::{Reactor, Sender};
 use crate::tag::Tag;
 
@@ -76,7 +76,7 @@ impl MetaPeers {
             Some(address) => {
                 self.dialer.dial(DialTarget { address, purpose: Purpose::Meta }, done);
             }
-            None => done(Err("no address is known".to_owned())),
+            None => done(Err(DialError::other("no address is known"))),
         }
     }
 
@@ -84,7 +84,7 @@ impl MetaPeers {
         &mut self,
         now_us: u64,
         peer: PeerId,
-        result: Result<Box<Established>, String>,
+        result: Result<Box<Established>, DialError>,
         conns: &mut PeerConns,
         reactor: &mut Reactor<Tag>,
         events: &mut Vec<ConnEvent>,

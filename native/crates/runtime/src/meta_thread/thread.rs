@@ -209,8 +209,7 @@ impl MetaThread {
             MetaMessage::Report { disk, kind } => {
                 self.drive(|service| service.report(disk, kind, now()));
             }
-            MetaMessage::Probed { disk, reached } => {
-                let probe = if reached { Probe::Reached } else { Probe::Failed };
+            MetaMessage::Probed { disk, probe } => {
                 self.drive(|service| service.probed(disk, probe, now()));
             }
             MetaMessage::Accepted(established) => {
@@ -401,13 +400,19 @@ impl MetaThread {
     /// The leader's own look: a connection to the very store.
     fn probe(&self, disk: DiskId, peer: PeerId) {
         let inbox: Sender<MetaMessage> = self.inbox.sender();
-        let done = move |reached| inbox.send(MetaMessage::Probed { disk, reached });
+        let done = move |probe| inbox.send(MetaMessage::Probed { disk, probe });
         match self.start.book.peer(peer) {
             Some(address) => {
                 let target = DialTarget { address, purpose: Purpose::Replication(disk) };
-                self.start.dialer.dial(target, move |result| done(result.is_ok()));
+                self.start.dialer.dial(target, move |result| {
+                    done(match result {
+                        Ok(_) => Probe::Reached,
+                        Err(error) if error.is_refused => Probe::Refused,
+                        Err(_) => Probe::Failed,
+                    });
+                });
             }
-            None => done(false),
+            None => done(Probe::Failed),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Dials members, each on a short-lived thread: connect, TLS, hello, hand over.
 
+use std::fmt;
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
@@ -34,7 +35,7 @@ impl Dialer {
     pub fn dial(
         &self,
         target: DialTarget,
-        done: impl FnOnce(Result<Box<Established>, String>) + Send + 'static,
+        done: impl FnOnce(Result<Box<Established>, DialError>) + Send + 'static,
     ) {
         let trust = self.trust.clone();
         let shared = Arc::new(std::sync::Mutex::new(Some(done)));
@@ -50,29 +51,53 @@ impl Dialer {
         if let Err(error) = spawned
             && let Some(done) = shared.lock().expect("dial result poisoned").take()
         {
-            done(Err(format!("no thread to dial: {error}")));
+            done(Err(DialError::other(format!("no thread to dial: {error}"))));
         }
     }
 }
 
+#[derive(Debug)]
+pub struct DialError {
+    message: String,
+    /// At every address the host is there and nobody listens.
+    pub is_refused: bool,
+}
+
+impl DialError {
+    pub fn other(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_refused: false }
+    }
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 /// Try the peer's addresses in order. Blocks.
-pub fn dial_member(trust: &TrustRoot, target: &DialTarget) -> Result<Established, String> {
-    let membership = trust.membership().ok_or("this peer is in no cluster")?;
+pub fn dial_member(trust: &TrustRoot, target: &DialTarget) -> Result<Established, DialError> {
+    let membership =
+        trust.membership().ok_or_else(|| DialError::other("this peer is in no cluster"))?;
     let mut last = "the peer has no address".to_owned();
+    let mut refusals = 0;
     for address in &target.address.addresses {
-        let attempt = || -> Result<Established, HandshakeError> {
+        let attempt = |socket: TcpStream| -> Result<Established, HandshakeError> {
             let dial = Dial::Member(target.address.key);
-            let socket = connect(address)?;
             Handshake::dial(socket, trust, dial, &membership, target.purpose)?
                 .finish()
                 .map_err(HandshakeError::from)
         };
-        match attempt() {
+        let connected = connect(address);
+        let is_refusal = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+        refusals += usize::from(connected.as_ref().is_err_and(is_refusal));
+        match connected.map_err(HandshakeError::from).and_then(attempt) {
             Ok(established) => return Ok(established),
             Err(error) => last = format!("{address}: {error}"),
         }
     }
-    Err(last)
+    let is_refused = refusals > 0 && refusals == target.address.addresses.len();
+    Err(DialError { message: last, is_refused })
 }
 
 /// Connect to `host:port` within the time limit, whatever addresses the name has.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use shoal_types::{DiskId, Reply, Request};
 
 use super::conns::{ConnEvent, PeerConns};
-use super::dialer::{DialTarget, Dialer};
+use super::dialer::{DialError, DialTarget, Dialer};
 use super::{AddressBook, Established};
 use crate::ring::{Reactor, Sender};
 use crate::store_thread::StoreMessage;
@@ -22,7 +22,7 @@ const BACKOFF_LONGEST_US: u64 = 2_000_000;
 /// What reaches a thread's links from outside of its ring.
 pub enum LinkMessage {
     /// A dial ended.
-    Dialled { disk: DiskId, result: Result<Box<Established>, String> },
+    Dialled { disk: DiskId, result: Result<Box<Established>, DialError> },
     /// A store of this process opened or closed.
     Local { disk: DiskId, store: Option<Sender<StoreMessage>> },
     /// A local store's answer. `owner` and `request_id` as given to `send`.
@@ -59,6 +59,7 @@ enum State {
         conn: usize,
     },
     Down {
+        since_us: u64,
         retry_at_us: u64,
     },
 }
@@ -117,6 +118,19 @@ impl Links {
         }
     }
 
+    /// A group names this disk: what waits for it has no time for the long pause of one that was away
+    /// for minutes. It is over after the first one's length.
+    pub fn hasten(&mut self, now_us: u64, disk: DiskId) {
+        let Some(link) = self.links.get_mut(&disk) else { return };
+        let State::Down { since_us, retry_at_us } = &mut link.state else { return };
+        *retry_at_us = (*retry_at_us).min(*since_us + BACKOFF_FIRST_US);
+        link.backoff_us = BACKOFF_FIRST_US;
+        if *retry_at_us <= now_us {
+            link.state = State::Dialling { waiting: Vec::new() };
+            self.dial(disk);
+        }
+    }
+
     fn open(&mut self, disk: DiskId) {
         let state = match self.locals.get(&disk) {
             Some(store) => State::Local(store.clone()),
@@ -136,7 +150,7 @@ impl Links {
                 let purpose = Purpose::Replication(disk);
                 self.dialer.dial(DialTarget { address, purpose }, done);
             }
-            None => done(Err(format!("no peer is known to carry {disk}"))),
+            None => done(Err(DialError::other(format!("no peer is known to carry {disk}")))),
         }
     }
 
@@ -219,7 +233,7 @@ impl Links {
 
     fn on_down(&mut self, now_us: u64, disk: DiskId, events: &mut Vec<LinkEvent>) {
         let Some(link) = self.links.get_mut(&disk) else { return };
-        link.state = State::Down { retry_at_us: now_us + link.backoff_us };
+        link.state = State::Down { since_us: now_us, retry_at_us: now_us + link.backoff_us };
         link.backoff_us = (link.backoff_us * 2).min(BACKOFF_LONGEST_US);
         events.push(LinkEvent::Disconnected { disk });
     }
@@ -249,7 +263,7 @@ impl Links {
     /// Dial again what is due.
     pub fn tick(&mut self, now_us: u64) {
         let is_due = |link: &Link| match link.state {
-            State::Down { retry_at_us } => retry_at_us <= now_us,
+            State::Down { retry_at_us, .. } => retry_at_us <= now_us,
             _ => false,
         };
         let due: Vec<DiskId> =
@@ -263,7 +277,7 @@ impl Links {
 
     pub fn next_deadline_us(&self) -> Option<u64> {
         let due = |link: &Link| match link.state {
-            State::Down { retry_at_us } => Some(retry_at_us),
+            State::Down { retry_at_us, .. } => Some(retry_at_us),
             _ => None,
         };
         self.links.values().filter_map(due).min()

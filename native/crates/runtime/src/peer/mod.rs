@@ -12,7 +12,7 @@ mod trust_root;
 
 pub use address_book::{AddressBook, PeerAddress};
 pub use conns::{ConnEvent, PeerConns};
-pub use dialer::{DialTarget, Dialer, connect, dial_member};
+pub use dialer::{DialError, DialTarget, Dialer, connect, dial_member};
 pub use established::Established;
 pub use handshake::{Handshake, HandshakeError};
 pub use links::{LinkEvent, LinkMessage, Links, ReplyPort};

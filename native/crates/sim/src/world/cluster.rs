@@ -206,6 +206,7 @@ impl World {
             reports: &self.cluster.reports,
             report_age_ms_max: REPORT_AGE_MS,
             probe: if reached && alive { Probe::Reached } else { Probe::Failed },
+            prober: None,
             possible_reporters: self.plan.peers as usize - 1,
             now_ms,
         };
