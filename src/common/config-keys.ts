@@ -56,7 +56,7 @@ export const configKeys = {
   },
   'gossip.digest_interval': {
     kind: 'duration',
-    default: '5s',
+    default: '10s',
     min: '500ms',
     max: '1m',
     doc: 'How often a peer tells how it is when nothing changed. Longer by itself in large clusters.',
@@ -70,7 +70,7 @@ export const configKeys = {
   },
   'gossip.down_after': {
     kind: 'duration',
-    default: '10s',
+    default: '20s',
     min: '1s',
     max: '10m',
     doc: 'Silence after which a peer is shown as one that is not heard. Nothing is decided by it.',

@@ -134,14 +134,15 @@ export function viewOf(state: ClusterState, self: number) {
     }))
   const isMember = members.some(member => member.peer === self)
   if (!isMember) return null
-  return { clusterId: state.cluster_id, self, mapEpoch: state.map_epoch, members }
+  const { cluster_id: clusterId, map_epoch: mapEpoch, is_leader: leads } = state
+  return { clusterId, self, mapEpoch, leads, members }
 }
 
-/** What of a digest is worth a message of its own. */
+/** What of a digest is worth a message of its own. Map epochs are announced by themselves. */
 function whatIsNews(digest: Digest): string {
   const disks = digest.disks.map(({ id, size_bytes, used_bytes, state }) => {
     const step = size_bytes > 0 ? Math.round((usedSteps * used_bytes) / size_bytes) : 0
     return `${id} ${size_bytes} ${step} ${state}`
   })
-  return [digest.map_epoch, digest.data_version, ...disks].join('|')
+  return [digest.data_version, ...disks].join('|')
 }

@@ -91,6 +91,9 @@ export class ClusterGossip {
       onConnect: (peerId, isDialler) => this.#connected(peerId, isDialler),
       onDisconnect: peerId => this.#disconnected(peerId),
       source: this.#records,
+      // Where everyone is connected with everyone a digest passed on would be a copy; a sync gives
+      // it to whom it did not reach.
+      passesOn: kind => kind !== 'digest' || this.#members.size > fullMeshMax,
     })
     log.info({ peer_id: this.#node.peerId, listen }, 'gossip listens')
     this.#tick()
@@ -110,8 +113,11 @@ export class ClusterGossip {
     await node?.stop()
   }
 
-  /** The members and the map epoch that the cluster state names. */
-  update(members: readonly Member[], mapEpoch: number): void {
+  /**
+   * The members and the map epoch that the cluster state names. ONE announces it, the leader: all
+   * learn it at the same time, and would all tell all others.
+   */
+  update(members: readonly Member[], mapEpoch: number, announces: boolean): void {
     const changed = this.#members.replace(members)
     const isMember = (peer: number) => this.#members.has(peer)
     this.#records.forgetStrangers()
@@ -122,7 +128,7 @@ export class ClusterGossip {
     this.#node?.closeStrangers()
     if (mapEpoch > this.#mapEpoch) {
       this.#mapEpoch = mapEpoch
-      this.#say({ kind: 'map', map_epoch: mapEpoch })
+      if (announces) this.#say({ kind: 'map', map_epoch: mapEpoch })
     }
     this.#dial()
   }
@@ -171,7 +177,6 @@ export class ClusterGossip {
     this.#sawMapEpoch(body.map_epoch)
   }
 
-  /** Whoever sees a new epoch first says so; the others only pass it on. */
   #sawMapEpoch(epoch: number): void {
     if (epoch <= this.#mapEpoch) return
     this.#mapEpoch = epoch

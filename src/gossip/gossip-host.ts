@@ -14,6 +14,8 @@ export interface GossipView {
   clusterId: string
   self: number
   mapEpoch: number
+  /** This peer leads: it announces the epoch. */
+  leads: boolean
   members: readonly Member[]
 }
 
@@ -67,7 +69,7 @@ export class GossipHost {
   update(view: GossipView | null): void {
     this.#view = view
     if (this.#isFitting()) {
-      if (view) this.#running?.gossip.update(view.members, view.mapEpoch)
+      if (view) this.#running?.gossip.update(view.members, view.mapEpoch, view.leads)
       return
     }
     if (this.#isWorking || this.#init.clock.monotonicMs() < this.#notBeforeMs) return
@@ -129,12 +131,12 @@ export class GossipHost {
       onEvent: (peer, event) => this.#onEvent(peer, event),
       onPresence: () => this.#onPresence(),
     })
-    gossip.update(view.members, view.mapEpoch)
+    gossip.update(view.members, view.mapEpoch, view.leads)
     await gossip.start()
     this.#running = { clusterId, self, gossip }
     // What changed while it started.
     const latest = this.#view
-    if (latest && this.#isFitting()) gossip.update(latest.members, latest.mapEpoch)
+    if (latest && this.#isFitting()) gossip.update(latest.members, latest.mapEpoch, latest.leads)
     this.#onPresence()
   }
 

@@ -12,7 +12,7 @@ import { answerTimeoutMs, recordBytesMax } from './limits.ts'
 import { type NodeServices, nodeOptions } from './node-options.ts'
 import type { Kind } from './record.ts'
 import { answerSync, askSync, type SyncSource, syncProtocol } from './sync-stream.ts'
-import { topicOf, topicsOf } from './topics.ts'
+import { kinds, topicOf, topicsOf } from './topics.ts'
 
 export type Verdict = 'accept' | 'ignore' | 'reject'
 
@@ -29,6 +29,8 @@ export interface NodeInit {
   onConnect: (peerId: string, isDialler: boolean) => void
   onDisconnect: (peerId: string) => void
   source: SyncSource
+  /** Whether what is heard goes on to others: not where its publisher reaches everyone itself. */
+  passesOn: (kind: Kind) => boolean
 }
 
 const results = {
@@ -124,8 +126,10 @@ export class GossipNode {
 
   async #listen(): Promise<void> {
     const { gossip } = this.#libp2p.services
-    const validate = (_: PeerId, message: Message) => this.#judge(message)
-    for (const topic of topicsOf(this.#init.clusterId)) gossip.topicValidators.set(topic, validate)
+    for (const kind of kinds) {
+      const validate = (_: PeerId, message: Message) => this.#judge(kind, message)
+      gossip.topicValidators.set(topicOf(this.#init.clusterId, kind), validate)
+    }
     // NOT when the connection opens: who dials believes it open before the other side has looked at
     // the key, and may have refused it. Who has identified itself has taken us for a member.
     this.#libp2p.addEventListener('peer:identify', event => this.#opened(event.detail.connection))
@@ -139,9 +143,11 @@ export class GossipNode {
     for (const topic of topicsOf(this.#init.clusterId)) gossip.subscribe(topic)
   }
 
-  #judge(message: Message): TopicValidatorResult {
+  /** Learned here; what is only ignored goes no further, and is held against nobody. */
+  #judge(kind: Kind, message: Message): TopicValidatorResult {
     if (message.type !== 'signed' || message.data.length > recordBytesMax) return results.reject
-    return results[this.#init.onRecord(message.data, message.from.toString())]
+    const verdict = this.#init.onRecord(message.data, message.from.toString())
+    return results[verdict === 'accept' && !this.#init.passesOn(kind) ? 'ignore' : verdict]
   }
 
   #opened(connection: Connection): void {

@@ -3,8 +3,8 @@
 export type Presence = 'unknown' | 'up' | 'suspect' | 'down'
 
 const digestsMissedMax = 2
-/** A peer hears of every other one once in each interval: so it hears 2.5 digests a second at most. */
-const msPerMember = 400
+/** A peer hears of every other one once in each interval: so it hears one digest a second at most. */
+const msPerMember = 1_000
 
 /** Digests go out on change, else this often: so the load of a peer does not grow with the cluster. */
 export function digestIntervalMs(members: number, shortestMs: number): number {

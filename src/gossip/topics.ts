@@ -1,7 +1,7 @@
 // One topic for each kind of record, in each cluster.
 import type { Kind } from './record.ts'
 
-const kinds: readonly Kind[] = ['map', 'digest', 'event']
+export const kinds: readonly Kind[] = ['map', 'digest', 'event']
 
 export function topicOf(clusterId: string, kind: Kind): string {
   return `shoal/1/${clusterId}/${kind}`

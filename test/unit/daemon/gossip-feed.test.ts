@@ -66,8 +66,12 @@ feed('a change is told soon, many at once are one, and little is none', async ()
   peer.changed()
   await clock.pass(1_200)
   assert.is(digests.length, 1, 'a thousandth of the disk')
-  used.bytes = 2 ** 30
   state.map_epoch = 2
+  cluster.invalidate()
+  peer.changed()
+  await clock.pass(1_200)
+  assert.is(digests.length, 1, 'the leader announces an epoch, not everyone')
+  used.bytes = 2 ** 30
   cluster.invalidate()
   for (let change = 0; change < 10; change++) peer.changed()
   await clock.pass(1_200)

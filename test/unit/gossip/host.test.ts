@@ -53,7 +53,7 @@ function viewOf(self: number, ports: readonly number[]): GossipView {
     publicKey: Buffer.from(identityOf(index + 1).publicKey).toString('hex'),
     addresses: [`127.0.0.1:${port}`],
   }))
-  return { clusterId, self, mapEpoch: 1, members }
+  return { clusterId, self, mapEpoch: 1, leads: false, members }
 }
 
 async function inDirectory(work: (dir: string, ports: number[]) => Promise<void>): Promise<void> {

@@ -63,7 +63,7 @@ hostile('a sync that sends nonsense is ended, and the next one works', async () 
   const bad = await rawMember(3)
   const publicKey = Buffer.from(identityOf(3).publicKey).toString('hex')
   const members = [first.member, second.member, { peer: 3, publicKey, addresses: [] }]
-  for (const peer of [first, second]) peer.gossip.update(members, 1)
+  for (const peer of [first, second]) peer.gossip.update(members, 1, false)
   await meshed([first, second])
   const target = first.gossip.node!
   const address = multiaddr(`/ip4/127.0.0.1/tcp/${target.ports[0]}/p2p/${target.peerId}`)

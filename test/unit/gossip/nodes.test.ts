@@ -41,6 +41,7 @@ nodes('a new map epoch reaches all, and is announced once', async () => {
   peers[0]!.gossip.update(
     peers.map(peer => peer.member),
     7,
+    true,
   )
   await eventually('epoch 7', () => peers.slice(1).every(peer => peer.epochs.includes(7)))
   introduce(peers, 7)
@@ -61,8 +62,8 @@ nodes('who comes late is given what was said before', async () => {
   // ONLY to the first: what the second said comes from someone else.
   const members = peers.map(peer => peer.member)
   const [one, two, three] = members as [TestPeer['member'], TestPeer['member'], TestPeer['member']]
-  first.gossip.update(members, 1)
-  late.gossip.update([one, { ...two, addresses: [] }, three], 1)
+  first.gossip.update(members, 1, false)
+  late.gossip.update([one, { ...two, addresses: [] }, three], 1, false)
   await eventually('digest and events', () => late.digests.size === 1 && late.events.length === 3)
   assert.equal([...late.events].sort(), ['a', 'b', 'c'])
   assert.is(late.connections(), 1)
@@ -99,7 +100,7 @@ nodes('a stranger is refused before any protocol, dialling and being dialled', a
   first.gossip.publishDigest(digestOf(1))
   // It knows us, we do not know it.
   const members = peers.map(peer => peer.member)
-  stranger.gossip.update(members, 1)
+  stranger.gossip.update(members, 1, false)
   const target = first.gossip.node!
   const address = `/ip4/127.0.0.1/tcp/${target.ports[0]}`
   for (let round = 0; round < 3; round++) {
@@ -159,7 +160,7 @@ nodes('silence makes suspect, then down', async () => {
   await meshed(peers)
   // No goodbye: the connection ends as with a crash.
   const { member } = first
-  second.gossip.update([{ ...member, publicKey: 'ff'.repeat(32) }, second.member], 1)
+  second.gossip.update([{ ...member, publicKey: 'ff'.repeat(32) }, second.member], 1, false)
   const seen = new Set<string | undefined>()
   await eventually('down', () => {
     seen.add(first.presenceOf(2))

@@ -98,7 +98,7 @@ export async function startPeers(
 
 export function introduce(peers: readonly TestPeer[], mapEpoch = 1): void {
   const members = peers.map(peer => peer.member)
-  for (const peer of peers) peer.gossip.update(members, mapEpoch)
+  for (const peer of peers) peer.gossip.update(members, mapEpoch, peer === peers[0])
 }
 
 export async function meshed(peers: readonly TestPeer[]): Promise<void> {
