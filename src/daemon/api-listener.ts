@@ -1,6 +1,6 @@
 // Binds the API to its unix socket: one daemon per directory, 0660, for the group that may use it.
 import { execFile } from 'node:child_process'
-import { chmod, chown, mkdir, rm } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, rm } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
@@ -23,12 +23,23 @@ export async function listen(app: FastifyInstance, path: string, group: string):
     })
   }
   await mkdir(dirname(path), { recursive: true })
-  // Left behind by a daemon that was killed.
-  await rm(path, { force: true })
+  await clear(path)
   await app.listen({ path })
   await chmod(path, socketMode)
   const gid = await groupId(group)
   if (gid !== undefined) await chown(path, process.getuid?.() ?? 0, gid).catch(() => undefined)
+}
+
+/** A socket that a killed daemon left behind. ANYTHING ELSE STAYS: the path may be a mistake. */
+async function clear(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => null)
+  if (found === null) return
+  if (!found.isSocket()) {
+    throw new ShoalError('conflict', `${path} is there already, and is no socket`, {
+      next: 'choose another path for the socket: api.socket in shoal.toml',
+    })
+  }
+  await rm(path, { force: true })
 }
 
 function answers(path: string): Promise<boolean> {

@@ -1,10 +1,21 @@
 // demo.json: what a demo consists of, so that later commands find it again.
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { ShoalError } from '../common/errors.ts'
 import { readPidFile, writePidFile } from '../common/process-identity.ts'
 import type { Demo } from './plan.ts'
+
+/** In the directory of a demo, beside one directory for each peer. */
+export const demoFiles = ['demo.json', 'demo.json.new', 'demo.lock']
 
 export function defaultDemoDir(env: NodeJS.ProcessEnv): string {
   const state = env.XDG_STATE_HOME || join(homedir(), '.local/state')
@@ -27,6 +38,14 @@ export function readDemo(dir: string): Demo | undefined {
   }
   throw new ShoalError('conflict', `${join(dir, 'demo.json')} is no demo of this version`, {
     next: 'choose another directory: --dir',
+  })
+}
+
+/** A demo ends with the removal of what is in its directory: nothing of anybody else may be there. */
+export function requireEmpty(dir: string): void {
+  if (readdirSync(dir).every(name => demoFiles.includes(name))) return
+  throw new ShoalError('conflict', `${dir} is not empty, and there is no demo in it`, {
+    next: 'choose a new or an empty directory: --dir',
   })
 }
 

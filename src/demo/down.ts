@@ -1,7 +1,8 @@
 // `shoal demo down|start|stop|kill`: ends processes that the demo started, and no other.
-import { rm } from 'node:fs/promises'
+import { rm, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { ShoalError } from '../common/errors.ts'
-import { requireDemo, withDemoLock } from './demo-file.ts'
+import { demoFiles, requireDemo, withDemoLock } from './demo-file.ts'
 import { apiOf, killPeer, startPeer, stopPeer } from './peer-process.ts'
 import type { Demo, DemoPeer } from './plan.ts'
 import { type DemoView, demoView, findVolume } from './view.ts'
@@ -12,7 +13,14 @@ export async function demoDown(dir: string, isKept: boolean): Promise<void> {
     await Promise.all(demo.peers.map(detachAll))
     await Promise.all(demo.peers.map(stopPeer))
   })
-  if (!isKept) await rm(dir, { recursive: true, force: true })
+  if (!isKept) await removeDemo(dir, demo)
+}
+
+/** What the demo made, and the directory if nothing else is in it. */
+async function removeDemo(dir: string, demo: Demo): Promise<void> {
+  for (const { name } of demo.peers) await rm(join(dir, name), { recursive: true, force: true })
+  for (const name of demoFiles) await rm(join(dir, name), { force: true })
+  await rmdir(dir).catch(() => undefined)
 }
 
 /** Devices outlive their processes: without this they would wait for a daemon that never comes. */

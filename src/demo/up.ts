@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { poll } from '../common/clock.ts'
 import { ShoalError } from '../common/errors.ts'
 import { type Random, systemRandom } from '../common/random.ts'
-import { readDemo, withDemoLock, writeDemo } from './demo-file.ts'
+import { readDemo, requireEmpty, withDemoLock, writeDemo } from './demo-file.ts'
 import { freePorts } from './free-port.ts'
 import { apiOf, startPeer } from './peer-process.ts'
 import {
@@ -41,6 +41,7 @@ export async function demoUp(request: DemoRequest, say: Say): Promise<DemoView> 
 
 async function prepare(request: DemoRequest, random: Random): Promise<Demo> {
   const present = readDemo(request.dir)
+  if (!present) requireEmpty(request.dir)
   const missing = Math.max(0, request.peers - (present?.peers.length ?? 0))
   const ports = await freePorts(2 * missing, random)
   const demo = planDemo(request, present, () => ports.pop()!)

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -6,8 +6,10 @@ import * as assert from 'uvu/assert'
 import { loadConfig } from '../../../src/common/config.ts'
 import { seededRandom } from '../../../src/common/random.ts'
 import { readDemo, withDemoLock, writeDemo } from '../../../src/demo/demo-file.ts'
+import { demoDown } from '../../../src/demo/down.ts'
 import { freePorts } from '../../../src/demo/free-port.ts'
 import { demoPolicy, nextCommands, peerSettings, planDemo } from '../../../src/demo/plan.ts'
+import { demoUp } from '../../../src/demo/up.ts'
 import { failure } from '../../helpers/api-fixture.ts'
 
 const demo = suite('demo plan')
@@ -106,5 +108,30 @@ demo('says five commands to try next', () => {
   const planned = planDemo(request, undefined, ports())
   assert.is(nextCommands(planned, 'nbd+unix:///demo?socket=/x', 'shoal').length, 5)
 })
+
+demo(
+  'a directory with anything else in it is refused, and what is not of a demo outlives it',
+  async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'shoal-demo-'))
+    const precious = join(dir, 'notes.txt')
+    writeFileSync(precious, 'mine')
+    const wanted = { ...request, dir, ready_ms: 1 }
+    const error = await failure(
+      demoUp(wanted, () => undefined),
+      'conflict',
+    )
+    assert.match(error.message, 'is not empty')
+    assert.equal(readdirSync(dir), ['notes.txt'])
+    // Put there later, beside a demo.
+    writeDemo(planDemo(wanted, undefined, ports()))
+    mkdirSync(join(dir, 'p1'))
+    await demoDown(dir, false)
+    assert.equal(readdirSync(dir), ['notes.txt'])
+    rmSync(precious)
+    writeDemo(planDemo(wanted, undefined, ports()))
+    await demoDown(dir, false)
+    assert.not(existsSync(dir))
+  },
+)
 
 demo.run()

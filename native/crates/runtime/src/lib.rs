@@ -15,6 +15,7 @@ pub mod process;
 pub mod random;
 pub mod ring;
 mod run;
+mod socket_file;
 pub mod store_thread;
 pub mod supervisor;
 pub mod tag;

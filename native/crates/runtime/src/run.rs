@@ -1,10 +1,6 @@
 //! The data process, put together.
 
-use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
-use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
@@ -22,7 +18,7 @@ use crate::supervisor::{
     Context, Event, Inlet, MEMORY_LEAST, PeerFiles, Reception, StoreDirectory, Supervisor,
     become_member, inlet,
 };
-use crate::{clock, machine, meta_thread, process, random};
+use crate::{clock, machine, meta_thread, process, random, socket_file};
 
 /// Share of the memory budget that payload may keep when it is idle: about what the dirty blocks
 /// of all stores take, whose memory comes back at each fold.
@@ -137,17 +133,7 @@ fn start_io_threads(context: &Context) -> io::Result<Vec<Sender<IoMessage>>> {
             IoThread::new(parts).run();
         })?;
     }
-    let listener = nbd_listener(&context.config.nbd_socket, context.config.nbd_socket_mode)?;
+    let listener = socket_file::listen(&context.config.nbd_socket, context.config.nbd_socket_mode)?;
     senders[0].send(IoMessage::Listen(listener));
     Ok(senders)
-}
-
-fn nbd_listener(path: &Path, mode: u32) -> io::Result<UnixListener> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, Permissions::from_mode(mode))?;
-    Ok(listener)
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -12,6 +11,7 @@ use serde_json::Value;
 
 use super::client::{self, Call, Link};
 use super::frame;
+use crate::socket_file;
 
 type Clients = Arc<Mutex<HashMap<u64, Arc<Link>>>>;
 
@@ -27,12 +27,7 @@ impl ControlServer {
         path: &Path,
         on_call: impl Fn(Call) + Send + Sync + Clone + 'static,
     ) -> io::Result<Self> {
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let listener = UnixListener::bind(path)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        let listener = socket_file::listen(path, 0o600)?;
         let clients = Clients::default();
         let accepting = clients.clone();
         thread::Builder::new()
