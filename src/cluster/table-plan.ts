@@ -13,7 +13,7 @@ import {
 } from '../placement/index.ts'
 
 /** Version of the placement function; committed with every table that it made. */
-export const algorithmVersion = 1
+export const algorithmVersion = 2
 
 /** A share as the weight says; the cluster state counts factors in parts of it. */
 export const fillFactorOne = 1024

@@ -3,28 +3,36 @@ import { resolveChains } from './chains.ts'
 import { type CheckedPolicy, choosePgCount } from './checked-policy.ts'
 import type { CheckedTopology } from './checked-topology.ts'
 import { Chooser } from './choose.ts'
+import { type DomainTree, domainsOf } from './domain-tree.ts'
+import type { Rounding } from './even-sums.ts'
 import { fillHoles } from './fill.ts'
 import { GRID, HOLE } from './limits.ts'
 import { hashOrder, hashText } from './mix.ts'
 import { moveDirectly } from './moves.ts'
-import { buildPolicyTree, DISK, type PolicyTree } from './policy-tree.ts'
+import { buildPolicyTree, DISK, type PolicyTree, ROOT } from './policy-tree.ts'
 import { keepPositions } from './positions.ts'
 import { checkGrowth, inTopology, inTree, narrow, outOfTree, reshape } from './previous.ts'
 import { balanceReaders } from './readers.ts'
 import { feasibleShares } from './share.ts'
 import { shortenDetours } from './shorten.ts'
+import { ofNodes } from './shortfall.ts'
 import { spreadOf } from './spread.ts'
 import { stripOffenders } from './strip.ts'
-import { chooseTargets, type Windows, windowsOf } from './targets.ts'
+import { type Windows, windowsOf } from './targets.ts'
 import type { PgTable, PlanWarning, PolicyPlan } from './types.ts'
 
 export interface PolicyInput {
   readonly topology: CheckedTopology
+  readonly domains: DomainTree
   readonly policy: CheckedPolicy
   readonly previous: PgTable | undefined
-  /** What the policies before this one left every disk short of; this one adds its own. */
-  readonly carried: Float64Array
-  readonly warnings: PlanWarning[]
+}
+
+/** What is known of a policy before anything is chosen, and then what every node of its tree shall have. */
+export interface Prepared extends Rounding {
+  readonly input: PolicyInput
+  readonly before: Before
+  readonly board: Board
 }
 
 interface Before {
@@ -37,25 +45,50 @@ interface Before {
   readonly slots: Uint16Array
 }
 
-export function planPolicy(input: PolicyInput): PolicyPlan {
-  const { topology, policy, previous } = input
+export function preparePolicy(input: PolicyInput): Prepared {
+  const { topology, policy, domains: all } = input
   const tree = buildPolicyTree(topology, policy)
   const before = start(input, tree)
   const share = feasibleShares(tree, before.pgs)
   const board = new Board(tree, inTree(before.slots, tree), before.pgs, before.width)
-  const carried = carriedInTree(input, tree)
-  const target = chooseTargets(tree, share, board.diskLoads(), carried)
+  const [domains, load] = [domainsOf(tree, all), board.diskLoads()]
+  return {
+    input,
+    tree,
+    domains,
+    share,
+    load,
+    before,
+    board,
+    target: new Int32Array(tree.nodeCount),
+  }
+}
+
+/** Every node has its share already, rounded down or up. */
+export function isSettled({ tree, share, board }: Prepared): boolean {
+  for (let node = ROOT; node < tree.nodeCount; node++) {
+    if (Math.abs(board.load[node] * GRID - share[node]) >= GRID) return false
+  }
+  return true
+}
+
+/** The table with the targets that were chosen. `others`: what they leave each domain short of. */
+export function planPolicy(
+  prepared: Prepared,
+  others: Float64Array,
+  warnings: PlanWarning[],
+): PolicyPlan {
+  const { input, tree, share, target, before, board } = prepared
+  const { topology, policy, previous } = input
   board.aim(target)
-  const windows = windowsOf(tree, share, target, carried)
+  const windows = windowsOf(tree, share, target, ofNodes(prepared, others))
   const free = (before.pgs - before.written) * tree.membersPerPg
   const { bound, holes, chainChecks } = settleBoard(board, windows, policy, free)
   const wide = outOfTree(board.slots, tree)
   const slots = narrow(wide, before.width, policy.width)
   const shares = sharesInTopology(tree, share, topology.disks.length)
-  const loads = loadsOf(slots, topology.disks.length)
-  carryOn(input.carried, shares, loads)
-  const spread = spreadOf(topology, loads, shares)
-  warn(input, tree, holes, Math.max(spread.disk, spread.peer, spread.rack, spread.zone))
+  const spread = spreadOf(topology, loadsOf(slots, topology.disks.length), shares)
+  warn(prepared, holes, Math.max(spread.disk, spread.peer, spread.rack, spread.zone), warnings)
   const name = policy.name
   return {
     table: { name, pgs: before.pgs, width: policy.width, disks: topology.ids, slots },
@@ -111,10 +144,6 @@ function missingOnDisks(board: Board): number {
   return missing
 }
 
-function carriedInTree({ carried }: PolicyInput, tree: PolicyTree): Float64Array {
-  return Float64Array.from(tree.toTopology, at => carried[at])
-}
-
 function sharesInTopology(tree: PolicyTree, share: Float64Array, disks: number): Float64Array {
   const shares = new Float64Array(disks)
   const diskBase = tree.levelFirst[DISK]
@@ -126,10 +155,6 @@ function loadsOf(slots: Uint16Array, disks: number): Int32Array {
   const loads = new Int32Array(disks)
   for (const disk of slots) if (disk !== HOLE) loads[disk] += 1
   return loads
-}
-
-function carryOn(carried: Float64Array, shares: Float64Array, loads: Int32Array): void {
-  for (let i = 0; i < carried.length; i++) carried[i] += shares[i] - loads[i] * GRID
 }
 
 /** Members of the new rows that the old rows did not have. */
@@ -147,8 +172,12 @@ function countMoved({ slots: before, width, written }: Before, after: Uint16Arra
   return moved
 }
 
-function warn(input: PolicyInput, tree: PolicyTree, holes: number, deviation: number): void {
-  const { policy, warnings } = input
+function warn(
+  { input: { policy }, tree }: Prepared,
+  holes: number,
+  deviation: number,
+  warnings: PlanWarning[],
+): void {
   const subject = policy.name
   if (tree.diskCount === 0) {
     warnings.push({ code: 'no_eligible_disk', message: 'no disk may hold this policy', subject })

@@ -1,8 +1,11 @@
 import { checkPolicies } from './checked-policy.ts'
 import { type CheckedTopology, checkTopology } from './checked-topology.ts'
+import { domainTreeOf } from './domain-tree.ts'
 import { PlacementError } from './errors.ts'
 import { compareIds } from './ids.ts'
-import { planPolicy } from './plan-policy.ts'
+import { planPolicy, preparePolicy } from './plan-policy.ts'
+import { roundPolicies } from './round-policies.ts'
+import { addShort, shortOfAll } from './shortfall.ts'
 import { slowDisks } from './slow-disks.ts'
 import { spreadOf } from './spread.ts'
 import type { Id, PgTable, Plan, PlanWarning, Policy, PolicyPlan, Topology } from './types.ts'
@@ -20,21 +23,25 @@ export interface PlanInput {
  */
 export function plan(input: PlanInput): Plan {
   const topology = checkTopology(input.topology)
-  // Every policy rounds with what those before it left over, so their order must not depend on
-  // the order of the list.
+  // Ties between policies go by their order, which must not depend on that of the list.
   const policies = checkPolicies(input.policies)
   const sorted = policies
     .slice()
     .sort((a, b) => compareText(String(a.name), String(b.name)) || compareIds(a.name, b.name))
   const previous = previousByName(input.previous ?? [])
-  const carried = new Float64Array(topology.disks.length)
+  const domains = domainTreeOf(topology)
+  const prepared = sorted.map(policy =>
+    preparePolicy({ topology, domains, policy, previous: previous.get(policy.name) }),
+  )
+  roundPolicies(domains, prepared)
+  const short = shortOfAll(domains, prepared)
   const warnings: PlanWarning[] = []
   const planned = new Map<Id, PolicyPlan>()
-  for (const policy of sorted) {
-    planned.set(
-      policy.name,
-      planPolicy({ topology, policy, previous: previous.get(policy.name), carried, warnings }),
-    )
+  for (const one of prepared) {
+    addShort(short, one, one.target, -1)
+    planned.set(one.input.policy.name, planPolicy(one, short, warnings))
+    // Where the rules stood against its targets, those that come can still make up for it.
+    addShort(short, one, one.board.load, 1)
   }
   warnings.push(...slowDisks(topology.disks))
   return summarize(

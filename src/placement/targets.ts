@@ -9,8 +9,8 @@ const WINDOW_COST = 2 ** 22
  * their parent, and so that the fewest slots move from `load`. A disk whose load is one of its two
  * values stays as it is: that is the hysteresis.
  *
- * `carried` is what the policies before this one left every disk short of (in grid parts, negative:
- * gave too much). Among roundings, those come first that keep the sum within one slot.
+ * `carried` is what the other policies leave the domain of every node short of (in grid parts, negative:
+ * give too much). Among roundings, those come first that keep the sum within one slot.
  */
 export function chooseTargets(
   tree: PolicyTree,
@@ -35,14 +35,13 @@ export function windowsOf(
   target: Int32Array,
   carried: Float64Array,
 ): Windows {
-  const sums = carriedOfNodes(tree, carried)
   const low = target.slice()
   const high = target.slice()
   for (let node = 0; node < tree.nodeCount; node++) {
     const rest = share[node] % GRID
     if (rest === 0) continue
     const floor = (share[node] - rest) / GRID
-    const due = sums[node] + rest
+    const due = carried[node] + rest
     if (due < GRID) low[node] = Math.min(low[node], floor)
     if (due > 0) high[node] = Math.max(high[node], floor + 1)
   }
@@ -63,7 +62,7 @@ class TargetChooser {
     this.#tree = tree
     this.#low = new Int32Array(tree.nodeCount)
     this.#isWhole = new Uint8Array(tree.nodeCount)
-    this.#due = carriedOfNodes(tree, carried)
+    this.#due = carried.slice()
     this.#costLow = new Float64Array(tree.nodeCount)
     this.#costUp = new Float64Array(tree.nodeCount)
     for (let node = 0; node < tree.nodeCount; node++) {
@@ -131,11 +130,4 @@ class TargetChooser {
     if (this.#due[node] >= GRID) this.#costUp[node] -= WINDOW_COST
     if (this.#due[node] <= 0) this.#costUp[node] += WINDOW_COST
   }
-}
-
-function carriedOfNodes(tree: PolicyTree, carried: Float64Array): Float64Array {
-  const sum = new Float64Array(tree.nodeCount)
-  sum.set(carried, tree.levelFirst[DISK])
-  for (let node = tree.nodeCount - 1; node > ROOT; node--) sum[tree.parent[node]] += sum[node]
-  return sum
 }
