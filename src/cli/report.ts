@@ -31,13 +31,25 @@ function fromParser(thrown: unknown): ShoalError | undefined {
   const error = thrown as { oclif?: { exit?: number }; parse?: unknown; message?: string }
   if (thrown instanceof ShoalError || !(error?.oclif || error?.parse)) return undefined
   const lines = (error.message ?? '').split('\n').map(line => line.trim())
-  const [what = '', ...rest] = lines.filter(
-    line => line !== '' && line !== 'See more help with --help',
-  )
+  const told = lines.filter(line => line !== '' && line !== 'See more help with --help')
+  const [what = '', ...rest] = saidShortly(told)
   return new ShoalError('usage', what.charAt(0).toLowerCase() + what.slice(1), {
     why: rest.length > 0 ? rest.join('; ') : null,
     next: 'add --help to see how the command is used',
   })
 }
+
+/** A first line that only announces the second one is left out. */
+function saidShortly([first = '', ...rest]: string[]): string[] {
+  if (/^The following errors? occurred/.test(first)) {
+    return rest.map(line => line.replace(/^Missing required flag (\S+)$/, 'missing flag: --$1'))
+  }
+  const missing = /^Missing \d+ required args?:?$/.test(first)
+  if (missing) return [`missing argument: ${rest[0]?.split(/\s/)[0] ?? ''}`, ...rest.map(spaced)]
+  const flag = /^Parsing (--\S+)$/.exec(first)?.[1]
+  return flag ? [`${flag}: ${rest.join('; ')}`] : [first, ...rest]
+}
+
+const spaced = (line: string) => line.replace(/\s{2,}/, ': ')
 
 export const cancelled = exitCode.usage

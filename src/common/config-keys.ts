@@ -8,6 +8,7 @@ export interface KeyBase {
 export type ConfigKey = KeyBase &
   (
     | { kind: 'text'; default: string | null }
+    | { kind: 'address'; default: string }
     | { kind: 'choice'; choices: readonly string[]; default: string }
     | { kind: 'size'; default: string | null; min: string; max: string }
     | { kind: 'duration'; default: string; min: string; max: string }
@@ -35,7 +36,7 @@ export const configKeys = {
     doc: 'Group that may use the API socket, besides its owner. Ignored when there is no such group.',
   },
   'net.listen': {
-    kind: 'text',
+    kind: 'address',
     default: '0.0.0.0:7440',
     doc: 'Address on which other peers reach the data process, as HOST:PORT.',
   },
@@ -45,7 +46,7 @@ export const configKeys = {
     doc: "Addresses told to other peers. Default: `net.listen`, or the host's own.",
   },
   'gossip.listen': {
-    kind: 'text',
+    kind: 'address',
     default: '0.0.0.0:7441',
     doc: 'Address on which other peers gossip, as HOST:PORT.',
   },

@@ -1,6 +1,7 @@
 // The settings of a peer: defaults < shoal.toml < environment < flags. An unknown key is refused,
 // and the nearest known one named: a misspelt setting must not be silently without effect.
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { isIPv4, isIPv6 } from 'node:net'
 import { parse, TomlError } from 'smol-toml'
 import { type ConfigKey, type ConfigKeyName, configKeys } from './config-keys.ts'
 import { parseDuration } from './duration.ts'
@@ -9,7 +10,7 @@ import { nearest } from './nearest.ts'
 import { parseSize } from './units.ts'
 
 type Value<K extends ConfigKeyName> = (typeof configKeys)[K] extends { kind: infer Kind }
-  ? Kind extends 'text'
+  ? Kind extends 'text' | 'address'
     ? (typeof configKeys)[K]['default'] extends string
       ? string
       : string | null
@@ -30,10 +31,13 @@ type Value<K extends ConfigKeyName> = (typeof configKeys)[K] extends { kind: inf
 export type Config = { readonly [K in ConfigKeyName]: Value<K> }
 export type ConfigOverrides = { [K in ConfigKeyName]?: unknown }
 
+const portMax = 65_535
 const names = Object.keys(configKeys) as ConfigKeyName[]
 
 export interface ConfigSources {
   file?: string
+  /** Someone asked for this very file: it has to be there. */
+  isFileNamed?: boolean
   env?: NodeJS.ProcessEnv
   flags?: ConfigOverrides
 }
@@ -42,7 +46,7 @@ export function loadConfig(sources: ConfigSources): Config {
   const values: Record<string, unknown> = {}
   for (const name of names) values[name] = readDefault(name)
   const layers: [string, Record<string, unknown>][] = [
-    [sources.file ?? 'shoal.toml', readFileLayer(sources.file)],
+    [sources.file ?? 'shoal.toml', readFileLayer(sources.file, sources.isFileNamed ?? false)],
     ['the environment', readEnvLayer(sources.env ?? {})],
     ['the command line', sources.flags ?? {}],
   ]
@@ -82,17 +86,22 @@ function fromText(key: ConfigKey, text: string): unknown {
   return text
 }
 
-function readFileLayer(path: string | undefined): Record<string, unknown> {
-  if (path === undefined || !existsSync(path)) return {}
+function readFileLayer(path: string | undefined, isNamed: boolean): Record<string, unknown> {
+  if (path === undefined) return {}
   let document: Record<string, unknown>
   try {
     document = parse(readFileSync(path, 'utf8'))
   } catch (thrown) {
+    if (isMissing(thrown) && !isNamed) return {}
     const where = thrown instanceof TomlError ? `${path}:${thrown.line}:${thrown.column}` : path
     const why = thrown instanceof Error ? thrown.message.split('\n')[0]! : String(thrown)
     throw new ShoalError('config_invalid', `${where} cannot be read`, { why })
   }
   return flatten(path, document)
+}
+
+function isMissing(thrown: unknown): boolean {
+  return (thrown as NodeJS.ErrnoException).code === 'ENOENT'
 }
 
 function flatten(path: string, document: Record<string, unknown>): Record<string, unknown> {
@@ -122,6 +131,10 @@ function readValue(origin: string, name: ConfigKeyName, raw: unknown): unknown {
   switch (key.kind) {
     case 'text':
       if (typeof raw !== 'string') throw fail('it must be a text in quotes')
+      return raw
+    case 'address':
+      if (typeof raw !== 'string' || !isListenAddress(raw))
+        throw fail('it must be an IP address and a port, such as 0.0.0.0:7440 or [::]:7440')
       return raw
     case 'texts':
       if (!Array.isArray(raw) || raw.some(item => typeof item !== 'string'))
@@ -153,6 +166,13 @@ function readValue(origin: string, name: ConfigKeyName, raw: unknown): unknown {
         fail,
       )
   }
+}
+
+/** Names are not looked up: a peer must be able to start before its name server. */
+function isListenAddress(text: string): boolean {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text)
+  if (!match || Number(match[3]) > portMax) return false
+  return match[1] === undefined ? isIPv4(match[2]!) : isIPv6(match[1])
 }
 
 type Fail = (why: string) => ShoalError

@@ -20,6 +20,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   const paths = peerPaths(options.dir)
   const config = loadConfig({
     file: options.configPath ?? paths.config,
+    isFileNamed: options.configPath !== null,
     env: process.env,
     flags: options.overrides,
   })

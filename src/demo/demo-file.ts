@@ -1,6 +1,7 @@
 // demo.json: what a demo consists of, so that later commands find it again.
 import {
   closeSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -27,7 +28,8 @@ export function readDemo(dir: string): Demo | undefined {
   try {
     text = readFileSync(join(dir, 'demo.json'), 'utf8')
   } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    const { code } = thrown as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     throw thrown
   }
   try {
@@ -39,6 +41,17 @@ export function readDemo(dir: string): Demo | undefined {
   throw new ShoalError('conflict', `${join(dir, 'demo.json')} is no demo of this version`, {
     next: 'choose another directory: --dir',
   })
+}
+
+export function makeDemoDir(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true })
+  } catch (thrown) {
+    throw new ShoalError('usage', `${dir} cannot be the directory of a demo`, {
+      why: (thrown as Error).message,
+      next: 'choose another one: --dir',
+    })
+  }
 }
 
 /** A demo ends with the removal of what is in its directory: nothing of anybody else may be there. */

@@ -1,5 +1,6 @@
 // What a demo consists of: plain data, from what was asked for and what is there already.
 import { join } from 'node:path'
+import { checkDiskSize } from '../common/disk-size.ts'
 import { ShoalError } from '../common/errors.ts'
 import { peerPaths, socketPathBytesMax } from '../common/paths.ts'
 
@@ -61,12 +62,13 @@ export function planDemo(
   }
 }
 
-function checkRequest(request: DemoRequest): void {
-  const { peers, disks } = request
+export function checkRequest(request: DemoRequest): void {
+  const { peers, disks, disk_size } = request
   if (!(peers >= 1 && peers <= peersMax))
     throw new ShoalError('usage', `a demo has 1 to ${peersMax} peers, not ${peers}`)
   if (!(disks >= 1 && disks <= disksMax))
     throw new ShoalError('usage', `a peer of a demo has 1 to ${disksMax} disks, not ${disks}`)
+  checkDiskSize(disk_size)
   const longest = join(request.dir, `p${peers}`, 'run/shoal.sock')
   if (Buffer.byteLength(longest) > socketPathBytesMax) {
     throw new ShoalError('usage', `the directory ${request.dir} is too deep for unix sockets`, {

@@ -4,10 +4,11 @@ import { mkdirSync } from 'node:fs'
 import { poll } from '../common/clock.ts'
 import { ShoalError } from '../common/errors.ts'
 import { type Random, systemRandom } from '../common/random.ts'
-import { readDemo, requireEmpty, withDemoLock, writeDemo } from './demo-file.ts'
+import { makeDemoDir, readDemo, requireEmpty, withDemoLock, writeDemo } from './demo-file.ts'
 import { freePorts } from './free-port.ts'
 import { apiOf, startPeer } from './peer-process.ts'
 import {
+  checkRequest,
   type Demo,
   type DemoPeer,
   type DemoRequest,
@@ -26,7 +27,8 @@ const settleMs = 15_000
 const pollMs = 50
 
 export async function demoUp(request: DemoRequest, say: Say): Promise<DemoView> {
-  mkdirSync(request.dir, { recursive: true })
+  checkRequest(request)
+  makeDemoDir(request.dir)
   return withDemoLock(request.dir, async () => {
     const demo = await prepare(request, systemRandom)
     say(`starting ${demo.peers.length} peers in ${demo.dir}`)

@@ -1,6 +1,7 @@
 // Disks: found, added, shown, removed.
 import { stat } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
+import { checkDiskSize } from '../common/disk-size.ts'
 import { ShoalError } from '../common/errors.ts'
 import { formatSize } from '../common/units.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
@@ -94,14 +95,15 @@ export class Disks {
         next: `shoal disk show ${own.disk_id}`,
       })
     }
-    const isThere = await stat(wanted.path).then(
-      () => true,
-      () => false,
-    )
+    const there = await stat(wanted.path).catch(() => undefined)
+    if (there?.isDirectory()) throw noDiskAtAll(wanted.path)
+    const isThere = there !== undefined
     const isExisting = wanted.existing === true
     if (isThere && isExisting) return this.#bring(wanted.path)
     if (isThere) refuseProbe(wanted, await this.#probe(wanted.path))
     else if (wanted.size === null || isExisting) throw noSuchDisk(wanted.path)
+    // A file that is there is made longer, never shorter.
+    if (!there || there.isFile()) checkDiskSize(Math.max(wanted.size ?? 0, there?.size ?? 0))
     const added = await this.#cluster.data.request('disk.add', {
       path: wanted.path,
       size: wanted.size,
@@ -227,6 +229,12 @@ function refuseProbe(wanted: NewDisk, probe: DiskProbe): void {
       ? `to destroy what is on it: shoal disk add ${wanted.path} --wipe --confirm ${wanted.path}`
       : `choose another one (${formatSize(probe.size)} found here): shoal disk scan`,
     data: { found: probe.found },
+  })
+}
+
+function noDiskAtAll(path: string): ShoalError {
+  return new ShoalError('bad_request', `${path} is a directory`, {
+    next: 'shoal disk scan shows what is there; to make a file, say how large: --size 10GiB',
   })
 }
 

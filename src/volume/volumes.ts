@@ -65,11 +65,7 @@ export class Volumes {
     const name = checkName('volume', wanted.name)
     const size_bytes = checkSize(wanted.size)
     const state = await this.#cluster.state()
-    if (state.volumes.some(volume => isActive(volume) && volume.name === name)) {
-      throw new ShoalError('exists', `there is a volume named ${name} already`, {
-        next: `choose another name, or see: shoal volume show ${name}`,
-      })
-    }
+    refuseTaken(state, name)
     const policy = choosePolicy(state, wanted.policy)
     const { block_size } = wanted
     await this.#cluster.propose({
@@ -101,8 +97,10 @@ export class Volumes {
   }
 
   async rename(name: string, wanted: string): Promise<VolumeView> {
-    const volume = findVolume(await this.#cluster.state(), name)
+    const state = await this.#cluster.state()
+    const volume = findVolume(state, name)
     const to = checkName('volume', wanted)
+    refuseTaken(state, to)
     await this.#cluster.propose({ type: 'rename_volume', volume: volume.id, name: to })
     return this.#find(to)
   }
@@ -125,6 +123,13 @@ export function findVolume(state: ClusterState, name: string): VolumeRecord {
   if (volume) return volume
   throw new ShoalError('not_found', `there is no volume named ${name}`, {
     next: 'shoal volume list names them all',
+  })
+}
+
+function refuseTaken(state: ClusterState, name: string): void {
+  if (!state.volumes.some(volume => isActive(volume) && volume.name === name)) return
+  throw new ShoalError('exists', `there is a volume named ${name} already`, {
+    next: `choose another name, or see: shoal volume show ${name}`,
   })
 }
 

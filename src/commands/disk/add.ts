@@ -92,7 +92,7 @@ async function withProgress(
     await sleep(progressEveryMs, ended.signal)
     if (ended.signal.aborted) break
     const tasks = await api.call('task.list').catch(() => [])
-    const task = tasks.find(one => one.kind === 'disk.add' && one.state === 'running')
+    const task = tasks.find(one => one.id === path && one.state === 'running')
     if (task) progress.update(task.done, task.total)
   }
   return adding

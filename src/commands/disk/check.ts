@@ -1,6 +1,7 @@
-import { Args, Flags } from '@oclif/core'
+import { Flags } from '@oclif/core'
 import type { Reply } from '../../api/contract.ts'
 import { ShoalCommand } from '../../cli/base-command.ts'
+import { numberArg } from '../../cli/number-arg.ts'
 import { checkText } from '../../cli/scrub-text.ts'
 import { sleep } from '../../common/clock.ts'
 import { Progress } from '../../common/progress.ts'
@@ -13,7 +14,7 @@ export default class DiskCheck extends ShoalCommand {
     'Metadata as well as data. What is bad is written anew: metadata from memory, data from another ' +
     'copy. The check goes on when the command ends.'
   static override examples = ['<%= config.bin %> disk check 1 --wait']
-  static override args = { id: Args.integer({ required: true, description: 'number of the disk' }) }
+  static override args = { id: numberArg('disk', 'shoal disk list') }
   static override flags = {
     wait: Flags.boolean({ char: 'w', description: 'until it is done', default: false }),
   }

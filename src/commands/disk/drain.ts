@@ -1,5 +1,5 @@
-import { Args } from '@oclif/core'
 import { ChangeCommand, changeFlags } from '../../cli/change-command.ts'
+import { numberArg } from '../../cli/number-arg.ts'
 
 export default class DiskDrain extends ChangeCommand {
   static override summary =
@@ -11,7 +11,7 @@ export default class DiskDrain extends ChangeCommand {
     '<%= config.bin %> disk drain 3 --dry-run',
     '<%= config.bin %> disk drain 3',
   ]
-  static override args = { id: Args.integer({ required: true, description: 'number of the disk' }) }
+  static override args = { id: numberArg('disk', 'shoal disk list') }
   static override flags = changeFlags
 
   async run(): Promise<void> {

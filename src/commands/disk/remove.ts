@@ -1,6 +1,7 @@
-import { Args, Flags } from '@oclif/core'
+import { Flags } from '@oclif/core'
 import { confirmFlags } from '../../cli/base-command.ts'
 import { ChangeCommand, changeFlags } from '../../cli/change-command.ts'
+import { numberArg } from '../../cli/number-arg.ts'
 import { lossText } from '../../cli/show.ts'
 
 export default class DiskRemove extends ChangeCommand {
@@ -13,7 +14,7 @@ export default class DiskRemove extends ChangeCommand {
     '<%= config.bin %> disk remove 3 --dry-run --force',
     '<%= config.bin %> disk remove 3 --yes --confirm 3',
   ]
-  static override args = { id: Args.integer({ required: true, description: 'number of the disk' }) }
+  static override args = { id: numberArg('disk', 'shoal disk list') }
   static override flags = {
     ...changeFlags,
     ...confirmFlags,

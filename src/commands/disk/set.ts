@@ -1,5 +1,6 @@
-import { Args, Flags } from '@oclif/core'
+import { Flags } from '@oclif/core'
 import { ChangeCommand, changeFlags } from '../../cli/change-command.ts'
+import { numberArg } from '../../cli/number-arg.ts'
 import { parseNames } from '../../cli/pairs.ts'
 import { ShoalError } from '../../common/errors.ts'
 import { parseSize } from '../../common/units.ts'
@@ -16,7 +17,7 @@ export default class DiskSet extends ChangeCommand {
     '<%= config.bin %> disk set 3 --reserve 200GiB',
     "<%= config.bin %> disk set 3 --labels ''",
   ]
-  static override args = { id: Args.integer({ required: true, description: 'number of the disk' }) }
+  static override args = { id: numberArg('disk', 'shoal disk list') }
   static override flags = {
     ...changeFlags,
     weight: Flags.integer({ description: 'share of the data', min: 0, max: 2 ** 31 }),

@@ -1,11 +1,12 @@
-import { Args, Flags } from '@oclif/core'
+import { Flags } from '@oclif/core'
 import { ShoalCommand } from '../../cli/base-command.ts'
+import { numberArg } from '../../cli/number-arg.ts'
 
 export default class ExportDelete extends ShoalCommand {
   static override summary = 'End an export of the peer'
   static override examples = ['<%= config.bin %> export delete 1']
   static override args = {
-    id: Args.integer({ required: true, description: 'number of the export' }),
+    id: numberArg('export', 'shoal export list'),
   }
   static override flags = {
     force: Flags.boolean({ description: 'also while clients are connected' }),

@@ -65,7 +65,7 @@ cli(
     const cases: [string[], number, RegExp][] = [
       [['volume', 'show', 'none'], 3, /next: {2}shoal volume list/],
       [['volume', 'create', 'x', '--size', '10GB'], 2, /10GiB/],
-      [['volume', 'create', 'x'], 2, /size/],
+      [['volume', 'create', 'x'], 2, /missing flag: --size/],
       [['volume', 'create', 'x', '--size', '1GiB', '--block-size', '1024'], 2, /512/],
       [['volume', 'delete', 'none'], 3, /no volume/],
       [['attach', 'none'], 3, /no volume/],
@@ -82,10 +82,24 @@ cli(
       [['task', 'show', 'rebalance'], 3, /shoal task list/],
       [['task', 'set', 'rebalance'], 2, /--per-disk/],
       [['disk', 'add', '/x', '--wipe'], 2, /--confirm \/x/],
-      [['--server', 'unix:/none', 'status'], 2, /no command|error/],
+      [
+        ['--server', 'unix:/none', 'status'],
+        2,
+        /--server stands before the command\nnext: .*status --s/,
+      ],
+      [['status', 'extra'], 2, /unexpected argument: extra\nwhy: {3}shoal status takes none/],
+      [['volume', 'create'], 2, /missing argument: name/],
+      [['disk', 'show', 'abc'], 2, /disk "abc": it takes a number\nnext: {2}shoal disk list/],
+      [['export', 'delete', '1x'], 2, /export "1x": it takes a number/],
+      [['policy', 'create', 'p', '--copies', '0'], 2, /error: --copies: Expected an integer/],
+      [['cluster', 'token', '--ttl', '100d'], 2, /choose from 1s to 24h/],
+      [['disk', 'add', '/tmp'], 2, /tmp is a directory/],
+      [['disk', 'add', '/x', '--size', '4KiB'], 2, /at least 8MiB/],
+      [['demo', 'up', '--dir', '/none', '--disk-size', '4KiB'], 2, /at least 8MiB/],
+      [['demo', 'up', '--dir', '/dev/null'], 2, /cannot be the directory of a demo/],
       [['status', '--server', 'unix:/none'], 7, /nothing listens on \/none/],
       [['status', '--server', 'http://x'], 2, /unix:/],
-      [['volme', 'list'], 2, /did you mean: shoal volume/],
+      [['volme', 'list'], 2, /did you mean: shoal volume list/],
       [['demo', 'kill', 'p1', '--dir', '/none'], 3, /no demo/],
     ]
     const check = async ([args, code, pattern]: (typeof cases)[number]) => {
@@ -142,7 +156,10 @@ cli('help is there for every topic, the hidden command is not shown', async ({ f
   const help = await shoal(fixture, '--help')
   assert.is(help.code, 0)
   assert.not.match(help.stdout, /^ +data /m)
-  assert.match((await shoal(fixture, 'volume', 'create', '--help')).stdout, 'EXAMPLES')
+  const asked = await shoal(fixture, 'volume', 'create', '--help')
+  assert.match(asked.stdout, 'EXAMPLES')
+  assert.is((await shoal(fixture, 'help', 'volume', 'create')).stdout, asked.stdout)
+  assert.is((await shoal(fixture, 'help')).stdout, help.stdout)
 })
 
 cli.run()

@@ -52,6 +52,20 @@ config('refuses an unknown key and names the nearest one', () => {
   assert.match(failure({ file: file('memory = "1GiB"\n') }).message, 'there is no setting "memory"')
 })
 
+config('listens on addresses of both families', () => {
+  const loaded = loadConfig({
+    file: file('[net]\nlisten = "[::]:1"\n[gossip]\nlisten = "10.0.0.1:65535"\n'),
+  })
+  assert.is(loaded['net.listen'], '[::]:1')
+  assert.is(loaded['gossip.listen'], '10.0.0.1:65535')
+})
+
+config('does without a file, unless someone named one', () => {
+  const missing = join(dir, 'missing.toml')
+  assert.is(loadConfig({ file: missing })['log.level'], 'info')
+  assert.match(failure({ file: missing, isFileNamed: true }).message, 'missing.toml cannot be read')
+})
+
 config('says where a damaged file is damaged', () => {
   assert.match(
     failure({ file: file('[data]\nmemory = \n') }).message,
@@ -69,6 +83,10 @@ config('refuses values that do not fit', () => {
     '[data]\nio_threads = "many"\n',
     '[net]\nadvertise = "0.0.0.0:1"\n',
     '[net]\nadvertise = [1]\n',
+    '[net]\nlisten = "nonsense"\n',
+    '[net]\nlisten = "127.0.0.1:99999"\n',
+    '[net]\nlisten = "here:7440"\n',
+    '[gossip]\nlisten = "::1:7441"\n',
     '[log]\nlevel = "loud"\n',
     '[gossip]\nenabled = "yes"\n',
   ]) {

@@ -5,7 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { loadConfig } from '../../../src/common/config.ts'
 import { seededRandom } from '../../../src/common/random.ts'
-import { readDemo, withDemoLock, writeDemo } from '../../../src/demo/demo-file.ts'
+import { makeDemoDir, readDemo, withDemoLock, writeDemo } from '../../../src/demo/demo-file.ts'
 import { demoDown } from '../../../src/demo/down.ts'
 import { freePorts } from '../../../src/demo/free-port.ts'
 import { demoPolicy, nextCommands, peerSettings, planDemo } from '../../../src/demo/plan.ts'
@@ -51,6 +51,7 @@ demo('refuses what cannot be', () => {
         error.message.includes('a demo has') || error.message.includes('of a demo has'),
     )
   }
+  assert.throws(plan({ disk_size: 2 ** 22 }), /a disk cannot have 4194304 bytes/)
   assert.throws(plan({ dir: `/${'x'.repeat(100)}` }), /too deep for unix sockets/)
 })
 
@@ -83,6 +84,13 @@ demo('is found again, and a file of something else is refused', () => {
     writeFileSync(join(dir, 'demo.json'), content)
     assert.throws(() => readDemo(dir), /no demo of this version/, content)
   }
+})
+
+demo('a file is no directory of a demo', () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'shoal-demo-')), 'file')
+  writeFileSync(file, '')
+  assert.throws(() => makeDemoDir(file), /cannot be the directory of a demo/)
+  assert.is(readDemo(file), undefined)
 })
 
 demo('one command at a time changes it; a dead holder does not keep it locked', async () => {
