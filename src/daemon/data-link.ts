@@ -14,6 +14,8 @@ const exitPollMs = 20
 export interface DataRunner {
   isAlive(): boolean
   start(configPath: string): void
+  /** The last thing that it said, whichever life of it; undefined: nothing. */
+  lastWords(): string | undefined
   signal(signal: NodeJS.Signals): boolean
 }
 
@@ -34,6 +36,8 @@ export class DataLink implements DataPort {
   readonly #stopping = new AbortController()
   #client: DataClient | undefined
   #startedAtMs = 0
+  /** Of one that ended by itself, until the next one answers. */
+  #lastWords: string | undefined
   #running: Promise<void> | undefined
 
   constructor(init: DataLinkInit) {
@@ -51,8 +55,8 @@ export class DataLink implements DataPort {
     if (this.#client) return this.#client.request(method, params)
     return Promise.reject(
       new ShoalError('unavailable', 'the data process does not answer', {
-        why: 'it is being started',
-        next: 'try again in a moment; if that does not help, see the log of the daemon',
+        why: this.#lastWords ? `it ended: ${this.#lastWords}` : 'it is being started',
+        next: 'try again in a moment; if that does not help, see log/data.log of the peer',
       }),
     )
   }
@@ -94,6 +98,7 @@ export class DataLink implements DataPort {
     try {
       const { client, hello } = await DataClient.connect({ socketPath, clock, onEvent, onClose })
       this.#client = client
+      this.#lastWords = undefined
       log.info({ pid: hello.pid, version: hello.version }, 'attached to the data process')
       this.#init.onConnect(hello)
       return ended.then(() => {
@@ -111,6 +116,10 @@ export class DataLink implements DataPort {
   async #startOrWait(): Promise<void> {
     const { process, clock, log, configPath } = this.#init
     if (process.isAlive()) return sleep(retryMs, this.#stopping.signal)
+    if (this.#startedAtMs > 0) {
+      this.#lastWords = process.lastWords()
+      log.warn({ last_words: this.#lastWords }, 'the data process ended')
+    }
     await sleep(this.#backoff.ended(clock.monotonicMs() - this.#startedAtMs), this.#stopping.signal)
     if (this.#stopping.signal.aborted) return
     this.#startedAtMs = clock.monotonicMs()

@@ -1,5 +1,6 @@
 // Starts the data process, and knows whether it runs: also one that another life of control
 // started.
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PeerPaths } from '../common/paths.ts'
 import {
@@ -14,6 +15,9 @@ import { native } from '../native.ts'
 
 /** What the data process needs of our environment; tokens and the like are not handed on. */
 const envKept = ['PATH', 'HOME', 'LANG', 'TZ', 'RUST_BACKTRACE', 'NODE_COMPILE_CACHE']
+
+/** Of the end of its log. */
+const wordsBytesMax = 1024
 
 export class DataProcess {
   readonly #paths: PeerPaths
@@ -40,6 +44,26 @@ export class DataProcess {
     })
     const pid = native().spawnData(argv, env, this.#paths.dataLog)
     this.#identity = writePidFile(this.#paths.dataPid, pid)
+  }
+
+  lastWords(): string | undefined {
+    let file: number | undefined
+    try {
+      file = openSync(this.#paths.dataLog, 'r')
+      const bytes = Buffer.alloc(wordsBytesMax)
+      const count = readSync(
+        file,
+        bytes,
+        0,
+        wordsBytesMax,
+        Math.max(0, fstatSync(file).size - wordsBytesMax),
+      )
+      return bytes.toString('utf8', 0, count).trimEnd().split('\n').at(-1) || undefined
+    } catch {
+      return undefined
+    } finally {
+      if (file !== undefined) closeSync(file)
+    }
   }
 
   signal(signal: NodeJS.Signals): boolean {

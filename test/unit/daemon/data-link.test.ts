@@ -37,6 +37,10 @@ class PretendRunner implements DataRunner {
     void this.data.listen(this.#socketPath)
   }
 
+  lastWords(): string {
+    return 'no room for it'
+  }
+
   signal(signal: string): boolean {
     this.signals.push(signal)
     void this.die()
@@ -78,6 +82,21 @@ link('starts a data process when there is none, and one only', async () => {
   assert.equal(await made.request('disk.list', {}), [])
   await made.stop(5_000)
   assert.equal(runner.signals, [])
+})
+
+link('what a data process said before it ended is told to those who ask meanwhile', async () => {
+  const { link: made, runner } = make()
+  made.start()
+  assert.ok(await connected(made))
+  runner.start = () => undefined
+  await runner.die()
+  await poll(10_000, 5, () => (made.isConnected ? undefined : true))
+  const why = await poll(10_000, 5, async () => {
+    const error = await failure(made.request('disk.list', {}), 'unavailable')
+    return error.why === 'it is being started' ? undefined : error.why
+  })
+  assert.is(why, 'it ended: no room for it')
+  await made.stop(1_000)
 })
 
 link('attaches to one that serves already', async () => {
