@@ -3,8 +3,26 @@ import { type ClusterState, isMissed, peerName } from '../data/state.ts'
 import type { Finding } from './status.ts'
 import { canVote, safety, votersView } from './voters.ts'
 
-export function voterFindings(state: ClusterState): Finding[] {
+export function voterFindings(state: ClusterState, self: number | null): Finding[] {
+  if (isCutOff(state, self)) return [cutOff]
   return [...leaderFindings(state), ...forgottenFindings(state), ...aloneFindings(state)]
+}
+
+/** The others do not talk to a peer that was removed: it may have learnt so, or never will. */
+function isCutOff(state: ClusterState, self: number | null): boolean {
+  if (self === null || state.reachable) return false
+  const own = state.peers.find(peer => peer.id === self)
+  return own === undefined || own.state === 'out'
+}
+
+/** NO WORD OF RECOVERING HERE: the cluster is well, and would be split. */
+const cutOff: Finding = {
+  health: 'error',
+  code: 'not_a_member',
+  message: 'this peer is no member of the cluster: it was removed; what it shows is old',
+  next:
+    'stop it; to use the machine again, start it with an empty directory and let it join anew: ' +
+    'shoal cluster join TOKEN',
 }
 
 function leaderFindings(state: ClusterState): Finding[] {

@@ -70,7 +70,7 @@ export interface Finding extends Reason {
 export function clusterStatus(input: StatusInput): StatusView {
   const { state, usedBytes } = input
   const findings = [
-    ...voterFindings(state),
+    ...voterFindings(state, input.self),
     ...peerFindings(state),
     ...silenceFindings(input),
     ...missingFindings(state),

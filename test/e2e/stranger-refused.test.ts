@@ -1,22 +1,27 @@
-import { mkdtempSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { systemRandom } from '../../src/common/random.ts'
 import { readDemo } from '../../src/demo/demo-file.ts'
+import { freePorts } from '../../src/demo/free-port.ts'
+import { apiOf, startPeer, stopPeer } from '../../src/demo/peer-process.ts'
+import type { DemoPeer } from '../../src/demo/plan.ts'
 import { DemoCluster } from '../helpers/demo-cluster.ts'
 import { runShoal } from '../helpers/run-shoal.ts'
+import { sleep } from '../helpers/sleep.ts'
 
 const stranger = suite('strangers')
 const demo = new DemoCluster()
 const other = new DemoCluster()
+const started: DemoPeer[] = []
 stranger.before(async () => {
   await demo.up('--no-volume')
   await other.up('--peers', '1', '--no-volume')
 })
 stranger.after(async () => {
+  await Promise.all(started.map(stopPeer))
   await demo.down()
   await other.down()
 })
@@ -47,16 +52,22 @@ stranger('who has no identity is refused in the handshake', async () => {
   assert.is.not(outcome, 'data')
 })
 
-stranger('a token works once, and not when it is mistyped', async () => {
-  const made = await demo.json<{ token: string }>('p1', 'cluster', 'token')
-  const dir = mkdtempSync(join(tmpdir(), 'shoal-e2e-join-'))
-  assert.ok(dir)
-  const twisted = made.token.slice(0, -4) + (made.token.endsWith('aaaa') ? 'bbbb' : 'aaaa')
-  const join1 = await runShoal(['cluster', 'join', twisted, '--json'], {
-    env: { SHOAL_SERVER: other.peer('p1').server },
-  })
-  assert.is.not(join1.code, 0)
-  assert.match(join1.stderr, /^error: /)
+stranger('a token works once, in its time, as it was given; who is removed stays out', async () => {
+  const [first, second] = await Promise.all([newPeer('p8'), newPeer('p9')])
+  const token = async (...args: string[]) =>
+    (await demo.json<{ token: string }>('p1', 'cluster', 'token', ...args)).token
+  const made = await token()
+  const twisted = made.slice(0, -4) + (made.endsWith('aaaa') ? 'bbbb' : 'aaaa')
+  assert.match(await refusal(first, twisted), /mistyped/)
+  const brief = await token('--ttl', '1s')
+  await sleep(1_500)
+  assert.match(await refusal(first, brief), /expired/)
+  assert.is((await apiOf(first).call('cluster.join', { body: { token: made } })).peer, 'p8')
+  assert.match(await refusal(second, made), /used/)
+  await demo.json('p1', 'peer', 'remove', 'p8', '--confirm', 'p8')
+  await demo.waitFor('p8 is out', status => status.peers.every(peer => peer.name !== 'p8'), 30_000)
+  await untilCutOff(first)
+  assert.match(await refusal(second, made), /used/, 'also when who used it is gone')
 })
 
 stranger('a member of one cluster cannot join another without leaving', async () => {
@@ -68,5 +79,29 @@ stranger('a member of one cluster cannot join another without leaving', async ()
   const peers = await demo.json<unknown[]>('p1', 'peer', 'list')
   assert.is(peers.length, 3)
 })
+
+async function newPeer(name: string): Promise<DemoPeer> {
+  const ports = await freePorts(2, systemRandom)
+  const dir = join(demo.dir, name)
+  const peer = { name, id: null, dir, data_port: ports[0]!, gossip_port: ports[1]! }
+  started.push(peer)
+  await startPeer(peer)
+  return peer
+}
+
+function refusal(peer: DemoPeer, token: string): Promise<string> {
+  return apiOf(peer)
+    .call('cluster.join', { body: { token } })
+    .then(() => 'it was admitted', String)
+}
+
+async function untilCutOff(peer: DemoPeer): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    const { reasons } = await apiOf(peer).call('status.show')
+    if (reasons.some(reason => reason.code === 'not_a_member')) return
+    await sleep(200)
+  }
+  throw new Error('a peer that was removed does not say so')
+}
 
 stranger.run()

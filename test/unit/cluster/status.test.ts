@@ -35,6 +35,20 @@ status('all is well', () => {
   assert.equal(found.capacity, { total: 3 * 2 ** 31, used: 100 })
 })
 
+status('a peer that was removed says so, and advises nobody to recover', () => {
+  const codes = (self: number, change: (state: ClusterState) => void) =>
+    of(change, { self }).reasons.map(reason => reason.code)
+  const gone = (state: ClusterState) => {
+    state.reachable = false
+    state.peers[2]!.state = 'out'
+  }
+  assert.ok(codes(3, gone).includes('not_a_member'))
+  assert.not(codes(3, gone).includes('no_leader'))
+  assert.ok(codes(9, gone).includes('not_a_member'), 'forgotten meanwhile')
+  assert.ok(codes(1, gone).includes('no_leader'))
+  assert.not(codes(9, () => undefined).includes('not_a_member'), 'it joins just now')
+})
+
 status('a disk that writes much slower than its class is named, and can be given less', () => {
   const times = (...us: number[]) => ({
     writeUs: new Map(us.map((one, at) => [at + 1, one] as [number, number])),
