@@ -15,8 +15,8 @@ function diskFinding({ disk_id, path }: LocalDisk): Finding {
     health: 'warn',
     code: 'disk_full',
     message:
-      `disk ${disk_id} (${path}) is full: writes of new blocks fail with ENOSPC, and most overwrites ` +
-      'too; reads, discards and deletes go on',
+      `disk ${disk_id} (${path}) is full: writes of new blocks fail with ENOSPC; overwrites, ` +
+      'reads, discards and deletes go on',
     next: 'delete or discard what is not needed, or add a disk: shoal disk add',
   }
 }

@@ -48,6 +48,8 @@ pub enum Bug {
     StaleHeadAccepted,
     /// A write without room at one member is refused and left at the others.
     NoSpaceNotUndone,
+    /// A write that a member refused for space is taken when it comes once more.
+    RefusedComesBack,
     /// Nothing is rolled forward.
     NoRollForward,
     /// An older image of a disk is taken for the disk.
@@ -103,7 +105,7 @@ pub enum Bug {
 }
 
 impl Bug {
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 49] = [
         Self::H1AckWithoutJoiner,
         Self::H2AnswersOutliveEpoch,
         Self::H3JoinerLeftOut,
@@ -126,6 +128,7 @@ impl Bug {
         Self::StalePgAccepted,
         Self::StaleHeadAccepted,
         Self::NoSpaceNotUndone,
+        Self::RefusedComesBack,
         Self::NoRollForward,
         Self::RollbackUnnoticed,
         Self::LeaseFromReply,

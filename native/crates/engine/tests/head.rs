@@ -266,26 +266,6 @@ fn a_holder_that_took_a_second_copy_of_what_it_refused_is_not_told_the_same_as_o
 }
 
 #[test]
-fn no_space_is_decided_before_anything_is_sent() {
-    let mut bench = Bench::active(ReadMode::Lease);
-    let full = |r: &Request| match written(r) {
-        Some(Reply::Written { version, pg_epoch, .. }) => {
-            Some(Reply::Written { version, pg_epoch, free_blocks: 1 })
-        }
-        other => other,
-    };
-    bench.write(1, 0, 9);
-    bench.answer_all(full);
-    bench.write(2, 1, 9);
-    bench.write(3, 2, 9);
-    assert_eq!(bench.done[1], (3, Err(ClientError::NoSpace)), "one block cannot serve two");
-    bench.answer_all(full);
-    bench.request(4, ClientOp::Zero { offset: 0, len: 4096 });
-    bench.answer_all(full);
-    assert_eq!(bench.done[3], (4, Ok(ClientReply::Written)), "zeros need none");
-}
-
-#[test]
 fn unknown_writes_of_older_heads_are_rolled_forward_before_anything_else() {
     let mut bench = Bench::new(ReadMode::Lease);
     bench.event(HeadEvent::Lease { valid_until_us: 1_000_000 });

@@ -190,6 +190,75 @@ fn a_write_without_room_installs_its_epochs_all_the_same() {
     assert_eq!(bench.replies, [Reply::Refused(Refusal::NoSpace)]);
 }
 
+/// The network doubled it, or a head sent it again; meanwhile there is room. The head may have told its
+/// client that there was none.
+#[test]
+fn a_version_that_was_refused_for_space_is_never_taken() {
+    let mut bench = Bench::new(true);
+    bench.request(Request::Write(write(6, 8, Role::InSync)));
+    bench.store(Err(StoreError::NoSpace));
+    bench.store(Ok(StoreReply::Done));
+    bench.request(Request::Write(write(6, 8, Role::InSync)));
+    let op = bench.store(Ok(StoreReply::Done));
+    assert!(matches!(op, StoreOp::Raise { .. }), "the store is not even asked: {op:?}");
+    assert_eq!(bench.replies, vec![Reply::Refused(Refusal::NoSpace); 2]);
+    bench.request(Request::Write(write(6, 9, Role::InSync)));
+    let op = bench.store(Ok(StoreReply::Done));
+    assert!(matches!(op, StoreOp::Write { .. }), "a newer stamp decides anew: {op:?}");
+}
+
+/// The write that told the newer watermark was refused itself: the store does not know that this one is
+/// decided.
+#[test]
+fn what_was_refused_is_not_taken_below_a_watermark_that_was_refused_with_another_write() {
+    let mut bench = Bench::new(true);
+    let late = write(6, 8, Role::InSync);
+    let mut newer = late.clone();
+    newer.version = Version::new(6, 50);
+    newer.watermark = Version::new(6, 40);
+    for write in [late.clone(), newer] {
+        bench.request(Request::Write(write));
+        bench.store(Err(StoreError::NoSpace));
+        bench.store(Ok(StoreReply::Done));
+    }
+    bench.request(Request::Write(late));
+    let op = bench.store(Ok(StoreReply::Done));
+    assert!(matches!(op, StoreOp::Raise { .. }), "{op:?}");
+}
+
+/// Where they found no room nothing was, and a head offers those of an undo until they are taken.
+#[test]
+fn zeros_that_were_refused_may_come_back() {
+    let mut bench = Bench::new(true);
+    let mut zeros = write(6, 8, Role::InSync);
+    zeros.body = Body::Zero { blocks: zeros.body.blocks() };
+    for result in [Err(StoreError::NoSpace), Ok(StoreReply::Done)] {
+        bench.request(Request::Write(zeros.clone()));
+        let refused = result.is_err();
+        let op = bench.store(result);
+        assert!(matches!(op, StoreOp::Write { .. }), "{op:?}");
+        if refused {
+            bench.store(Ok(StoreReply::Done));
+        }
+    }
+    assert!(matches!(bench.replies[..], [Reply::Refused(Refusal::NoSpace), Reply::Written { .. }]));
+}
+
+/// Both copies are with the store when the first one is refused: the second decides.
+#[test]
+fn a_refusal_waits_for_the_second_copy_of_the_same_write() {
+    let mut bench = Bench::new(true);
+    bench.request(Request::Write(write(6, 8, Role::InSync)));
+    bench.request(Request::Write(write(6, 8, Role::InSync)));
+    bench.store(Err(StoreError::NoSpace));
+    assert_eq!(bench.replies, [Reply::Refused(Refusal::NoSession)], "to be tried again");
+    bench.store(Ok(StoreReply::Done));
+    assert!(matches!(bench.replies[1], Reply::Written { .. }));
+    bench.request(Request::Write(write(6, 8, Role::InSync)));
+    let op = bench.store(Ok(StoreReply::Done));
+    assert!(matches!(op, StoreOp::Write { .. }), "{op:?}");
+}
+
 #[test]
 fn a_fenced_store_refuses_everything() {
     let mut bench = Bench::new(true);

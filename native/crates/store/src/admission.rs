@@ -108,6 +108,13 @@ impl Store {
             self.ask_for_fold();
             return Admission::Wait;
         }
+        if let Change::Assign(assign) = &mut op.change
+            && self.is_held(assign)
+        {
+            // What it brings is there: NOTHING THAT THE STORE HAS TAKEN IS EVER REFUSED.
+            assign.runs.clear();
+            return Admission::Admitted;
+        }
         Admission::Refused
     }
 

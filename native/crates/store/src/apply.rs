@@ -120,10 +120,7 @@ impl Store {
             return false;
         }
         let at = BlockAt { pg: target.pg, layer: target.layer_number, block };
-        self.state.exact_stamp(at).is_none_or(|known| {
-            stamp.version > known.version
-                || (stamp.version == known.version && stamp.epoch > known.epoch)
-        })
+        self.state.is_older(at, stamp)
     }
 
     fn apply_stretch(

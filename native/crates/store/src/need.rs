@@ -28,6 +28,20 @@ impl Store {
         blocks.filter(|block| self.needs_cell(BlockAt { pg, layer, block: *block })).count() as u64
     }
 
+    /// A second copy of a write that the store has taken, or of one that newer ones replaced.
+    pub(crate) fn is_held(&self, assign: &Assign) -> bool {
+        let tables = &self.state.tables;
+        let numbers = tables.pg_number(assign.pg).zip(tables.live_layer(assign.layer));
+        let Some((pg, layer)) = numbers else { return false };
+        let passed = tables.mark(assign.volume, pg).watermark;
+        let held = |run: &PendingRun| {
+            run.stamp.version <= passed
+                || (run.block..run.block + run.blocks())
+                    .all(|block| !self.state.is_older(BlockAt { pg, layer, block }, run.stamp))
+        };
+        assign.raise.is_some() && !assign.forced && assign.runs.iter().all(held)
+    }
+
     /// Pages by which the index may grow for zeros.
     pub(crate) fn growth_of_zeros(&self, assign: &Assign) -> u64 {
         let Some(layer) = self.state.tables.live_layer(assign.layer) else { return 0 };

@@ -74,6 +74,14 @@ impl State {
         }
     }
 
+    /// What the block holds gives way to a write of this stamp.
+    pub fn is_older(&self, at: BlockAt, stamp: Stamp) -> bool {
+        self.exact_stamp(at).is_none_or(|known| {
+            stamp.version > known.version
+                || (stamp.version == known.version && stamp.epoch > known.epoch)
+        })
+    }
+
     /// Neither data nor zeros.
     pub fn holds_nothing(&self, at: BlockAt) -> bool {
         match self.newest(at) {

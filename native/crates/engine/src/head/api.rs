@@ -44,8 +44,6 @@ pub struct HeadTiming {
     pub retry_us: u64,
     /// A PG idle for so long sends its watermark by itself.
     pub settle_us: u64,
-    /// How long a member's last word on its free space is believed.
-    pub space_word_us: u64,
 }
 
 impl Default for HeadTiming {
@@ -55,7 +53,6 @@ impl Default for HeadTiming {
             read_retry_us: 300_000,
             retry_us: 20_000,
             settle_us: 500_000,
-            space_word_us: 1_000_000,
         }
     }
 }

@@ -13,9 +13,10 @@ pub(super) struct Disk {
     /// Sent to it, or to be sent once it is connected, and not answered.
     pub(super) owed: u32,
     pub(super) layer: LayerState,
-    /// Its last word on free space, in blocks; when it came.
-    pub(super) free_blocks: u32,
-    pub(super) free_at_us: Option<u64>,
+    /// Its last word on free space, in blocks.
+    pub(super) free_blocks: Option<u32>,
+    /// When it last refused a write for space.
+    pub(super) refused_at_us: u64,
     /// Blocks of data sent to it since, not acknowledged.
     pub(super) promised_blocks: u32,
     pub(super) reported_at_us: Option<u64>,
@@ -38,8 +39,8 @@ impl Default for Disk {
             connected: true,
             owed: 0,
             layer: LayerState::Unknown,
-            free_blocks: 0,
-            free_at_us: None,
+            free_blocks: None,
+            refused_at_us: 0,
             promised_blocks: 0,
             reported_at_us: None,
         }
@@ -135,7 +136,12 @@ impl Head {
         link.reported_at_us = None;
         for (key, what) in self.sent_to(disk) {
             let request = match what {
-                What::Write { piece, target } => self.write_request(piece, target),
+                What::Write { piece, target } => {
+                    if let Some(piece) = self.pieces.get_mut(piece) {
+                        piece.write.sent_again();
+                    }
+                    self.write_request(piece, target)
+                }
                 What::Install { pg, after } => Some(self.install_request(pg, disk, after)),
                 What::OpenLayer => Some(self.layer_request()),
                 What::Fetch { .. } | What::Confirm { .. } | What::Settle => None,

@@ -5,7 +5,6 @@ use shoal_types::buffer::AlignedBuf;
 use shoal_types::{BLOCK_BYTES, BlockState};
 
 use super::Head;
-use super::api::ClientError;
 use super::piece::{Patch, Work};
 use crate::common::Key;
 
@@ -17,10 +16,7 @@ impl Head {
         let (block, data) = (piece.block, patched(&old, patch));
         let body = self.data_body(block, data);
         self.pieces.get_mut(key).expect("just seen").work = Work::Write(body);
-        if !self.has_space(key) {
-            return self.finish_piece(key, Err(ClientError::NoSpace));
-        }
-        self.send_new_version(key);
+        self.send_first_version(key);
     }
 }
 

@@ -124,10 +124,28 @@ pub(super) struct Writing {
     /// Numbers used before `version`; complete only together with it.
     pub(super) earlier: Vec<Seq>,
     pub(super) requests: [Option<Key>; TARGETS_MAX],
+    /// It went to one target so far, which may lack room for it.
+    pub(super) alone: Option<Alone>,
+    /// A target that refused this version refuses it for good: the next try needs a new one.
+    pub(super) renews: bool,
     /// Some target does not hold all of its numbers.
     pub(super) unheld: bool,
     /// Zeros for which a member has no room where nothing was.
     pub(super) traceless: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alone {
+    /// If the target refuses, the write is nowhere.
+    Once,
+    /// An answer was lost: the target may have taken it before.
+    Again,
+}
+
+impl Writing {
+    pub(super) fn sent_again(&mut self) {
+        self.alone = self.alone.map(|_| Alone::Again);
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]

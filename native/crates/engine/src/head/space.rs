@@ -1,31 +1,47 @@
-//! ENOSPC is decided before anything is sent, by what the members last said (docs/protocol.md,
-//! "No space").
+//! Members decide whether there is space. Who may lack it, by its last word, is asked alone first:
+//! if it says no, nobody holds the write and nothing has to be undone (docs/protocol.md, "No
+//! space").
+
+use std::cmp::Reverse;
 
 use shoal_types::{Body, DiskId, Role};
 
 use super::Head;
 use super::api::{ClientError, ReportReason};
-use super::piece::{Owner, Work};
+use super::piece::{Alone, Owner, Work};
 use super::write_path::{data_blocks, traceless};
 use crate::common::Key;
 use crate::cover::cover;
 use crate::planted::{Bug, is_planted};
 
 impl Head {
-    /// Whether each target should have room for the piece. A word that is old is not believed: the
-    /// write goes out and brings a new one, and is undone if need be.
-    pub(super) fn has_space(&mut self, key: Key) -> bool {
-        let piece = self.pieces.get(key).expect("a piece that begins lives");
-        let Work::Write(body) = &piece.work else { return true };
-        let need = data_blocks(body);
-        let (now, believed) = (self.now_us, self.config.timing.space_word_us);
-        let targets = &self.pgs[piece.pg].targets;
-        need == 0
-            || targets.iter().all(|disk| {
-                let Some(link) = self.disks.get(disk) else { return true };
-                let fresh = link.free_at_us.is_some_and(|at| now < at + believed);
-                !fresh || link.free_blocks >= link.promised_blocks.saturating_add(need)
-            })
+    /// Sends a write that was sent to nobody yet: to all, or first to the member that may lack room.
+    pub(super) fn send_first_version(&mut self, key: Key) {
+        self.give_version(key);
+        self.stamp(key);
+        let Some(target) = self.short_of_room(key) else { return self.send_to_owing(key) };
+        cover!("no space: one asked first");
+        let piece = self.pieces.get_mut(key).expect("a piece that writes lives");
+        piece.write.alone = Some(Alone::Once);
+        self.send_write(key, target);
+    }
+
+    /// The in-sync member with the least room, if it may not suffice; of several, whoever said no last: if
+    /// another one were asked that has a block left, each new block would be undone. A joiner decides
+    /// nothing.
+    fn short_of_room(&self, key: Key) -> Option<u8> {
+        let piece = self.pieces.get(key).expect("a piece that writes lives");
+        let need = data_blocks(piece.body().1);
+        if need == 0 {
+            return None;
+        }
+        let pg = &self.pgs[piece.pg];
+        let room = |(target, disk): (usize, &DiskId)| {
+            let link = self.disks.get(disk).filter(|_| pg.role(*disk) == Role::InSync)?;
+            let free = link.free_blocks?.saturating_sub(link.promised_blocks);
+            (free < need).then_some((free, Reverse(link.refused_at_us), target as u8))
+        };
+        pg.targets.iter().enumerate().filter_map(room).min().map(|(_, _, target)| target)
     }
 
     /// In-sync members whose stores have no room for the volume's layer (their tables are full) hold
@@ -41,11 +57,12 @@ impl Head {
         if is_read { without == in_sync.len() } else { without > 0 }
     }
 
-    /// An in-sync member without space: the write is undone (docs/protocol.md, "No space"), one
-    /// of a roll-forward too: the member lacks it, so nobody was told that it happened. A joiner
-    /// must not decide that; and an undo is tried until it gets through.
+    /// An in-sync member without space: if others were asked, the write is undone (docs/protocol.md, "No
+    /// space"), one of a roll-forward too: the member lacks it, so nobody was told that it happened. A
+    /// joiner must not decide that; and an undo is tried until it gets through.
     pub(super) fn on_no_space(&mut self, key: Key, target: u8, disk: DiskId) {
         self.note_free_space(disk, 0);
+        self.disk(disk).refused_at_us = self.now_us;
         let piece = self.pieces.get_mut(key).expect("its answer just came");
         let role = self.pgs[piece.pg].role(disk);
         if is_planted(Bug::NoSpaceNotUndone) && piece.owner != Owner::Roll {
@@ -58,9 +75,17 @@ impl Head {
                 None => self.send_traceless(key),
             };
         }
+        if role == Role::InSync && piece.write.alone == Some(Alone::Once) {
+            cover!("no space: refused before anybody else was asked");
+            piece.write.unheld = true;
+            self.finish_seqs(key);
+            return self.finish_piece(key, Err(ClientError::NoSpace));
+        }
         if role == Role::InSync && matches!(piece.work, Work::Write(_)) {
             return self.start_undo(key, disk);
         }
+        // Of data the member remembers what it refused.
+        piece.write.renews |= data_blocks(piece.body().1) > 0 && role == Role::InSync;
         self.report(disk, ReportReason::Full);
         self.retry_write(key, target);
     }
@@ -100,10 +125,7 @@ impl Head {
     }
 
     pub(super) fn note_free_space(&mut self, disk: DiskId, free_blocks: u32) {
-        let now = self.now_us;
-        let link = self.disk(disk);
-        link.free_blocks = free_blocks;
-        link.free_at_us = Some(now);
+        self.disk(disk).free_blocks = Some(free_blocks);
     }
 
     /// Counts what is on its way to a disk, so that requests in flight cannot share one room.

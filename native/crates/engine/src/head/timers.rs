@@ -71,8 +71,10 @@ impl Head {
                 p.write.requests.get(target as usize).is_some_and(Option::is_none)
             };
             // Sent anew by a view change meanwhile, or done: nothing to do.
-            if self.pieces.get(key).is_some_and(owed) {
-                self.send_write(key, target);
+            match self.pieces.get(key).filter(|p| owed(p)).map(|p| p.write.renews) {
+                Some(true) => self.send_new_version(key),
+                Some(false) => self.send_write(key, target),
+                None => {}
             }
         }
     }

@@ -60,16 +60,17 @@ impl Head {
     }
 
     pub(super) fn begin_write(&mut self, key: Key) {
-        if !self.has_space(key) {
-            cover!("no space: refused at once");
-            return self.finish_piece(key, Err(ClientError::NoSpace));
-        }
         self.enter_active(key);
-        self.send_new_version(key);
+        self.send_first_version(key);
     }
 
     /// Gives the piece the next version of this head and sends it (rule 6).
     pub(super) fn send_new_version(&mut self, key: Key) {
+        self.give_version(key);
+        self.send_to_all(key);
+    }
+
+    pub(super) fn give_version(&mut self, key: Key) {
         let seq = Seq(self.next_seq);
         assert!(seq <= Seq::MAX, "48 bits of writes under one head epoch");
         self.next_seq += 1;
@@ -82,12 +83,17 @@ impl Head {
         piece.write.version = version;
         let slot = piece.pg;
         self.pgs[slot].seqs.assign(seq);
-        self.send_to_all(key);
     }
 
-    /// Stamps with the view's epoch and sends to all its targets; earlier acknowledgements and
-    /// answers under way count for nothing (rules 7, 8).
+    /// Stamps and sends to all targets.
     pub(super) fn send_to_all(&mut self, key: Key) {
+        self.stamp(key);
+        self.send_to_owing(key);
+    }
+
+    /// Stamps with the view's epoch; earlier acknowledgements and answers under way count for
+    /// nothing (rules 7, 8).
+    pub(super) fn stamp(&mut self, key: Key) {
         self.forget_requests(key);
         let now = self.now_us;
         let piece = self.pieces.get_mut(key).expect("a piece that writes lives");
@@ -95,9 +101,16 @@ impl Head {
         let targets = pg.targets.len() as u8;
         piece.write.stamp = pg.epoch();
         piece.write.pending = ((1u16 << targets) - 1) as u8;
+        (piece.write.alone, piece.write.renews) = (None, false);
         if piece.times.sent_us == 0 {
             piece.times.sent_us = now;
         }
+    }
+
+    /// To every target that owes its acknowledgement.
+    pub(super) fn send_to_owing(&mut self, key: Key) {
+        let Some(piece) = self.pieces.get(key) else { return };
+        let targets = self.pgs[piece.pg].targets.len() as u8;
         (0..targets).for_each(|target| self.send_write(key, target));
     }
 
@@ -159,11 +172,15 @@ impl Head {
         match reply {
             Reply::Written { version, pg_epoch, free_blocks } => {
                 let fits = version == write.version && pg_epoch == write.stamp;
+                let has_room = fits && write.alone.take().is_some();
                 if fits {
                     write.pending &= !(1 << target);
                     piece.answered(disk, now);
                 }
                 self.note_free_space(disk, free_blocks);
+                if has_room {
+                    self.send_to_owing(key);
+                }
                 if !fits {
                     // No member of ours says so: what was sent before is forgotten with its number.
                     self.retry_write(key, target);
@@ -187,6 +204,7 @@ impl Head {
         self.retries.push_back((due, key, target));
         if let Some(piece) = self.pieces.get_mut(key) {
             piece.times.resends += 1;
+            piece.write.sent_again();
         }
     }
 

@@ -11,6 +11,7 @@ use super::repair::BlockAt;
 use super::session::JoinStep;
 use super::{Member, MemberOutput, RepairOutcome, ReplyTo};
 use crate::common::Key;
+use crate::planted::{Bug, is_planted};
 
 #[derive(Clone, Debug)]
 pub(super) enum Job {
@@ -20,6 +21,8 @@ pub(super) enum Job {
         pg: PgId,
         version: Version,
         stamp: PgEpoch,
+        /// Not zeros.
+        data: bool,
     },
     /// Answer with this once it is durable.
     Answer {
@@ -149,10 +152,16 @@ impl Member {
         match job {
             Job::Repair(at) => self.repair_refused(at, error),
             Job::Join { pg, join_at, step } => self.join_step_failed(pg, join_at, step, error),
-            Job::Write { to, volume, pg, version, stamp } => {
+            Job::Write { to, volume, pg, version, stamp, data } => {
                 // It was marked as written live, and is not: the session's memory is wrong.
                 self.fail_live_write(pg, error);
                 if error == StoreError::NoSpace {
+                    if self.is_under_way(volume, pg, version, stamp) {
+                        return self.refuse(to, Refusal::NoSession);
+                    }
+                    if data {
+                        self.remember_refusal(volume, pg, version, stamp);
+                    }
                     return self.refuse_no_space(to, volume, pg, version, stamp);
                 }
                 self.refuse(to, refusal_of(error));
@@ -172,9 +181,25 @@ impl Member {
         }
     }
 
+    /// Zeros that come back do no harm: nothing was where they found no room.
+    fn remember_refusal(&mut self, volume: VolumeId, pg: PgId, version: Version, stamp: PgEpoch) {
+        let watermark = self.marks.get(&(pg, volume)).map_or(Version::ZERO, |m| m.watermark);
+        self.refused.entry((pg, volume)).or_default().add(version, stamp, watermark);
+    }
+
+    /// A second copy of a write whose first one found no room: it decides. Until then the head tries
+    /// again.
+    fn is_under_way(&self, volume: VolumeId, pg: PgId, version: Version, stamp: PgEpoch) -> bool {
+        let same = |job: &Job| {
+            matches!(job, Job::Write { volume: v, pg: p, version: n, stamp: s, .. }
+                if (*v, *p, *n, *s) == (volume, pg, version, stamp))
+        };
+        self.jobs.iter().any(|(_, job)| same(job)) && !is_planted(Bug::RefusedComesBack)
+    }
+
     /// The epochs of a write that found no room are installed all the same, and durably, for this
     /// member judges by them already.
-    fn refuse_no_space(
+    pub(super) fn refuse_no_space(
         &mut self,
         to: ReplyTo,
         volume: VolumeId,

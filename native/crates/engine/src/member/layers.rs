@@ -30,8 +30,11 @@ impl Member {
     }
 
     pub(super) fn on_delete_layer(&mut self, layer: LayerId) {
-        self.layers.remove(&layer);
+        let volume = self.layers.remove(&layer);
         self.deleted.insert(layer);
+        if let Some(volume) = volume.filter(|v| !self.layers.values().any(|other| other == v)) {
+            self.refused.retain(|(_, of), _| *of != volume);
+        }
         let op = match is_planted(Bug::DeletedLayerKept) {
             true => StoreOp::ForgetLayer { layer },
             false => StoreOp::DeleteLayer { layer },

@@ -16,6 +16,7 @@ mod job;
 mod join;
 mod layers;
 mod read;
+mod refused;
 mod repair;
 mod session;
 mod source;
@@ -35,6 +36,7 @@ pub use api::{
 use crate::common::{FastMap, FastSet, Slab};
 use crate::planted::{Bug, is_planted};
 use job::Job;
+use refused::Refused;
 use repair::{BlockAt, Repair};
 use session::{Asked, Session};
 
@@ -49,6 +51,8 @@ pub struct Member {
     heads: FastMap<VolumeId, HeadEpoch>,
     pgs: FastMap<PgId, PgState>,
     marks: FastMap<(PgId, VolumeId), Marks>,
+    /// Of pairs in which something was refused for space, and may come once more.
+    refused: FastMap<(PgId, VolumeId), Refused>,
     layers: FastMap<LayerId, VolumeId>,
     deleted: FastSet<LayerId>,
     sessions: FastMap<PgId, Session>,
@@ -89,6 +93,7 @@ impl Member {
             heads: recovered.heads.into_iter().collect(),
             pgs: recovered.pgs.into_iter().map(pg).collect(),
             marks: recovered.watermarks.into_iter().map(mark).collect(),
+            refused: FastMap::default(),
             layers: recovered.layers.into_iter().map(|(volume, layer)| (layer, volume)).collect(),
             deleted: recovered.deleted_layers.into_iter().collect(),
             sessions: FastMap::default(),

@@ -15,6 +15,11 @@ impl Member {
             cover!("write of an older epoch refused");
             return self.refuse(to, refusal);
         }
+        if self.was_refused(&write) {
+            cover!("no space: refused for good");
+            let WriteRequest { volume, pg, version, pg_epoch, .. } = write;
+            return self.refuse_no_space(to, volume, pg, version, pg_epoch);
+        }
         let mut watermark = self.newer_watermark(&write);
         if let Role::Joining { join_at } = write.role {
             let Some(session) = self.sessions.get_mut(&write.pg) else {
@@ -47,7 +52,8 @@ impl Member {
         let marks = self.marks.entry((pg, volume)).or_default();
         marks.newest = marks.newest.max(version);
         marks.watermark = marks.watermark.max(watermark.unwrap_or(Version::ZERO));
-        let job = Job::Write { to, volume, pg, version, stamp };
+        let data = matches!(body, Body::Data { .. });
+        let job = Job::Write { to, volume, pg, version, stamp, data };
         let op = StoreOp::Write { volume, pg, layer, block, version, stamp, watermark, body };
         if is_planted(Bug::AckBeforeDurable) {
             let free_blocks = self.free_blocks;
@@ -55,6 +61,15 @@ impl Member {
             return self.submit(Job::Silent, op);
         }
         self.submit(job, op);
+    }
+
+    fn was_refused(&self, write: &WriteRequest) -> bool {
+        if self.refused.is_empty() || is_planted(Bug::RefusedComesBack) {
+            return false;
+        }
+        let refused = self.refused.get(&(write.pg, write.volume));
+        let data = matches!(write.body, Body::Data { .. });
+        data && refused.is_some_and(|refused| refused.has(write.version, write.pg_epoch))
     }
 
     fn check_write(&self, write: &WriteRequest) -> Result<(), Refusal> {

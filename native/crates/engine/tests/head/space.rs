@@ -1,4 +1,5 @@
-//! Full members: nothing that was refused is left anywhere, and what needs no room goes on.
+//! Full members: they decide, one is asked before the others, nobody is left with a write that was
+//! refused, and what needs no room goes on.
 
 use super::common::*;
 use shoal_engine::head::*;
@@ -21,6 +22,151 @@ fn told_mark(bench: &Bench) -> Version {
 
 fn zero(bench: &mut Bench, op: u64, block: u64) {
     bench.request(op, ClientOp::Zero { offset: block * 4096, len: 4096 });
+}
+
+fn told(request: &Request, free_blocks: u32) -> Option<Reply> {
+    match written(request) {
+        Some(Reply::Written { version, pg_epoch, .. }) => {
+            Some(Reply::Written { version, pg_epoch, free_blocks })
+        }
+        other => other,
+    }
+}
+
+/// All members said that they have no room; C has the least.
+fn full() -> Bench {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.write(1, 0, 9);
+    bench.answer_of(|disk, r| told(r, if disk == C { 0 } else { 1 }));
+    bench.done.clear();
+    bench
+}
+
+#[test]
+fn what_one_full_member_refuses_reaches_nobody_else() {
+    let mut bench = full();
+    bench.write(2, 1, 9);
+    assert_eq!(bench.sent_to(), [C], "the one with the least room alone");
+    bench.answer_all(no_space);
+    assert_eq!(bench.done, [(2, Err(ClientError::NoSpace))]);
+    assert!(bench.sent.is_empty(), "there is nothing to undo");
+    zero(&mut bench, 3, 0);
+    assert_eq!(bench.sent.len(), 3, "zeros need no room");
+    assert_eq!(told_mark(&bench), Version::new(4, 1), "C never had the number that it refused");
+    bench.answer_all(written);
+    assert_eq!(bench.done[1], (3, Ok(ClientReply::Written)));
+}
+
+#[test]
+fn an_overwrite_on_a_full_pool_goes_to_all() {
+    let mut bench = full();
+    for op in 2..5 {
+        bench.write(op, 0, op as u8);
+        assert_eq!(bench.sent_to(), [C]);
+        bench.answer_all(|r| told(r, 0));
+        assert_eq!(bench.sent_to(), [A, B], "C took it");
+        bench.answer_of(|_, r| told(r, 1));
+        assert_eq!(bench.done.pop(), Some((op, Ok(ClientReply::Written))));
+    }
+}
+
+#[test]
+fn requests_in_flight_do_not_share_one_room() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.write(1, 0, 9);
+    bench.answer_all(|r| told(r, 1));
+    bench.write(2, 1, 9);
+    assert_eq!(bench.sent.len(), 3, "room for one");
+    bench.write(3, 2, 9);
+    assert_eq!(bench.sent.len(), 4, "and not for two");
+}
+
+/// The second member refuses what the first one took: undone, as if all had been asked at once. A refuses
+/// the undo, too, at first. Who got the second try of it, and under which number?
+fn undone_at_the_second_try(old: BlockState) -> (Vec<DiskId>, Version) {
+    let mut bench = full();
+    bench.write(2, 1, 9);
+    bench.answer_all(|r| told(r, 0));
+    bench.answer_of(|disk, r| if disk == A { no_space(r) } else { told(r, 0) });
+    assert!(bench.done.is_empty());
+    assert_eq!(bench.sent_to(), [A], "the old content is read where the write is not");
+    bench.answer_all(|_| Some(Reply::Blocks { blocks: vec![old.clone()] }));
+    assert_eq!(bench.sent_to(), [A, B, C]);
+    bench.answer_of(|disk, r| if disk == A { no_space(r) } else { told(r, 0) });
+    bench.later(50_000);
+    let again = bench.sent_to();
+    let Request::Write(write) = &bench.sent[0].2 else { panic!("an undo writes") };
+    let version = write.version;
+    bench.answer_all(|r| told(r, 0));
+    assert_eq!(bench.done, [(2, Err(ClientError::NoSpace))]);
+    (again, version)
+}
+
+#[test]
+fn what_another_member_refuses_is_undone() {
+    let zeros = undone_at_the_second_try(BlockState::Absent);
+    assert_eq!(zeros, (vec![A], Version::new(4, 3)), "zeros are tried until they are taken");
+    let data = bytes::Bytes::from(vec![7; 4096]);
+    let crc = checksum::block_crc(LAYER, 1, &data);
+    let data = undone_at_the_second_try(BlockState::Data { data, crc });
+    assert_eq!(data, (vec![A, B, C], Version::new(4, 4)), "its number is refused for good");
+}
+
+/// All say that there is no room. If the one that has none were not asked first, every new block would
+/// be taken by another one, and undone.
+#[test]
+fn who_said_no_last_is_asked_first() {
+    let mut bench = full();
+    bench.write(2, 1, 9);
+    bench.answer_all(|r| told(r, 0));
+    bench.answer_of(|disk, r| if disk == B { no_space(r) } else { told(r, 0) });
+    bench.answer_all(|_| Some(Reply::Blocks { blocks: vec![BlockState::Absent] }));
+    bench.answer_all(|r| told(r, 0));
+    assert_eq!(bench.done, [(2, Err(ClientError::NoSpace))]);
+    bench.later(1);
+    for op in 3..6 {
+        bench.write(op, op, 9);
+        assert_eq!(bench.sent_to(), [B]);
+        bench.answer_all(no_space);
+        assert_eq!(bench.done.last(), Some(&(op, Err(ClientError::NoSpace))));
+    }
+}
+
+/// Its first answer was lost with the connection. It may have been a yes.
+#[test]
+fn a_refusal_of_what_was_sent_twice_is_undone() {
+    let mut bench = full();
+    bench.write(2, 1, 9);
+    bench.event(HeadEvent::Disconnected { disk: C });
+    bench.sent.clear();
+    bench.event(HeadEvent::Connected { disk: C });
+    assert_eq!(bench.sent_to(), [C], "still alone");
+    bench.answer_all(no_space);
+    assert!(bench.done.is_empty());
+    assert!(matches!(bench.sent[0], (C, _, Request::Read { .. })));
+}
+
+/// A new view sends to everyone in it. What the member said before counts for nothing.
+#[test]
+fn a_view_change_ends_the_asking_of_one() {
+    let mut bench = full();
+    bench.write(2, 1, 9);
+    bench.event(HeadEvent::View(view(2, &[A, B], None)));
+    assert_eq!(bench.sent_to(), [C, A, B]);
+    bench.sent.remove(0);
+    bench.answer_all(written);
+    assert_eq!(bench.done, [(2, Ok(ClientReply::Written))]);
+}
+
+/// A joiner without room decides nothing: it is not the one that is asked.
+#[test]
+fn a_full_joiner_is_not_asked_first() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.event(HeadEvent::View(view(2, &[A, B], Some(C))));
+    bench.write(1, 0, 9);
+    bench.answer_of(|disk, r| told(r, if disk == C { 0 } else { 100 }));
+    bench.write(2, 1, 9);
+    assert_eq!(bench.sent.len(), 3);
 }
 
 /// While a member joins, zeros are kept. One that is in sync and has no room for them holds nothing there:

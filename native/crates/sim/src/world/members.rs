@@ -91,6 +91,7 @@ impl World {
 
     /// Another life of its member begins.
     pub fn reset_disk(&mut self, id: DiskId) {
+        self.net.begin(id);
         let disk = self.disk(id);
         disk.life += 1;
         disk.commit_due = false;

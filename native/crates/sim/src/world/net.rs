@@ -19,6 +19,8 @@ pub struct Net {
     clogged: BTreeMap<(u64, u64), (u64, u64)>,
     connections: BTreeMap<(Asker, DiskId), Connection>,
     next_link: u64,
+    /// Of each disk's member as it runs now: links that are older led to another process.
+    first_links: BTreeMap<DiskId, u64>,
     pub voters: u64,
 }
 
@@ -41,7 +43,17 @@ const RESEND_US: u64 = 25_000;
 impl Net {
     pub fn new(peers: u64) -> Self {
         let (blocked, connections) = (BTreeSet::new(), BTreeMap::new());
-        Self { blocked, clogged: BTreeMap::new(), connections, next_link: 1, voters: peers }
+        let (clogged, first_links) = (BTreeMap::new(), BTreeMap::new());
+        Self { blocked, clogged, connections, next_link: 1, first_links, voters: peers }
+    }
+
+    /// A process begins: what was on its way to the one before it is lost.
+    pub fn begin(&mut self, disk: DiskId) {
+        self.first_links.insert(disk, self.next_link);
+    }
+
+    fn led_elsewhere(&self, disk: DiskId, link: u64) -> bool {
+        self.first_links.get(&disk).is_some_and(|first| link < *first)
     }
 
     pub fn block(&mut self, from: u64, to: u64) {
@@ -162,7 +174,7 @@ impl World {
         let again = |request| Event::ToMember { disk, asker, link, request_id, request };
         let current = self.net.is_current(asker, disk, link);
         // What a broken connection still held may arrive all the same, even after its sender died.
-        if !current && self.rng.percent(50) {
+        if !current && (self.rng.percent(50) || self.net.led_elsewhere(disk, link)) {
             return;
         }
         let from = self.asker_peer(asker);

@@ -266,6 +266,31 @@ fn one_write_error_fences_for_good() {
     }
 }
 
+/// The network doubled it: the second copy brings nothing, however large it is and however full the disk.
+#[test]
+fn a_second_copy_of_what_was_taken_is_not_refused() {
+    let mut w = Writer::new(10);
+    let large = |w: &mut Writer, block: u64| {
+        let seeds: Vec<u64> = (block..block + 32).collect();
+        w.op(LAYER, block, data(LAYER, block, &seeds))
+    };
+    let mut taken = large(&mut w, 0);
+    for block in (0..).step_by(32) {
+        let op = large(&mut w, block);
+        match w.run(op.clone()) {
+            Ok(()) => taken = op,
+            Err(error) => {
+                assert_eq!(error, StoreError::NoSpace);
+                break;
+            }
+        }
+    }
+    assert_eq!(w.run(taken.clone()), Ok(()), "it is there");
+    let StoreOp::Write { block, .. } = taken else { unreachable!("a write") };
+    let newer = large(&mut w, block);
+    assert_eq!(w.run(newer), Err(StoreError::NoSpace), "another one is not");
+}
+
 /// Zeros of what was never written, on a full disk. Discards are always taken, and leave nothing there;
 /// what has to be kept is taken while the index has room.
 #[test]
