@@ -31,6 +31,7 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::DamageOfOldView, 563),
     (Bug::H2AnswersOutliveEpoch, 472),
     (Bug::NoSpaceNotUndone, 26),
+    (Bug::RefusedComesBack, 474),
     (Bug::LeaseFromReply, 242),
     (Bug::LeaseNotWaitedOut, 7),
     // With the production record.
