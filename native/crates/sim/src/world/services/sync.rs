@@ -21,10 +21,11 @@ impl World {
         if !self.is_current(peer) {
             return;
         }
+        // BEFORE anything is told: what is told may move the state on at once, where one peer decides.
+        let told = self.read(peer, ClusterState::map_epoch);
         self.sync_views(peer);
         self.sync_heads(peer);
         self.sync_deletions(peer);
-        let told = self.read(peer, ClusterState::map_epoch);
         self.process(peer).told = told;
     }
 
