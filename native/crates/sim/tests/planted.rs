@@ -35,7 +35,7 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::LeaseFromReply, 242),
     (Bug::LeaseNotWaitedOut, 7),
     // With the production record.
-    (Bug::FencedNotGivenBack, 491),
+    (Bug::FencedNotGivenBack, 315),
     (Bug::SoundVoterGoesFirst, 203),
     (Bug::OrphansKept, 491),
     (Bug::DeletedLayerKept, 11),
