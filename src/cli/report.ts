@@ -2,6 +2,7 @@
 // stack.
 import { describe, ShoalError, toProblem, toShoalError } from '../common/errors.ts'
 import { type ExitCode, exitCode } from '../common/exit-code.ts'
+import { whatNext } from './what-next.ts'
 
 /** The flags may not have been parsed yet, so the words themselves are asked. */
 export function wantsJson(argv: readonly string[]): boolean {
@@ -18,12 +19,18 @@ export function wantsJson(argv: readonly string[]): boolean {
 export function reportError(thrown: unknown, isJson: boolean): ExitCode {
   const exited = thrown as { code?: string; oclif?: { exit?: number } }
   if (exited?.code === 'EEXIT') return (exited.oclif?.exit ?? 0) as ExitCode
-  const error = fromParser(thrown) ?? toShoalError(thrown)
+  const error = withNext(fromParser(thrown) ?? toShoalError(thrown))
   if (isJson)
     process.stdout.write(`${JSON.stringify({ schema_version: 1, error: toProblem(error) })}\n`)
   process.stderr.write(`${describe(error)}\n`)
   if (process.env.SHOAL_DEBUG && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`)
   return error.exit
+}
+
+function withNext(error: ShoalError): ShoalError {
+  if (error.next) return error
+  const { why, data } = error
+  return new ShoalError(error.code, error.message, { why, data, next: whatNext[error.code] })
 }
 
 /** What oclif's parser throws is wrong usage; its message goes on for lines. */

@@ -75,13 +75,8 @@ export class Membership {
   /** A witness votes and stores nothing. */
   async join(token: string, witness: boolean): Promise<JoinedView> {
     const { peerName: peer_name, addresses, domains } = this.#self
-    const joined = await this.#cluster.data.request('cluster.join', {
-      token: token.trim(),
-      witness,
-      peer_name,
-      addresses,
-      domains,
-    })
+    const wish = { token: token.trim(), witness, peer_name, addresses, domains }
+    const joined = await this.#cluster.data.request('cluster.join', wish).catch(refusedJoin)
     return this.#joined(joined)
   }
 
@@ -148,4 +143,13 @@ export function noCluster(): ShoalError {
   return new ShoalError('no_cluster', 'this peer belongs to no cluster yet', {
     next: 'found one: shoal cluster init; or join one: shoal cluster join TOKEN',
   })
+}
+
+/** Most refusals are about the token: used, expired, or not pasted whole. */
+function refusedJoin(thrown: unknown): never {
+  if (!(thrown instanceof ShoalError) || thrown.next !== null) throw thrown
+  const { code, message, why, data } = thrown
+  const isToken = message.includes('token')
+  const next = isToken ? 'make a new one on a member: shoal cluster token' : null
+  throw new ShoalError(code, message, { why, data, next })
 }

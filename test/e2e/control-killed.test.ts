@@ -13,17 +13,20 @@ control.after(() => demo.down())
 
 control('killed and frozen under load: I/O goes on, and control attaches again', async () => {
   const { pid, data_pid } = demo.peer('p1')
-  const load = Load.verified(demo.uri, 15)
+  const before = await served()
+  const load = Load.verified(demo.uri, 18)
   const frozen = demo.peer('p2').pid!
   process.kill(frozen, 'SIGSTOP')
   process.kill(pid!, 'SIGKILL')
-  await sleep(5_000)
+  await sleep(10_000)
   process.kill(frozen, 'SIGCONT')
   await demo.act('start', 'p1')
   assert.is.not(demo.peer('p1').pid, pid)
   assert.is(demo.peer('p1').data_pid, data_pid, 'the data process was not the same one')
   await load.end()
   await demo.waitHealthy()
+  assert.equal(await served(), before, 'it was not attached anew')
+  assert.equal(await downs(), [], 'nobody was taken for dead')
 })
 
 control('a data process that dies is started again, and the volume comes back', async () => {
@@ -34,5 +37,21 @@ control('a data process that dies is started again, and the volume comes back', 
   assert.is.not(up.peers[0]!.data_pid, data_pid)
   assert.ok(up.volume?.uri)
 })
+
+interface Served {
+  volume: string
+  generation: number
+  state: string
+}
+
+async function served(): Promise<Served[]> {
+  const devices = await demo.json<Served[]>('p1', 'device', 'list')
+  return devices.map(({ volume, generation, state }) => ({ volume, generation, state }))
+}
+
+async function downs(): Promise<string[]> {
+  const events = await demo.json<{ message: string }[]>('p2', 'event', 'list')
+  return events.filter(event => / is down/.test(event.message)).map(event => event.message)
+}
 
 control.run()

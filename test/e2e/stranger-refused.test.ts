@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { ShoalError } from '../../src/common/errors.ts'
 import { systemRandom } from '../../src/common/random.ts'
 import { readDemo } from '../../src/demo/demo-file.ts'
 import { freePorts } from '../../src/demo/free-port.ts'
@@ -58,7 +59,7 @@ stranger('a token works once, in its time, as it was given; who is removed stays
     (await demo.json<{ token: string }>('p1', 'cluster', 'token', ...args)).token
   const made = await token()
   const twisted = made.slice(0, -4) + (made.endsWith('aaaa') ? 'bbbb' : 'aaaa')
-  assert.match(await refusal(first, twisted), /mistyped/)
+  assert.match(await refusal(first, twisted), /mistyped; make a new one on a member/)
   const brief = await token('--ttl', '1s')
   await sleep(1_500)
   assert.match(await refusal(first, brief), /expired/)
@@ -92,7 +93,10 @@ async function newPeer(name: string): Promise<DemoPeer> {
 function refusal(peer: DemoPeer, token: string): Promise<string> {
   return apiOf(peer)
     .call('cluster.join', { body: { token } })
-    .then(() => 'it was admitted', String)
+    .then(
+      () => 'it was admitted',
+      (thrown: ShoalError) => `${thrown.message}; ${thrown.next}`,
+    )
 }
 
 async function untilCutOff(peer: DemoPeer): Promise<void> {

@@ -107,6 +107,7 @@ cli(
       assert.is(ran.code, code, `${args.join(' ')}: ${ran.stderr}`)
       assert.match(ran.stderr, pattern)
       assert.match(ran.stderr, /^error: /)
+      assert.match(ran.stderr, /^next: {2}\S/m)
       assert.not.match(ran.stderr, /\n\s+at /)
       assert.is(ran.stdout, '')
     }
