@@ -11,6 +11,7 @@ import { closedStoreFindings } from './closed-stores.ts'
 import { togetherFindings } from './copies-together.ts'
 import type { Hold } from './flapping.ts'
 import { heldFindings } from './flapping-finding.ts'
+import { waitFindings, waitsFor } from './io-waits.ts'
 import { slowFindings } from './slow-disks.ts'
 import { spaceFindings } from './space.ts'
 import { voterFindings } from './status-voters.ts'
@@ -72,6 +73,7 @@ export function clusterStatus(input: StatusInput): StatusView {
   const findings = [
     ...voterFindings(state, input.self),
     ...peerFindings(state),
+    ...waitFindings(state, input.presenceOf),
     ...silenceFindings(input),
     ...missingFindings(state),
     ...diskFindings(state),
@@ -83,9 +85,10 @@ export function clusterStatus(input: StatusInput): StatusView {
     ...heldFindings(state, input.held),
     ...movementFindings(input.movement),
   ]
+  const isWaiting = (policy: PolicyRecord) => waitsFor(state, policy, input.presenceOf).length > 0
   const volumeStates = state.policies.map(policy => ({
     count: volumesOf(state, policy.id).length,
-    state: policyState(state, policy),
+    state: isWaiting(policy) ? 'blocked' : policyState(state, policy),
   }))
   const count = (wanted: PolicyState[]) =>
     volumeStates.reduce((sum, one) => sum + (wanted.includes(one.state) ? one.count : 0), 0)

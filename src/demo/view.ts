@@ -1,5 +1,6 @@
 // What the demo commands print.
 import type { Reply } from '../api/contract.ts'
+import { poll } from '../common/clock.ts'
 import { programWord } from '../common/program-word.ts'
 import { apiOf, findProcesses } from './peer-process.ts'
 import { type Demo, nextCommands, serverOf, volumeName } from './plan.ts'
@@ -62,9 +63,17 @@ export async function findVolume(demo: Demo): Promise<VolumeView | null> {
   return null
 }
 
-/** As the first peer sees it. */
-export function demoHealth(demo: Demo): Promise<Reply<'status.show'>> {
-  return apiOf(demo.peers[0]!).call('status.show')
+const settleMs = 2_000
+const pollMs = 50
+
+/** As the first peer sees it; disks that were added just now are opened a moment later. */
+export async function demoHealth(demo: Demo): Promise<Reply<'status.show'>> {
+  const ask = () => apiOf(demo.peers[0]!).call('status.show')
+  const settled = await poll(settleMs, pollMs, async () => {
+    const status = await ask()
+    return status.health === 'ok' ? status : undefined
+  })
+  return settled ?? ask()
 }
 
 export function demoText(view: DemoView): string {

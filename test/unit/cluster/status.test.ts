@@ -35,6 +35,27 @@ status('all is well', () => {
   assert.equal(found.capacity, { total: 3 * 2 ** 31, used: 100 })
 })
 
+status('without voters to decide, I/O waits for the silent copies that count', () => {
+  const silent = (...ids: number[]): Partial<StatusInput> => ({
+    presenceOf: id => (ids.includes(id) ? 'suspect' : 'up'),
+  })
+  const cut = (state: ClusterState) => {
+    state.reachable = false
+  }
+  const found = of(cut, silent(2, 3))
+  const waits = found.reasons.find(reason => reason.code === 'io_waits')
+  assert.match(waits?.message ?? '', '1 volume of policy default: reads and writes wait for p2, p3')
+  assert.is(waits?.next, 'start shoal on p2, p3')
+  assert.equal(found.volumes, { total: 1, degraded: 0, blocked: 1 })
+  assert.is(of(cut, silent()).volumes.blocked, 0, 'voters without copies are not missed')
+  assert.is(of(() => undefined, silent(2)).volumes.blocked, 0, 'somebody decides')
+  const out = (state: ClusterState) => {
+    cut(state)
+    for (const pg of state.policies[0]!.pgs) pg.in_sync = [1]
+  }
+  assert.not(of(out, silent(2, 3)).reasons.some(reason => reason.code === 'io_waits'))
+})
+
 status('a peer that was removed says so, and advises nobody to recover', () => {
   const codes = (self: number, change: (state: ClusterState) => void) =>
     of(change, { self }).reasons.map(reason => reason.code)
