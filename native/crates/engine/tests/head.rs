@@ -365,3 +365,20 @@ fn a_busy_head_looks_at_what_is_owed_as_well() {
     };
     assert!(bench.other.iter().any(slow), "who owes the write is reported");
 }
+
+/// It is filled anew, and has not heard of its session yet. Were it called worthless it would lose the
+/// groups in which it is in sync again.
+#[test]
+fn a_joiner_that_is_behind_the_head_is_not_called_worthless() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.event(HeadEvent::View(view(2, &[A, B], Some(C))));
+    bench.write(1, 0, 7);
+    bench.answer_of(|d, _| (d == C).then_some(Reply::Refused(Refusal::Unfit)));
+    let is_report = |c: &HeadCommand| matches!(c, HeadCommand::ReportUnreachable { .. });
+    assert!(!bench.other.iter().any(is_report), "{:?}", bench.other);
+    let asks = |c: &HeadCommand| matches!(c, HeadCommand::RefreshView { .. });
+    assert!(bench.other.iter().any(asks), "it looks whether its view is old");
+    bench.later(200_000);
+    bench.answer_all(written);
+    assert_eq!(bench.done, [(1, Ok(ClientReply::Written))]);
+}

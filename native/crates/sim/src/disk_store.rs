@@ -353,7 +353,9 @@ impl DiskStore {
         }
         self.close();
         if let Err(error) = self.open(id) {
-            return Some(format!("does not open: {error:?}"));
+            // By what the disk had lied about: only a start reads it.
+            let lied = self.medium.is_damaged();
+            return (!lied).then(|| format!("does not open: {error:?}"));
         }
         let found = self.opened().stats();
         let free = |s: &Stats| s.cells_free + s.cells_quarantined;

@@ -49,11 +49,6 @@ impl Outcome {
     }
 }
 
-/// The cluster record of this seed's world is kept by the production services.
-pub fn has_production_record(seed: u64) -> bool {
-    plan::Plan::of(seed).growth.services
-}
-
 /// Requests of clients in a seed that counts.
 pub const OPS_COUNTED: u64 = 1_000;
 

@@ -35,10 +35,9 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::LeaseFromReply, 242),
     (Bug::LeaseNotWaitedOut, 7),
     // With the production record.
-    (Bug::FencedNotGivenBack, 315),
-    (Bug::SoundVoterGoesFirst, 203),
-    (Bug::OrphansKept, 491),
-    (Bug::DeletedLayerKept, 11),
+    (Bug::SoundVoterGoesFirst, 123),
+    (Bug::OrphansKept, 276),
+    (Bug::DeletedLayerKept, 8),
 ];
 
 #[test]

@@ -30,8 +30,10 @@ impl Head {
                 self.want_view(slot, *seen);
                 return Next::AwaitView;
             }
-            Refusal::NotMember => self.refresh_view(slot),
-            Refusal::Unfit => self.report(disk, ReportReason::StoreUnfit),
+            // A store that was made anew serves only once the record says so (rule 30): a newer view
+            // leaves it out, or has it join; its member only has not heard of that yet. NOBODY IS TOLD: it
+            // may be in sync in other groups by now, and would lose these, too.
+            Refusal::NotMember | Refusal::Unfit => self.refresh_view(slot),
             Refusal::Fenced => self.report(disk, ReportReason::StoreFenced),
             Refusal::NoSpace => self.report(disk, ReportReason::Full),
             Refusal::Deleted => {

@@ -1,7 +1,7 @@
 //! Heads and attachments, as the peer that has them sees them.
 
 use shoal_engine::head::{HeadConfig, HeadTiming, ReadMode};
-use shoal_types::{DiskId, PeerId, VolumeId};
+use shoal_types::{DiskId, HeadEpoch, PeerId, VolumeId};
 
 use crate::hex::ProcessNonce;
 use crate::state::{self, ClusterState, Command, Volume};
@@ -26,14 +26,22 @@ pub fn is_remembered_as_fenced(volume: &Volume, me: Option<PeerId>, generation: 
     volume.fenced.iter().any(|f| Some(f.peer) == me && f.generation == generation)
 }
 
-/// Heads that an earlier process of `me` owned, of volumes that are attached elsewhere now. That
-/// process is over, and its successor renews the session: NOBODY ELSE COULD TAKE THEM, for the lease
-/// seems good for as long as this peer lives. They are given back in its name.
-pub fn orphaned_heads(state: &ClusterState, me: PeerId, process: ProcessNonce) -> Vec<Command> {
+/// Heads of volumes that are attached elsewhere now, which `me` owns and does not have: an earlier
+/// process had them, or they were granted after they had been given up, or the word that they were
+/// given back was lost. NOBODY ELSE COULD TAKE THEM, for the lease seems good for as long as this peer
+/// lives. They are given back, in the name of whoever took them. `has`: this process has that head, or
+/// asks for it.
+pub fn orphaned_heads(
+    state: &ClusterState,
+    me: PeerId,
+    process: ProcessNonce,
+    has: impl Fn(VolumeId, HeadEpoch) -> bool,
+) -> Vec<Command> {
     let orphaned = state.volumes().values().filter_map(|volume| {
         let owner = volume.head.owner?;
         let elsewhere = volume.attachment.is_none_or(|a| a.peer != me);
-        let is_orphan = elsewhere && owner.peer == me && owner.process != process;
+        let had = owner.process == process && has(volume.id, volume.head.epoch);
+        let is_orphan = elsewhere && owner.peer == me && !had;
         is_orphan.then_some(Command::ReleaseHead {
             volume: volume.id,
             peer: me,

@@ -23,15 +23,36 @@ fn heads_of_an_earlier_process_are_given_back_once_they_are_attached_elsewhere()
     let mut cluster = Cluster::new(3);
     cluster.attach(V, 1).unwrap();
     take(&mut cluster, 1, OLD);
-    assert_eq!(orphaned_heads(&cluster.state, PeerId(1), NEW), [], "it takes its own again");
+    let orphans = |cluster: &Cluster, peer, process| {
+        orphaned_heads(&cluster.state, PeerId(peer), process, |_, _| true)
+    };
+    assert_eq!(orphans(&cluster, 1, NEW), [], "it takes its own again");
     cluster.ok(attach(V, 2, Some(1)));
-    assert_eq!(orphaned_heads(&cluster.state, PeerId(1), OLD), [], "its own may still serve");
-    assert_eq!(orphaned_heads(&cluster.state, PeerId(2), NEW), [], "it never owned one");
-    let orphans = orphaned_heads(&cluster.state, PeerId(1), NEW);
-    assert_eq!(orphans.len(), 1);
-    cluster.ok(orphans[0].clone());
+    assert_eq!(orphans(&cluster, 1, OLD), [], "its own may still serve");
+    assert_eq!(orphans(&cluster, 2, NEW), [], "it never owned one");
+    let found = orphans(&cluster, 1, NEW);
+    assert_eq!(found.len(), 1);
+    cluster.ok(found[0].clone());
     assert_eq!(cluster.state.volumes()[&V].head.owner, None);
-    assert_eq!(orphaned_heads(&cluster.state, PeerId(1), NEW), [], "said and done");
+    assert_eq!(orphans(&cluster, 1, NEW), [], "said and done");
+}
+
+/// The answer to its question never came, or its release was lost.
+#[test]
+fn a_head_that_its_own_process_does_not_have_is_given_back() {
+    let mut cluster = Cluster::new(3);
+    cluster.attach(V, 1).unwrap();
+    take(&mut cluster, 1, OLD);
+    let granted = cluster.state.volumes()[&V].head.epoch;
+    let none = |_, _| false;
+    assert_eq!(orphaned_heads(&cluster.state, PeerId(1), OLD, none), [], "it asks for it again");
+    cluster.ok(attach(V, 2, Some(1)));
+    let has = |volume, epoch| (volume, epoch) == (V, granted);
+    assert_eq!(orphaned_heads(&cluster.state, PeerId(1), OLD, has), [], "it ends by itself");
+    let found = orphaned_heads(&cluster.state, PeerId(1), OLD, none);
+    cluster.ok(found[0].clone());
+    assert_eq!(cluster.state.volumes()[&V].head.owner, None);
+    take(&mut cluster, 2, NEW);
 }
 
 #[test]

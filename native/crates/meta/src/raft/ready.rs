@@ -122,6 +122,7 @@ impl<S: LogStore> RaftNode<S> {
     }
 
     fn apply_conf_change(&mut self, index: u64, change: ConfChange) -> Result<(), Fatal> {
+        self.keep_commit(index)?;
         let state = self.state.as_mut().expect("entries follow a snapshot");
         if !state.apply_conf_change(index, change) {
             return Ok(());
@@ -136,6 +137,16 @@ impl<S: LogStore> RaftNode<S> {
             let expected = (expected.get_voters().to_vec(), expected.get_learners().to_vec());
             assert_eq!(found, expected, "library and state agree on who votes");
         }
+        Ok(())
+    }
+
+    /// WHO VOTES IS DURABLE BEFORE ANYBODY HEARS OF IT. The last of two voters would else ask the other
+    /// one's vote after a restart, and that one has put its log aside by then.
+    fn keep_commit(&mut self, index: u64) -> Result<(), Fatal> {
+        let mut hard_state = self.raw.store().hard_state;
+        hard_state.commit = hard_state.commit.max(index);
+        self.log.append(hard_state, &[])?;
+        self.raw.mut_store().hard_state = hard_state;
         Ok(())
     }
 

@@ -47,6 +47,23 @@ fn one_becomes_three_and_the_log_is_compacted() {
     assert!(world.dirs[&1].len("log") < 40_000, "{}", world.dirs[&1].len("log"));
 }
 
+/// Its log held the removal of the other one, and nothing durable said that it was decided: it would ask
+/// for a vote that nobody gives any more.
+#[test]
+fn the_last_of_two_voters_goes_on_alone_after_a_restart() {
+    let mut world = World::new(1, 2);
+    world.add_voter(2);
+    let last = world.leader().unwrap();
+    let removed = 3 - last;
+    assert!(world.change(ConfChange::Remove { peer: PeerId(removed) }));
+    let is_removed = |w: &World| !w.state(last).voters().contains(PeerId(removed));
+    world.run_until("removed", is_removed);
+    world.nodes.remove(&removed);
+    world.crash(last);
+    world.start(last);
+    world.run_until("goes on alone", |w| w.leader() == Some(last));
+}
+
 #[test]
 fn a_leader_that_is_cut_off_steps_down_and_another_goes_on() {
     let mut world = three();

@@ -23,13 +23,16 @@ pub struct Following {
     turn: usize,
     /// Since when a voter here has heard of no leader.
     leaderless_since: Option<u64>,
+    /// When the leader that consensus names here was heard last.
+    heard_leader_ms: u64,
     /// As a voter: questions without news, and until when they are held.
     held: BTreeMap<PeerId, (FollowRequest, u64)>,
 }
 
 impl Following {
     pub fn new(contacts: Vec<PeerId>) -> Self {
-        Self { contacts, asked: None, turn: 0, leaderless_since: None, held: BTreeMap::new() }
+        let held = BTreeMap::new();
+        Self { contacts, asked: None, turn: 0, leaderless_since: None, heard_leader_ms: 0, held }
     }
 
     /// Whoever is asked now is no help.
@@ -66,7 +69,7 @@ impl<S: LogStore> MetaService<S> {
     /// have been removed while it was away: it follows too, from what it has.
     fn follows(&mut self) -> bool {
         let Some(state) = self.node.as_ref().and_then(|node| node.state()) else { return true };
-        if self.node.as_ref().is_some_and(|node| node.leader().is_some()) {
+        if self.heard_leader().is_some() {
             self.following.leaderless_since = None;
             // Consensus carries the state now; a second copy would only cost memory.
             if self.follower.request().applied <= state.index() {
@@ -85,10 +88,26 @@ impl<S: LogStore> MetaService<S> {
         true
     }
 
+    pub(super) fn note_message_of(&mut self, from: PeerId) {
+        if self.node.as_ref().is_some_and(|node| node.leader() == Some(from)) {
+            self.following.heard_leader_ms = self.now.boot_ms;
+        }
+    }
+
+    /// The leader that consensus names here, IF IT SPEAKS TO THIS PEER: a learner that was removed and has
+    /// not heard of that would believe in it for ever, and see nothing new.
+    fn heard_leader(&self) -> Option<PeerId> {
+        let node = self.node.as_ref()?;
+        let silent_ms = self.now.boot_ms - self.following.heard_leader_ms;
+        let hears = node.is_leader() || silent_ms < self.config.follow_hold_ms;
+        node.leader().filter(|_| hears)
+    }
+
     /// The leader, or somebody who may know it.
     pub(super) fn ask_whom(&self) -> Option<PeerId> {
         match &self.node {
-            Some(node) if node.state().is_some() => node.leader(),
+            Some(node) if node.state().is_some() && node.leader().is_none() => None,
+            Some(node) if node.state().is_some() && self.heard_leader().is_some() => node.leader(),
             _ => self.leader_hint.or_else(|| self.whom_to_follow()),
         }
     }

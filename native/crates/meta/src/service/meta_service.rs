@@ -360,9 +360,11 @@ impl<S: LogStore> MetaService<S> {
     fn step(&mut self, from: PeerId, bytes: &[u8]) -> Result<(), Fatal> {
         match &mut self.node {
             // What the gate refuses is counted in the node, and never answered.
-            Some(node) => node.step_known(from, bytes, self.follower.state()).map(drop),
-            None => Ok(()),
+            Some(node) => node.step_known(from, bytes, self.follower.state()).map(drop)?,
+            None => return Ok(()),
         }
+        self.note_message_of(from);
+        Ok(())
     }
 
     /// Runs consensus until it is quiet, and tells everybody what became of it.

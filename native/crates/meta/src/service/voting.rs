@@ -10,7 +10,7 @@ use super::meta_service::MetaService;
 use crate::log_store::LogStore;
 use crate::raft::Fatal;
 use crate::state::{ClusterState, Command, Proposal};
-use crate::voting::{Attendance, Step, next_step, wanted_voters};
+use crate::voting::{Answers, Attendance, Step, next_step, wanted_voters};
 
 /// Between two changes of the voters: the one before has been applied by then, or is repeated.
 const STEP_MS: u64 = 500;
@@ -69,15 +69,14 @@ impl<S: LogStore> MetaService<S> {
         let node = self.node.as_ref()?;
         let state = node.state()?;
         let wanted = wanted_voters(state, self.config.peer, |peer| self.attendance(state, peer));
-        // WHO LOST ITS LOG ANSWERS AS LITTLE AS WHO IS AWAY: were another one removed before it, those
-        // that are left might have no majority any more.
-        let is_mute = |peer| {
-            let forgets = state.upkeep().never_vote.contains(&peer);
-            forgets && !is_planted(Bug::SoundVoterGoesFirst)
+        let forgets = |peer| state.upkeep().never_vote.contains(&peer);
+        let answers = |peer| match self.attendance(state, peer) {
+            _ if forgets(peer) && !is_planted(Bug::SoundVoterGoesFirst) => Answers::Never,
+            Attendance::Present => Answers::Now,
+            Attendance::Absent | Attendance::Gone => Answers::NotNow,
         };
-        let is_gone = |peer| is_mute(peer) || self.attendance(state, peer) != Attendance::Present;
         let caught_up = |peer| node.has_caught_up(peer);
-        next_step(state.voters(), &wanted, self.config.peer, caught_up, is_gone)
+        next_step(state.voters(), &wanted, self.config.peer, caught_up, answers)
     }
 
     fn take_step(&mut self, step: Option<Step>) -> Result<(), Fatal> {

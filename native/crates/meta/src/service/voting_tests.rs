@@ -6,7 +6,7 @@ use super::message::ServiceMessage;
 use super::world::World;
 use crate::log_store::MemDir;
 use crate::seeded::{Seeded, seeds};
-use crate::state::{Applied, Command, Standing, fixture};
+use crate::state::{Applied, Command, ConfChange, Standing, fixture};
 
 fn world(seed: u64, peers: u64) -> World {
     let mut world = World::new(seed, peers);
@@ -113,6 +113,28 @@ fn one_that_lost_its_log_after_it_stopped_voting_does_not_learn_again() {
     world.run_ms(15_000);
     assert!(world.state(1).upkeep().never_vote.contains(&PeerId(2)));
     assert_eq!(voters(&world), [1, 3, 4], "nobody else is there");
+}
+
+/// It never hears that it was removed, and a learner does not notice by itself that nobody leads it.
+#[test]
+fn a_learner_that_is_removed_while_it_is_cut_off_goes_on_as_a_follower() {
+    let mut world = World::new(5, 2);
+    let now = world.now();
+    let peer = PeerId(2);
+    let change = |world: &mut World, change| {
+        let leader = world.services.get_mut(&1).unwrap();
+        leader.change_voters(change, now).unwrap().unwrap();
+        world.collect(1);
+    };
+    change(&mut world, ConfChange::AddLearner { peer });
+    world.run_until("a learner", |w| w.services[&2].node().is_some_and(|n| n.state().is_some()));
+    world.isolated = vec![2];
+    change(&mut world, ConfChange::Remove { peer });
+    world.run_ms(1_000);
+    world.isolated.clear();
+    world.run_until("follows", |w| w.services[&2].node().is_none());
+    let attached = world.attach(2, None);
+    assert_eq!(world.take(2, attached).map(drop), Ok(()));
 }
 
 #[test]

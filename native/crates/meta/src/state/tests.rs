@@ -174,7 +174,11 @@ fn a_deleted_volume_is_kept_until_every_member_purged_it() {
     cluster.refused(Command::DeletePolicy { policy: POLICY });
     cluster.ok(purge(&[1, 2, 3]));
     assert!(cluster.state.volumes().contains_key(&V));
+    // Made anew it knows nothing of that, and may be filled from the fourth.
+    cluster.ok(Command::MarkStoreUnfit { disk: DiskId(2) });
     cluster.ok(purge(&[4]));
+    assert!(cluster.state.volumes().contains_key(&V), "the second one purges once more");
+    cluster.ok(purge(&[2]));
     assert!(!cluster.state.volumes().contains_key(&V));
     cluster.ok(purge(&[4]));
 }

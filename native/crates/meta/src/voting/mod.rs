@@ -7,7 +7,7 @@ mod choice;
 mod step;
 
 pub use choice::{Attendance, VOTERS_WANTED_MAX, wanted_voters};
-pub use step::{Step, next_step};
+pub use step::{Answers, Step, next_step};
 
 #[cfg(test)]
 mod tests;

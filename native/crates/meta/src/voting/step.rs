@@ -6,6 +6,16 @@ use shoal_types::PeerId;
 
 use crate::state::{ConfChange, Voters};
 
+/// Whether a voter answers, the least useful first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Answers {
+    /// It lost its log: never again.
+    Never,
+    /// It is away, and may come back.
+    NotNow,
+    Now,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     Change(ConfChange),
@@ -22,7 +32,7 @@ pub fn next_step(
     wanted: &BTreeSet<PeerId>,
     leader: PeerId,
     has_caught_up: impl Fn(PeerId) -> bool,
-    is_gone: impl Fn(PeerId) -> bool,
+    answers: impl Fn(PeerId) -> Answers,
 ) -> Option<Step> {
     let change = |change| Some(Step::Change(change));
     let mut superfluous = voters.learners.iter().filter(|peer| !wanted.contains(peer));
@@ -38,12 +48,13 @@ pub fn next_step(
         return all.then_some(Step::Change(ConfChange::AddVoter { peer: *peer }));
     }
     let mut extra: Vec<PeerId> = voters.voters.difference(wanted).copied().collect();
-    // Whoever is gone first: it is the one that does not answer.
-    extra.sort_by_key(|peer| (!is_gone(*peer), *peer == leader, *peer));
+    // WHO NEVER ANSWERS GOES FIRST, then who does not now: were another one removed before it, those that
+    // are left might have no majority any more, whoever comes back.
+    extra.sort_by_key(|peer| (answers(*peer), *peer == leader, *peer));
     match extra.first() {
         Some(peer) if *peer != leader => change(ConfChange::Remove { peer: *peer }),
         Some(_) => {
-            let to = wanted.iter().copied().find(|peer| !is_gone(*peer));
+            let to = wanted.iter().copied().find(|peer| answers(*peer) == Answers::Now);
             to.map(|to| Step::HandOver { to })
         }
         None => None,

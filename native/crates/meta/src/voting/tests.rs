@@ -5,7 +5,7 @@ use shoal_types::PeerId;
 use super::*;
 use crate::seeded::{Seeded, seeds};
 use crate::state::fixture::{Cluster, new_peer};
-use crate::state::{Command, ConfChange, Domains, NewPeer, Standing};
+use crate::state::{Command, ConfChange, Domains, NewPeer, Standing, Voters};
 
 /// A cluster of peers in these zones ("" for none), and who is there.
 struct Scene {
@@ -59,8 +59,11 @@ impl Scene {
         for _ in 0..40 {
             let state = &self.cluster.state;
             let wanted = wanted_voters(state, PeerId(leader), |peer| self.see(peer));
-            let is_gone = |peer| self.see(peer) == Attendance::Gone;
-            match next_step(state.voters(), &wanted, PeerId(leader), |_| true, is_gone) {
+            let answers = |peer| match self.see(peer) {
+                Attendance::Gone => Answers::NotNow,
+                _ => Answers::Now,
+            };
+            match next_step(state.voters(), &wanted, PeerId(leader), |_| true, answers) {
                 None => return (changes, leader),
                 Some(Step::HandOver { to }) => leader = to.0,
                 Some(Step::Change(change)) => {
@@ -113,8 +116,23 @@ fn a_learner_that_does_not_catch_up_is_waited_for() {
     let mut voters = scene.cluster.state.voters().clone();
     voters.learners = [PeerId(2), PeerId(3)].into();
     let wanted: BTreeSet<PeerId> = [PeerId(1), PeerId(2), PeerId(3)].into();
-    let step = next_step(&voters, &wanted, PeerId(1), |peer| peer == PeerId(2), |_| false);
+    let step = next_step(&voters, &wanted, PeerId(1), |peer| peer == PeerId(2), |_| Answers::Now);
     assert_eq!(step, None);
+}
+
+/// Two of three are to go, and the third leads: without the one that is away and comes back, it would be
+/// left with one that never answers.
+#[test]
+fn who_lost_its_log_goes_before_who_is_away() {
+    let voters = Voters { voters: [1, 2, 3].map(PeerId).into(), learners: BTreeSet::new() };
+    let wanted: BTreeSet<PeerId> = [PeerId(3)].into();
+    let answers = |peer: PeerId| match peer.0 {
+        1 => Answers::NotNow,
+        2 => Answers::Never,
+        _ => Answers::Now,
+    };
+    let step = next_step(&voters, &wanted, PeerId(3), |_| true, answers);
+    assert_eq!(step, Some(Step::Change(ConfChange::Remove { peer: PeerId(2) })));
 }
 
 #[test]

@@ -56,6 +56,12 @@ pub struct HeadEntry {
 }
 
 impl HeadEntry {
+    /// It has this head, or will know soon whether it does.
+    pub fn has(&self, head_epoch: HeadEpoch) -> bool {
+        let is_asked_for = matches!(self.state, HeadState::Taking);
+        is_asked_for || self.granted == Some(head_epoch)
+    }
+
     /// It was refused: somebody else may still own the head.
     pub fn is_waiting(&self) -> bool {
         matches!(self.state, HeadState::Refused { .. })

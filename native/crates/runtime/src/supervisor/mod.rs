@@ -32,7 +32,7 @@ mod stores;
 mod sync;
 mod takeover;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -102,8 +102,10 @@ pub struct Supervisor {
     stores: HashMap<DiskId, StoreEntry>,
     adding: half_made::Adding,
     heads: HashMap<VolumeId, HeadEntry>,
-    /// Heads of an earlier process that are being given back.
+    /// Heads that are being given back, and that nobody here has.
     giving_back: u32,
+    /// Disks of which the cluster is being told whether they are down.
+    standings_told: BTreeSet<DiskId>,
     devices: devices::Devices,
     next_head_key: u64,
     /// Map epoch whose views the threads were told.
@@ -130,6 +132,7 @@ impl Supervisor {
             adding: half_made::Adding::default(),
             heads: HashMap::new(),
             giving_back: 0,
+            standings_told: BTreeSet::new(),
             devices: devices::Devices::default(),
             next_head_key: 1,
             told_epoch: None,

@@ -107,11 +107,36 @@ impl Supervisor {
         }
     }
 
-    /// In the cluster state, where it is not so already. What a person put out stays out.
-    pub(super) fn set_down(&self, disk: DiskId, is_down: bool) {
+    /// In the cluster state, where it is not so already. What a person put out stays out. LOOKED AT WITH
+    /// EACH STATE: what was said before may be lost, or decided only after what is said now.
+    pub(super) fn sync_standings(&mut self) {
+        let wanted = self.stores.iter().filter_map(|(disk, e)| Some((*disk, e.state.is_down()?)));
+        for (disk, is_down) in wanted.collect::<Vec<_>>() {
+            self.set_down(disk, is_down);
+        }
+    }
+
+    pub(super) fn set_down(&mut self, disk: DiskId, is_down: bool) {
         let command = self.context.meta.read(|state| local::set_down(state, disk, is_down));
-        if let Some(Some(command)) = command {
-            self.propose(command, |_, _| {});
+        let Some(Some(command)) = command else { return };
+        if self.standings_told.insert(disk) {
+            self.propose(command, move |supervisor, result| {
+                supervisor.standings_told.remove(&disk);
+                if result.is_err() {
+                    supervisor.sync_standings();
+                }
+            });
+        }
+    }
+}
+
+impl StoreState {
+    /// Whether it should be down in the cluster state, where that is certain.
+    fn is_down(&self) -> Option<bool> {
+        match self {
+            Self::Opening | Self::Failed { .. } => None,
+            Self::Open => Some(false),
+            Self::Stalled { .. } | Self::Slow { .. } | Self::Fenced => Some(true),
         }
     }
 }

@@ -40,6 +40,7 @@ impl Supervisor {
         self.sync_devices();
         self.sync_deletions();
         self.sync_scrubs();
+        self.sync_standings();
         self.told_epoch = Some(map_epoch);
         let data = json!({ "index": index, "map_epoch": map_epoch.0 });
         self.broadcast("state.changed", data);

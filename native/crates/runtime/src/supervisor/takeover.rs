@@ -3,7 +3,7 @@
 use shoal_meta::hex::Hex;
 use shoal_meta::local;
 use shoal_meta::state::{Command, Via, Volume};
-use shoal_types::VolumeId;
+use shoal_types::{HeadEpoch, VolumeId};
 
 use super::Supervisor;
 use super::membership::settled;
@@ -61,12 +61,15 @@ impl Supervisor {
         self.close_head(volume, 0, Box::new(|_| {}));
     }
 
-    /// Of an earlier process here, whose volumes were taken over while nobody served them. Repeated
-    /// until the cluster knows.
+    /// Heads that the cluster counts as ours, and nobody here has. Repeated until it knows.
     pub(super) fn give_back_orphans(&mut self) {
         let Some(me) = self.peer_id().filter(|_| self.giving_back == 0) else { return };
         let process = Hex(self.context.process);
-        let orphans = self.context.meta.read(|state| local::orphaned_heads(state, me, process));
+        let has = |volume: VolumeId, head_epoch: HeadEpoch| {
+            self.heads.get(&volume).is_some_and(|entry| entry.has(head_epoch))
+        };
+        let orphans =
+            self.context.meta.read(|state| local::orphaned_heads(state, me, process, has));
         for command in orphans.unwrap_or_default() {
             self.giving_back += 1;
             self.propose(command, |supervisor, _| {

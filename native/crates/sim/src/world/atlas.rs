@@ -7,6 +7,7 @@ use shoal_types::placement_hash::pg_index;
 use shoal_types::{BlockState, DiskId, LineageId, PgId, VolumeId};
 
 use super::World;
+use super::members::DiskState;
 use crate::check::value::{SECTOR_BYTES, SECTORS, value_of};
 use crate::disk_fault::OpenError;
 
@@ -79,7 +80,8 @@ impl World {
 
     fn is_sound(&self, disk: DiskId) -> bool {
         let state = &self.disks[&disk];
-        !state.store.is_damaged() && state.kept.is_none() && !state.swapped
+        let exchanged = state.kept.is_some() || state.swapped || state.given_up;
+        !state.store.is_damaged() && !exchanged
     }
 
     /// One in-sync member of each PG has only good copies: else the promise would not hold.
@@ -88,7 +90,8 @@ impl World {
         if in_sync.iter().any(|d| self.is_sound(*d)) {
             return;
         }
-        let store = |d: &&DiskId| self.disks[*d].kept.is_none() && !self.disks[*d].swapped;
+        let exchanged = |d: &DiskState| d.kept.is_some() || d.swapped || d.given_up;
+        let store = |d: &&DiskId| !exchanged(&self.disks[*d]);
         let Some(disk) = in_sync.iter().find(store).copied() else { return };
         self.note(|| format!("{disk} must be the good copy of {pg}"));
         self.damage_until_us = self.now_us + EXCUSED_US;

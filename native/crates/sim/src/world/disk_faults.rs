@@ -9,6 +9,8 @@ use crate::disk_fault::DiskFault;
 
 /// A disk that answers nothing for so long is said to be out by its own peer.
 const STALL_SEEN_US: u64 = 1_500_000;
+/// Starts of a store, one after the other, before the cluster hears of one.
+const UNHEARD_STARTS_MAX: u64 = 100;
 /// One that answers again is held back for so long.
 const STALL_HELD_US: u64 = 3_000_000;
 
@@ -64,13 +66,15 @@ impl World {
     pub fn fault_old_image(&mut self) -> bool {
         let Some((peer, id)) = self.disk_to_exchange() else { return false };
         let known = self.cluster.positions[&id];
+        let unheard = if self.has_services() { UNHEARD_STARTS_MAX } else { 0 };
         let disk = self.disk(id);
         let Some((old, position)) = disk.old.take() else {
             disk.old = Some((disk.store.snapshot(), disk.store.position()));
             return false;
         };
-        // One of this same run would not be noticed: only starts are announced.
-        if position >= known {
+        // One of this same run would not be noticed: only starts are announced. And each start makes the log
+        // longer, also one that is not heard of while nobody leads.
+        if position + unheard >= known {
             disk.old = Some((old, position));
             return false;
         }

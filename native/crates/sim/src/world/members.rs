@@ -34,6 +34,8 @@ pub struct DiskState {
     commit_due: bool,
     /// Opened, and not believed yet.
     pub opened: Option<Recovered>,
+    /// The cluster was told that what it holds is worth nothing, and may have heard it.
+    pub given_up: bool,
     /// Layers that it had purged when it was opened.
     pub purged: Vec<LayerId>,
 }
@@ -52,6 +54,7 @@ impl DiskState {
             old: None,
             kept: None,
             join_messages: BTreeMap::new(),
+            given_up: false,
             replies: BTreeMap::new(),
             next_reply: 1,
             commit_due: false,

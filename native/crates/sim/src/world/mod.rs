@@ -65,6 +65,8 @@ pub struct World {
     /// Until then a read may say EIO: a disk lied, or seemed to.
     damage_until_us: u64,
     scrub_at_us: u64,
+    /// More was lost than the promise bears: what follows is not judged.
+    is_over: bool,
     pub failure: Option<String>,
 }
 
@@ -117,6 +119,7 @@ impl World {
             healing: false,
             damage_until_us: 0,
             scrub_at_us: 0,
+            is_over: false,
             failure: None,
             plan,
             rng,
@@ -159,31 +162,37 @@ impl World {
     pub fn run(&mut self) {
         // Where hardly anything succeeds it takes longer to see much.
         let most_us = self.plan.faults_until_us * 3;
-        while self.failure.is_none()
+        while self.goes_on()
             && (self.now_us < self.plan.faults_until_us
                 || (self.counts.ops < OPS_COUNTED && self.now_us < most_us))
         {
             self.step();
         }
-        if self.failure.is_none() {
+        if self.goes_on() {
             self.heal();
         }
         let deadline = self.now_us + HEAL_US;
-        while self.failure.is_none() && !self.is_whole() {
+        while self.goes_on() && !self.is_whole() {
             if self.now_us > deadline {
                 let why = self.not_whole();
-                self.fail(format!("not whole after the faults ended: {why}"));
-                return;
+                return self.fail(format!("not whole after the faults ended: {why}"));
             }
             self.step();
         }
-        if self.failure.is_none() {
+        if self.is_over {
+            return self.check_histories();
+        }
+        if self.goes_on() {
             self.tell_everyone();
         }
         self.rest();
-        if self.failure.is_none() {
+        if self.goes_on() {
             self.check_end();
         }
+    }
+
+    fn goes_on(&self) -> bool {
+        self.failure.is_none() && !self.is_over
     }
 
     /// A write that the disk lost shows once the fold that made it is over: damage is looked for again
@@ -191,10 +200,10 @@ impl World {
     fn rest(&mut self) {
         for _ in 0..RESTS_MAX {
             let until = self.now_us + REST_US;
-            while self.failure.is_none() && self.now_us < until {
+            while self.goes_on() && self.now_us < until {
                 self.step();
             }
-            if self.failure.is_some() || self.scrub() {
+            if !self.goes_on() || self.scrub() {
                 return;
             }
         }

@@ -104,6 +104,7 @@ impl ClusterState {
             results.push(PgResult { pg: record.pg, outcome });
         }
         self.touch_pgs(results.iter().map(|r| r.pg));
+        self.await_purges_again(id);
         let message = "its store lost writes: to be filled anew".to_owned();
         self.note(Severity::Error, "store_unfit", message, format!("disk {}", id.0));
         Ok(Applied::Pgs { results })
@@ -128,6 +129,20 @@ impl ClusterState {
         self.forget_purges_of(id);
         self.touch(Touched::Disk(id));
         Ok(Applied::Done)
+    }
+
+    /// What it knew of deleted volumes is gone with what it held, and it may be filled from one that has
+    /// not purged them yet.
+    fn await_purges_again(&mut self, id: DiskId) {
+        for volume in self.volumes.values_mut() {
+            let table = self.tables.get(&volume.policy);
+            let is_member = table.is_some_and(|t| t.records().any(|r| r.member(id).is_some()));
+            if let VolumeState::Deleting { purge } = &mut volume.state
+                && is_member
+            {
+                purge.insert(id);
+            }
+        }
     }
 
     /// A disk that is gone for good has nothing left to purge.

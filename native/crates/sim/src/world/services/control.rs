@@ -29,7 +29,8 @@ impl World {
         let process = self.process(peer);
         let Some(service) = &process.service else { return };
         let sessions = MetaService::sessions(service);
-        let over = sessions.iter().filter(|(_, until_ms)| **until_ms <= now_ms);
+        let is_away = |peer: PeerId, until_ms: u64| until_ms <= now_ms || service.is_gone(peer);
+        let over = sessions.iter().filter(|(peer, until_ms)| is_away(**peer, **until_ms));
         let absent: BTreeSet<PeerId> = over.map(|(peer, _)| *peer).collect();
         let Some(state) = service.state() else { return };
         let mut commands = standings(state, &absent);

@@ -72,11 +72,13 @@ impl World {
         self.record_soon(self.plan.peer_of(disk), AGAIN_US, RecordEvent::Open { disk });
     }
 
-    /// What it held is on other members; if not, the fault did not happen.
+    /// What it held is on other members; if not, the fault did not happen. ONCE THE CLUSTER WAS TOLD it
+    /// did: the command may be decided at any time, whatever the answer.
     fn mark_unfit(&mut self, disk: DiskId) {
-        if !self.may_lose(disk) {
+        if !self.disks[&disk].given_up && !self.may_lose(disk) {
             return self.open_right(disk);
         }
+        self.disk(disk).given_up = true;
         let (peer, life) = (self.plan.peer_of(disk), self.disks[&disk].life);
         self.propose(peer, Command::MarkStoreUnfit { disk }, After::Unfit { disk, life });
     }
@@ -93,9 +95,17 @@ impl World {
         }
         match result {
             Ok(outcome) if local::is_out(&outcome) => self.format_anew(disk),
-            Ok(_) => self.open_right(disk),
+            Ok(Ok(_)) => self.too_much_is_lost(disk),
+            Ok(Err(why)) => self.fail(format!("{disk} cannot be marked: {why:?}")),
             Err(_) => self.open_again(disk),
         }
+    }
+
+    /// The others left while the command was on its way: nothing is promised about a group whose last
+    /// member lost what it held.
+    fn too_much_is_lost(&mut self, disk: DiskId) {
+        self.note(|| format!("{disk} was the last in sync of some group"));
+        self.is_over = true;
     }
 
     fn format_anew(&mut self, disk: DiskId) {
@@ -104,7 +114,7 @@ impl World {
         let Some(Some(session)) = session else { return self.open_again(disk) };
         self.note(|| format!("{disk} is made anew"));
         let state = self.disk(disk);
-        (state.kept, state.old) = (None, None);
+        (state.kept, state.old, state.given_up) = (None, None, false);
         state.store.format(disk, session);
         self.open_disk(disk);
     }
@@ -129,6 +139,7 @@ impl World {
         let mut member = Member::new(config, recovered);
         member.set_free_blocks(state.store.free_blocks());
         state.member = Some(member);
+        self.process(peer).deleting.retain(|(of, _)| *of != disk);
         self.counts.recoveries += u64::from(self.record.services().is_some_and(|s| s.is_set_up));
         self.forget_purged(peer, disk);
         self.tell_all_views(peer, disk);

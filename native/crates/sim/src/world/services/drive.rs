@@ -118,8 +118,7 @@ impl World {
                 self.drive(peer, |service, now| service.disconnected(from, now));
             }
             RecordEvent::Inlet => self.take_inlet(peer),
-            RecordEvent::Probed { disk, reached } => {
-                let probe = if reached { Probe::Reached } else { Probe::Failed };
+            RecordEvent::Probed { disk, probe } => {
                 self.drive(peer, |service, now| service.probed(disk, probe, now));
             }
             RecordEvent::Open { disk } => self.open_disk(disk),
@@ -227,14 +226,18 @@ impl World {
         }
     }
 
-    /// A connection to the very store.
+    /// A connection to the very store. Where the process is gone, its host says so.
     fn probe(&mut self, peer: u64, disk: DiskId) {
         let owner = self.plan.peer_of(disk);
-        let awake = self.pause_left(owner).is_none() && self.peers[owner as usize].alive;
+        let process = &self.peers[owner as usize];
         let serves = self.disks[&disk].member.is_some() && !self.disks[&disk].failed;
-        let reached = awake && serves && self.net.both_ways(peer, owner);
+        let probe = match (self.net.both_ways(peer, owner), process.alive) {
+            (true, false) => Probe::Refused,
+            (true, true) if serves && self.pause_left(owner).is_none() => Probe::Reached,
+            _ => Probe::Failed,
+        };
         let delay = self.delay() * 2;
-        self.record_soon(peer, delay, RecordEvent::Probed { disk, reached });
+        self.record_soon(peer, delay, RecordEvent::Probed { disk, probe });
     }
 
     pub(super) fn propose(&mut self, peer: u64, command: Command, after: After) {

@@ -1,5 +1,6 @@
 //! What happens at one peer's process, as far as the record is concerned.
 
+use shoal_engine::insync::Probe;
 use shoal_types::{DiskId, PeerId};
 
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ pub enum RecordEvent {
     /// The leader's own attempt to reach a disk ended.
     Probed {
         disk: DiskId,
-        reached: bool,
+        probe: Probe,
     },
     /// A disk that could not be announced is opened again.
     Open {
@@ -40,7 +41,7 @@ impl RecordEvent {
             Self::Message { from, bytes } => 2 + (from.0 << 8) + ((bytes.len() as u64) << 16),
             Self::Disconnected { from } => 3 + (from.0 << 8),
             Self::Inlet => 4,
-            Self::Probed { disk, reached } => 5 + u64::from(*reached) + (disk.0 << 8),
+            Self::Probed { disk, probe } => 5 + ((*probe as u64) << 4) + (disk.0 << 8),
             Self::Open { disk } => 7 + (disk.0 << 8),
             Self::Back { disk } => 8 + (disk.0 << 8),
             Self::Retry => 9,

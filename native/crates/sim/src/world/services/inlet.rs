@@ -38,6 +38,12 @@ impl World {
                 self.process(peer).giving_back -= 1;
                 self.give_back_orphans(peer);
             }
+            After::Standing { disk } => {
+                self.process(peer).standings_told.remove(&disk);
+                if result.is_err() {
+                    self.sync_standings(peer);
+                }
+            }
             After::Restarted { .. } if is_planted(Bug::JoinRestartedOnce) => {}
             After::Restarted { disk, pg, join_at } => self.restart_join(peer, disk, pg, join_at),
             After::Cancelled { disk, pg, join_at } => self.cancel_join(peer, disk, pg, join_at),

@@ -74,6 +74,9 @@ impl World {
 
     /// FIRST the report: writes wait until the disk is out. Then nothing joins on it.
     fn put_out(&mut self, peer: u64, disk: DiskId, for_us: u64) {
+        if !self.peers[peer as usize].alive {
+            return;
+        }
         self.report(peer, disk, ReportReason::StoreFenced);
         self.set_down(peer, disk, true);
         if for_us > 0 && self.process(peer).held.insert(disk) {
@@ -83,8 +86,19 @@ impl World {
 
     pub(super) fn set_down(&mut self, peer: u64, disk: DiskId, is_down: bool) {
         let command = self.read(peer, |state| local::set_down(state, disk, is_down));
-        if let Some(Some(command)) = command {
-            self.propose(peer, command, After::Nothing);
+        let Some(Some(command)) = command else { return };
+        if self.process(peer).standings_told.insert(disk) {
+            self.propose(peer, command, After::Standing { disk });
+        }
+    }
+
+    /// What was said before may be lost, or decided only after what is said now.
+    pub(super) fn sync_standings(&mut self, peer: u64) {
+        for disk in self.plan.disks_of(peer) {
+            let is_out = self.disks[&disk].failed || self.process(peer).held.contains(&disk);
+            if is_out || self.disks[&disk].member.is_some() {
+                self.set_down(peer, disk, is_out);
+            }
         }
     }
 

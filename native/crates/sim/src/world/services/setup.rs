@@ -106,7 +106,9 @@ impl World {
         let deadline = self.now_us + STEP_US;
         while !done(self) && self.failure.is_none() {
             if self.now_us > deadline {
-                return self.fail(format!("never came while the cluster was founded: {what}"));
+                let shown = self.services_shown();
+                let why = format!("never came while the cluster was founded: {what}{shown}");
+                return self.fail(why);
             }
             self.step();
         }

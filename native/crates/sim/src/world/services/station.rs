@@ -40,8 +40,10 @@ pub struct Process {
     pub inlet_due: bool,
     pub heads: BTreeMap<VolumeId, Entry>,
     pub next_key: u64,
-    /// Heads of an earlier process that are being given back.
+    /// Heads that are being given back, and that nobody here has.
     pub giving_back: u32,
+    /// Disks of which the cluster is being told whether they are down.
+    pub standings_told: BTreeSet<DiskId>,
     /// Layers that disks were told to drop.
     pub deleting: BTreeSet<(DiskId, LayerId)>,
     /// Disks that are held back: out until somebody says otherwise.
@@ -59,6 +61,7 @@ pub enum After {
     Purged { disk: DiskId, volume: VolumeId, layer: LayerId },
     Restarted { disk: DiskId, pg: PgId, join_at: PgEpoch },
     Orphan,
+    Standing { disk: DiskId },
     Cancelled { disk: DiskId, pg: PgId, join_at: PgEpoch },
 }
 
@@ -117,6 +120,7 @@ impl Process {
             heads: BTreeMap::new(),
             next_key: 1,
             giving_back: 0,
+            standings_told: BTreeSet::new(),
             deleting: BTreeSet::new(),
             held: BTreeSet::new(),
         }

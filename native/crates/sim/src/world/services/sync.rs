@@ -6,7 +6,7 @@ use shoal_engine::member::MemberEvent;
 use shoal_engine::planted::{Bug, is_planted};
 use shoal_meta::local;
 use shoal_meta::state::ClusterState;
-use shoal_types::{DiskId, LayerId, PgView, VolumeId};
+use shoal_types::{DiskId, HeadEpoch, LayerId, PgView, VolumeId};
 
 use super::heads::EntryState;
 use super::id_of;
@@ -26,6 +26,7 @@ impl World {
         self.sync_views(peer);
         self.sync_heads(peer);
         self.sync_deletions(peer);
+        self.sync_standings(peer);
         self.process(peer).told = told;
     }
 
@@ -88,13 +89,24 @@ impl World {
         self.take_free_heads(peer);
     }
 
-    /// Of an earlier process here. Repeated until the cluster knows.
+    /// Heads that the cluster counts as its, and nobody there has. Repeated until it knows.
     pub(super) fn give_back_orphans(&mut self, peer: u64) {
         let (nonce, asked) = (self.process(peer).nonce, self.process(peer).giving_back);
         if asked > 0 || is_planted(Bug::OrphansKept) {
             return;
         }
-        let orphans = self.read(peer, |s| local::orphaned_heads(s, id_of(peer), nonce));
+        let services = self.record.services().expect("asked for in worlds that have them");
+        let entries = &services.stations[peer as usize].process.heads;
+        let has = |volume: VolumeId, head_epoch: HeadEpoch| {
+            let entry = entries.get(&volume);
+            let of = |id: u64| self.heads.get(&id).map(|head| head.head_epoch);
+            let has = entry.is_some_and(|entry| {
+                let is_asked_for = entry.state == EntryState::Taking;
+                is_asked_for || entry.head.and_then(of) == Some(head_epoch)
+            });
+            has || is_planted(Bug::FencedNotGivenBack)
+        };
+        let orphans = self.read(peer, |s| local::orphaned_heads(s, id_of(peer), nonce, has));
         for command in orphans.unwrap_or_default() {
             self.process(peer).giving_back += 1;
             self.propose(peer, command, After::Orphan);
