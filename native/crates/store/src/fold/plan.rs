@@ -127,34 +127,60 @@ fn allocate_all(state: &mut State, count: u64) -> Vec<u64> {
     cells
 }
 
-/// Blocks above the watermark keep their own version and stamp; the settled ones share one.
+/// Blocks above the watermark keep their own version and stamp. The settled ones share one, and those
+/// of the newest epoch another: whoever was away since the epoch before asks for these alone, not for
+/// all of the chunk. Two are enough for that, and bound what an entry needs.
 fn restamp(entry: &mut Entry, before: &Entry, blocks: &[(usize, DirtyBlock)], watermark: Version) {
     let mut exact: [Option<Stamp>; BLOCKS] = [None; BLOCKS];
-    let mut settled = Stamp::default();
-    for (bit, exact) in exact.iter_mut().enumerate() {
+    let mut settled: [Option<Stamp>; BLOCKS] = [None; BLOCKS];
+    for bit in 0..BLOCKS {
         let found = before.found(bit);
         match blocks.iter().find(|(b, _)| *b == bit) {
-            Some((_, block)) if block.stamp.version > watermark => *exact = Some(block.stamp),
-            Some((_, block)) => settled = settled.join(block.stamp),
+            Some((_, block)) if block.stamp.version > watermark => exact[bit] = Some(block.stamp),
+            Some((_, block)) => settled[bit] = Some(block.stamp),
             None if found.place == Place::Absent => {}
             None if found.exact && found.stamp.version > watermark => {
-                *exact = Some(found.stamp);
+                exact[bit] = Some(found.stamp);
             }
-            None => settled = settled.join(found.stamp),
+            None => settled[bit] = Some(found.stamp),
         }
         if entry.places[bit] == Place::Absent {
-            *exact = None;
+            exact[bit] = None;
         }
     }
-    let all_exact = settled == Stamp::default();
+    let (base, newest) = share(&settled, |bit| entry.places[bit] != Place::Absent);
     entry.groups = group(&exact);
-    entry.base = settled;
+    entry.base = base;
     entry.exact = false;
-    if all_exact && !entry.groups.is_empty() {
+    if settled.iter().all(Option::is_none) && !entry.groups.is_empty() {
         // No settled block: the first group needs no mask of its own.
         entry.base = entry.groups.remove(0).stamp;
         entry.exact = true;
     }
+    entry.groups.extend(newest);
+}
+
+/// One stamp for the settled blocks, and one for those of them that have the newest epoch, where others
+/// have an older one. What is absent has no bit in a group: its stamp goes to the base.
+fn share(
+    settled: &[Option<Stamp>; BLOCKS],
+    is_present: impl Fn(usize) -> bool,
+) -> (Stamp, Option<Group>) {
+    let epoch = settled.iter().flatten().map(|s| s.epoch).max().unwrap_or_default();
+    let (mut base, mut newest) = (Stamp::default(), Group { mask: 0, stamp: Stamp::default() });
+    for (bit, stamp) in settled.iter().enumerate() {
+        let Some(stamp) = *stamp else { continue };
+        if stamp.epoch == epoch && is_present(bit) {
+            newest.mask |= 1 << bit;
+            newest.stamp = newest.stamp.join(stamp);
+        } else {
+            base = base.join(stamp);
+        }
+    }
+    if base.epoch < epoch && base != Stamp::default() && newest.mask != 0 {
+        return (base, Some(newest));
+    }
+    (base.join(newest.stamp), None)
 }
 
 fn group(exact: &[Option<Stamp>; BLOCKS]) -> Vec<Group> {

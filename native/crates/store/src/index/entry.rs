@@ -52,7 +52,8 @@ pub enum Place {
     Cell(u64),
 }
 
-/// Blocks folded above the watermark keep exactly their own version and stamp.
+/// Blocks folded above the watermark keep exactly their own version and stamp; settled ones of the
+/// chunk's newest epoch share a stamp of that epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Group {
     pub mask: u32,

@@ -2,6 +2,7 @@
 
 mod absent;
 mod brink;
+mod changed;
 mod corrupt;
 mod crash;
 mod disk;
