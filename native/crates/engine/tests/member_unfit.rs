@@ -47,3 +47,15 @@ fn a_head_with_an_old_view_never_finds_an_empty_member() {
     let outputs = ask(&mut member, install(6, Role::Joining { join_at }));
     assert!(matches!(outputs[..], [MemberOutput::Store { .. }]));
 }
+
+/// A group that was made with this disk never had another copy to be filled from.
+#[test]
+fn a_group_that_the_record_counts_it_in_is_served_from_that_epoch_on() {
+    let mut member = unfit();
+    member.handle(MemberEvent::Admit { pg: PG, epoch: PgEpoch(3) }, &mut Vec::new());
+    let stale = ask(&mut member, install(2, Role::InSync));
+    let old = Reply::Refused(Refusal::StalePg { seen: PgEpoch(3) });
+    assert!(matches!(&stale[..], [MemberOutput::Reply { reply, .. }] if *reply == old));
+    let outputs = ask(&mut member, install(3, Role::InSync));
+    assert!(matches!(outputs[..], [MemberOutput::Store { .. }]));
+}

@@ -10,7 +10,7 @@ use shoal_sim::run;
 const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::H1AckWithoutJoiner, 4),
     (Bug::H8WatermarkInRollForward, 4),
-    (Bug::H12CopyAlways, 6),
+    (Bug::H12CopyAlways, 37),
     (Bug::ResyncSkipsAnEpoch, 4),
     (Bug::H15OutAtOfJoiner, 18),
     (Bug::H18WipeUnnoticed, 4),

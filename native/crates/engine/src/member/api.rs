@@ -75,6 +75,12 @@ pub enum MemberEvent {
         layer: LayerId,
         block: u64,
     },
+    /// The cluster record counts this disk as in sync in a group from this epoch on, and nothing says that
+    /// its data is worth nothing there: a group that was made with it, or was filled meanwhile (rule 30).
+    Admit {
+        pg: PgId,
+        epoch: PgEpoch,
+    },
     /// The store reported that it cannot go on (or was found unfit): refuse everything.
     StoreFenced,
 }

@@ -30,7 +30,7 @@ impl Member {
     /// Rule 30: this is the way back in. ONLY FOR WHAT CARRIES THE SESSION'S EPOCH OR A NEWER ONE: a
     /// head that still takes this disk for an in-sync member would otherwise find an empty one.
     /// Nothing is durable of that yet; after a crash the store is unfit as before.
-    fn readmit(&mut self, pg: PgId, join_at: PgEpoch) {
+    pub(super) fn readmit(&mut self, pg: PgId, join_at: PgEpoch) {
         if !self.config.fit && self.readmitted.insert(pg) {
             self.raise_pg(pg, join_at);
         }

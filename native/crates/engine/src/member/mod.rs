@@ -121,6 +121,7 @@ impl Member {
             MemberEvent::DeleteLayer { layer } => self.on_delete_layer(layer),
             MemberEvent::ForgetLayer { layer } => self.on_forget_layer(layer),
             MemberEvent::Repair { pg, layer, block } => self.repair(BlockAt { pg, layer, block }),
+            MemberEvent::Admit { pg, epoch } => self.readmit(pg, epoch),
             MemberEvent::StoreFenced => self.fenced = true,
         }
         outputs.append(&mut self.out);

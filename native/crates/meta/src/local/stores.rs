@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use shoal_engine::head::ReportReason;
+use shoal_engine::insync::PgRecord;
 use shoal_types::{DiskId, LayerId, PgEpoch, PgId, VolumeId};
 
 use crate::service::ReportKind;
@@ -94,6 +95,18 @@ pub fn owner_of_layer(state: &ClusterState, layer: LayerId) -> Option<VolumeId> 
 pub fn is_filled(state: &ClusterState, disk: DiskId) -> bool {
     let mut records = state.tables().values().flat_map(|table| table.records());
     !records.any(|record| record.member(disk).is_some_and(|member| member.full))
+}
+
+/// Of these groups those in which the disk is in sync and its data is worth something, by epoch.
+pub fn admitted(
+    state: &ClusterState,
+    disk: DiskId,
+    pgs: impl Iterator<Item = PgId>,
+) -> Vec<(PgId, PgEpoch)> {
+    let counts = |record: &&PgRecord| {
+        record.is_in_sync(disk) && record.member(disk).is_some_and(|member| !member.full)
+    };
+    pgs.filter_map(|pg| state.pg(pg)).filter(counts).map(|r| (r.pg, r.epoch)).collect()
 }
 
 /// Groups of which this disk is the only one in sync.

@@ -79,3 +79,20 @@ fn a_dead_resync_is_asked_for_anew_whatever_changed_meanwhile() {
     assert_eq!(cancel_join(&cluster.state, disk, pg, join_at), None);
     assert_eq!(joins_of(&cluster.state, disk), [(pg, joining(&cluster))]);
 }
+
+#[test]
+fn a_store_made_anew_counts_where_nothing_says_that_its_data_is_worthless() {
+    let mut cluster = Cluster::new(3);
+    let (pg, disk) = (PgId::new(1, 0), DiskId(3));
+    let epoch = |cluster: &Cluster| cluster.state.pg(pg).unwrap().epoch;
+    let counts = |cluster: &Cluster, disk| admitted(&cluster.state, disk, [pg].into_iter());
+    assert_eq!(counts(&cluster, disk), [(pg, epoch(&cluster))]);
+    cluster.ok(Command::MarkStoreUnfit { disk });
+    assert_eq!(counts(&cluster, disk), []);
+    assert_eq!(counts(&cluster, DiskId(1)), [(pg, epoch(&cluster))]);
+    // The last one in sync stays so, and is marked all the same.
+    cluster.ok(Command::MarkStoreUnfit { disk: DiskId(2) });
+    cluster.ok(Command::MarkStoreUnfit { disk: DiskId(1) });
+    assert!(cluster.state.pg(pg).unwrap().is_in_sync(DiskId(1)));
+    assert_eq!(counts(&cluster, DiskId(1)), []);
+}

@@ -25,6 +25,8 @@ pub enum StoreMessage {
     Accepted(Box<Established>),
     /// New views of PGs that this disk is, was or becomes a member of.
     Views(Vec<PgView>),
+    /// PGs in which a store that was made anew counts, from these epochs on.
+    Admit(Vec<(PgId, PgEpoch)>),
     /// How fast it may be filled.
     Pace(PaceOrder),
     /// Its memory from now on.

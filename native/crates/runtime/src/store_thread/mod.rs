@@ -223,6 +223,10 @@ impl StoreThread {
             StoreMessage::Accepted(established) => {
                 self.conns.adopt(*established, &mut self.reactor, &mut self.conn_events);
             }
+            StoreMessage::Admit(pgs) => {
+                let admit = |(pg, epoch)| MemberEvent::Admit { pg, epoch };
+                self.member_events.extend(pgs.into_iter().map(admit));
+            }
             StoreMessage::Pace(order) => self.pace.set(order),
             StoreMessage::Budget(budget) => self.store.set_budget(budget),
             StoreMessage::Views(views) => {

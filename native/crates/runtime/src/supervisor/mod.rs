@@ -23,6 +23,7 @@ mod peer_files;
 mod rebuild;
 mod reception;
 mod recover;
+mod rejoins;
 mod report;
 mod restore;
 mod scrubs;
@@ -122,6 +123,7 @@ pub struct Supervisor {
     pace: pace::PaceBook,
     log_watch: log_marks::Watch,
     kept_map: kept_map::KeptMap,
+    rejoins: rejoins::Rejoins,
 }
 
 impl Supervisor {
@@ -146,6 +148,7 @@ impl Supervisor {
             pace: pace::PaceBook::default(),
             log_watch: log_marks::Watch::default(),
             kept_map: kept_map::KeptMap::default(),
+            rejoins: rejoins::Rejoins::default(),
         }
     }
 
@@ -202,6 +205,7 @@ impl Supervisor {
         self.tick_first_look();
         self.mark_logs();
         self.tick_kept_map();
+        self.tick_rejoins();
     }
 
     fn broadcast(&self, name: &str, data: serde_json::Value) {

@@ -80,7 +80,7 @@ impl Supervisor {
             }
             StoreNotice::JoinFailed { pg, join_at, reason } => {
                 eprintln!("resync of {pg} on {disk} must start over: {reason:?}");
-                self.restart_join(disk, pg, join_at);
+                self.on_join_failed(disk, pg, join_at);
             }
             StoreNotice::LayerDeleted { layer } => self.on_layer_deleted(disk, layer),
             StoreNotice::MapRefused(refused) => self.on_map_refused(disk, refused),
@@ -137,7 +137,7 @@ impl Supervisor {
 
     /// Rule 25: a session that cannot end well is followed by a new joining epoch. The member says
     /// it once: IT IS REPEATED UNTIL THE SESSION IS OVER, for the group may have changed meanwhile.
-    fn restart_join(&self, disk: DiskId, pg: PgId, join_at: PgEpoch) {
+    pub(super) fn restart_join(&self, disk: DiskId, pg: PgId, join_at: PgEpoch) {
         let again = self.context.meta.read(|s| local::restart_join(s, disk, pg, join_at));
         if let Some(Some(command)) = again {
             self.propose(command, move |supervisor, _| supervisor.restart_join(disk, pg, join_at));

@@ -10,11 +10,13 @@ use std::thread;
 use serde_json::{Value, json};
 use shoal_engine::head::ReportReason;
 use shoal_engine::member::{Member, MemberConfig, Recovered};
+use shoal_meta::local;
+use shoal_meta::state::ClusterState;
 use shoal_store::{
     Budget, Figures, LayerState, PROBE_BYTES, Params, Probe, RecoveryError, Store, probe,
 };
 use shoal_types::buffer::BufferPool;
-use shoal_types::{DiskId, LayerId, PgId, PgView};
+use shoal_types::{DiskId, LayerId, PgEpoch, PgId, PgView};
 
 use super::announce::{Standing, announce};
 use super::log_marks::LogMarks;
@@ -59,6 +61,8 @@ pub struct StoreEntry {
     pub sender: Option<Sender<StoreMessage>>,
     /// Its member says that the store lost writes: it takes part in nothing until it is full.
     pub is_fit: bool,
+    /// It was so from the start of its thread on: else it is told where it counts.
+    pub opened_fit: bool,
     pub figures: Option<Figures>,
     /// PGs whose views this store was told.
     pub pgs: HashSet<PgId>,
@@ -81,6 +85,7 @@ impl StoreEntry {
             state: StoreState::Opening,
             sender: None,
             is_fit: true,
+            opened_fit: true,
             figures: None,
             pgs: HashSet::new(),
             deleting: HashSet::new(),
@@ -220,7 +225,7 @@ impl Supervisor {
         entry.state = StoreState::Open;
         entry.sender = Some(sender.clone());
         entry.figures = Some(figures);
-        entry.is_fit = is_fit;
+        (entry.is_fit, entry.opened_fit) = (is_fit, is_fit);
         entry.is_lost = false;
         entry.pgs.clear();
         entry.deleting.clear();
@@ -277,6 +282,7 @@ impl Supervisor {
 
     /// Those of `views` that concern the store: it is a member, or was one when it was last told.
     pub(super) fn tell_store_views(&mut self, disk: DiskId, views: &[PgView]) {
+        let admitted = self.admitted(disk, views);
         let Some(entry) = self.stores.get_mut(&disk) else { return };
         let Some(sender) = &entry.sender else { return };
         let mut concerned = Vec::new();
@@ -291,6 +297,19 @@ impl Supervisor {
         if !concerned.is_empty() {
             sender.send(StoreMessage::Views(concerned));
         }
+        if !admitted.is_empty() {
+            sender.send(StoreMessage::Admit(admitted));
+        }
+    }
+
+    /// Of a store that was opened as one made anew: where it counts now.
+    fn admitted(&self, disk: DiskId, views: &[PgView]) -> Vec<(PgId, PgEpoch)> {
+        if self.stores.get(&disk).is_none_or(|entry| entry.opened_fit) {
+            return Vec::new();
+        }
+        let pgs = || views.iter().map(|view| view.pg);
+        let counts = |state: &ClusterState| local::admitted(state, disk, pgs());
+        self.context.meta.read(counts).unwrap_or_default()
     }
 
     /// Close a store: its thread finishes what is under way. Blocks for that long.
