@@ -2,7 +2,7 @@
 // confirmation of reads without a lease; that it does not count any more is for the voters to decide.
 import type { ClusterState, PolicyRecord } from '../data/state.ts'
 import type { Finding } from './status.ts'
-import { type PresenceOf, volumesOf } from './views.ts'
+import { type PresenceOf, volumesOf, volumesText } from './views.ts'
 
 /** Names of the peers that copies of the policy wait for; empty while there is somebody to decide. */
 export function waitsFor(
@@ -28,15 +28,13 @@ function isSilent(presence: ReturnType<PresenceOf>): boolean {
 export function waitFindings(state: ClusterState, presenceOf: PresenceOf): Finding[] {
   return state.policies.flatMap(policy => {
     const names = waitsFor(state, policy, presenceOf).join(', ')
-    const count = volumesOf(state, policy.id).length
-    if (names === '' || count === 0) return []
-    const volumes = count === 1 ? '1 volume' : `${count} volumes`
+    if (names === '' || volumesOf(state, policy.id).length === 0) return []
     return [
       {
         health: 'error' as const,
         code: 'io_waits',
         message:
-          `${volumes} of policy ${policy.name}: reads and writes wait for ${names}: copies there ` +
+          `${volumesText(state, policy)}: reads and writes wait for ${names}: copies there ` +
           'count, and too few voters are left to decide that they do not',
         next: `start shoal on ${names}`,
       },

@@ -17,13 +17,14 @@ import { spaceFindings } from './space.ts'
 import { voterFindings } from './status-voters.ts'
 import type { TaskView } from './task-view.ts'
 import {
-  copiesInReach,
   disksAway,
   type PolicyState,
   type PresenceOf,
-  policyState,
+  type Reach,
+  reachOf,
   shownState,
   volumesOf,
+  volumesText,
 } from './views.ts'
 
 export interface Reason {
@@ -70,6 +71,8 @@ export interface Finding extends Reason {
 
 export function clusterStatus(input: StatusInput): StatusView {
   const { state, usedBytes } = input
+  const away = disksAway(state)
+  const reaches = state.policies.map(policy => reachOf(policy, away))
   const findings = [
     ...voterFindings(state, input.self),
     ...peerFindings(state),
@@ -80,15 +83,15 @@ export function clusterStatus(input: StatusInput): StatusView {
     ...closedStoreFindings(state, input.storeStates, input.self),
     ...slowFindings(state, input.writeUs),
     ...spaceFindings(input.data),
-    ...policyFindings(state),
+    ...policyFindings(state, reaches),
     ...togetherFindings(state),
     ...heldFindings(state, input.held),
     ...movementFindings(input.movement),
   ]
   const isWaiting = (policy: PolicyRecord) => waitsFor(state, policy, input.presenceOf).length > 0
-  const volumeStates = state.policies.map(policy => ({
+  const volumeStates = state.policies.map((policy, i) => ({
     count: volumesOf(state, policy.id).length,
-    state: isWaiting(policy) ? 'blocked' : policyState(state, policy),
+    state: isWaiting(policy) ? 'blocked' : reaches[i]!.state,
   }))
   const count = (wanted: PolicyState[]) =>
     volumeStates.reduce((sum, one) => sum + (wanted.includes(one.state) ? one.count : 0), 0)
@@ -186,21 +189,17 @@ function diskFindings(state: ClusterState): Finding[] {
     }))
 }
 
-function policyFindings(state: ClusterState): Finding[] {
-  return state.policies.flatMap(policy => {
-    const found = policyState(state, policy)
-    const count = volumesOf(state, policy.id).length
-    const subject = `${count} volume${count === 1 ? '' : 's'} of policy ${policy.name}`
-    if (found === 'blocked') return [blockedFinding(state, policy, subject)]
-    if (found === 'degraded') return [degradedFinding(state, policy, subject)]
-    if (found === 'empty') return [emptyFinding(policy)]
+function policyFindings(state: ClusterState, reaches: readonly Reach[]): Finding[] {
+  return state.policies.flatMap((policy, i) => {
+    const reach = reaches[i]!
+    if (reach.state === 'blocked') return [blockedFinding(state, policy, reach)]
+    if (reach.state === 'degraded') return [degradedFinding(state, policy, reach)]
+    if (reach.state === 'empty') return [emptyFinding(policy)]
     return []
   })
 }
 
-function blockedFinding(state: ClusterState, policy: PolicyRecord, subject: string): Finding {
-  const away = disksAway(state)
-  const unread = policy.pgs.filter(pg => copiesInReach(pg, away) === 0).length
+function blockedFinding(state: ClusterState, policy: PolicyRecord, { unread }: Reach): Finding {
   const reads =
     unread === 0
       ? 'reads go on'
@@ -209,22 +208,20 @@ function blockedFinding(state: ClusterState, policy: PolicyRecord, subject: stri
     health: 'error',
     code: 'writes_blocked',
     message:
-      `${subject}: writes wait, fewer than ${policy.min_in_sync} copies are there and in sync; ` +
-      reads,
+      `${volumesText(state, policy)}: writes wait, fewer than ${policy.min_in_sync} copies are ` +
+      `there and in sync; ${reads}`,
     next: absentPeers(state, policy),
   }
 }
 
-function degradedFinding(state: ClusterState, policy: PolicyRecord, subject: string): Finding {
+function degradedFinding(state: ClusterState, policy: PolicyRecord, { short }: Reach): Finding {
   const { pgs } = policy
-  const away = disksAway(state)
-  const short = pgs.filter(pg => copiesInReach(pg, away) < width(policy)).length
   const isJoining = pgs.some(pg => pg.joining !== null)
   return {
     health: 'warn',
     code: 'degraded',
     message:
-      `${subject}: ${short} of ${pgs.length} placement groups have ` +
+      `${volumesText(state, policy)}: ${short} of ${pgs.length} placement groups have ` +
       `fewer than ${width(policy)} copies that are there and in sync`,
     next: isJoining ? 'wait: copies are being brought up to date' : absentPeers(state, policy),
   }

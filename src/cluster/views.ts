@@ -5,7 +5,6 @@ import {
   type DiskRecord,
   type FailureDomain,
   type PeerRecord,
-  type PgRecord,
   type PolicyRecord,
   peerName,
   type VolumeRecord,
@@ -129,26 +128,47 @@ function localizeText(state: ClusterState, localize: PolicyRecord['localize']): 
   return `peer:${peerName(state, localize.peer)}`
 }
 
+/** "3 volumes of policy NAME" */
+export function volumesText(state: ClusterState, { id, name }: PolicyRecord): string {
+  const count = volumesOf(state, id).length
+  return `${count} volume${count === 1 ? '' : 's'} of policy ${name}`
+}
+
 export function volumesOf(state: ClusterState, policy: number): VolumeRecord[] {
   return state.volumes.filter(volume => volume.policy === policy && volume.state === 'active')
 }
 
-/** Groups that have just been added hold nothing, and say nothing about volumes that are there. */
+/** How many copies of a policy's groups are in sync and there. */
+export interface Reach {
+  state: PolicyState
+  /** Groups with fewer than the policy wants. */
+  short: number
+  /** Groups with none. */
+  unread: number
+}
+
 export function policyState(state: ClusterState, policy: PolicyRecord): PolicyState {
-  const { pgs } = policy
-  if (pgs.length === 0) return 'empty'
-  const away = disksAway(state)
-  const fewest = Math.min(...pgs.map(pg => copiesInReach(pg, away)))
-  if (fewest < policy.min_in_sync) return 'blocked'
-  return fewest < width(policy) ? 'degraded' : 'ok'
+  return reachOf(policy, disksAway(state)).state
 }
 
 /**
- * In sync and there. A copy that went away while nobody wrote to its group stays in sync until
- * somebody does.
+ * A copy that went away while nobody wrote to its group stays in sync until somebody does, and is not
+ * there. Groups that have just been added hold nothing, and say nothing about volumes that are there.
  */
-export function copiesInReach(pg: PgRecord, away: ReadonlySet<number>): number {
-  return pg.in_sync.filter(disk => !away.has(disk)).length
+export function reachOf(policy: PolicyRecord, away: ReadonlySet<number>): Reach {
+  const { pgs, min_in_sync } = policy
+  const wanted = width(policy)
+  let [fewest, short, unread] = [wanted, 0, 0]
+  for (const { in_sync } of pgs) {
+    let there = 0
+    for (const disk of in_sync) if (!away.has(disk)) there++
+    fewest = Math.min(fewest, there)
+    if (there < wanted) short++
+    if (there === 0) unread++
+  }
+  const degraded = short > 0 ? 'degraded' : 'ok'
+  const found = fewest < min_in_sync ? 'blocked' : degraded
+  return { state: pgs.length === 0 ? 'empty' : found, short, unread }
 }
 
 /** Disks that are down, or whose peer is. */

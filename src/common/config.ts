@@ -1,11 +1,11 @@
 // The settings of a peer: defaults < shoal.toml < environment < flags. An unknown key is refused,
 // and the nearest known one named: a misspelt setting must not be silently without effect.
 import { readFileSync } from 'node:fs'
-import { isIPv4, isIPv6 } from 'node:net'
 import { parse, TomlError } from 'smol-toml'
 import { type ConfigKey, type ConfigKeyName, configKeys } from './config-keys.ts'
 import { parseDuration } from './duration.ts'
 import { ShoalError } from './errors.ts'
+import { parseHostPort } from './host-port.ts'
 import { nearest } from './nearest.ts'
 import { parseSize } from './units.ts'
 
@@ -31,7 +31,6 @@ type Value<K extends ConfigKeyName> = (typeof configKeys)[K] extends { kind: inf
 export type Config = { readonly [K in ConfigKeyName]: Value<K> }
 export type ConfigOverrides = { [K in ConfigKeyName]?: unknown }
 
-const portMax = 65_535
 const names = Object.keys(configKeys) as ConfigKeyName[]
 
 export interface ConfigSources {
@@ -170,9 +169,8 @@ function readValue(origin: string, name: ConfigKeyName, raw: unknown): unknown {
 
 /** Names are not looked up: a peer must be able to start before its name server. */
 function isListenAddress(text: string): boolean {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text)
-  if (!match || Number(match[3]) > portMax) return false
-  return match[1] === undefined ? isIPv4(match[2]!) : isIPv6(match[1])
+  const found = parseHostPort(text)
+  return found !== undefined && found.kind !== 'name'
 }
 
 type Fail = (why: string) => ShoalError

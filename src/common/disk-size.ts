@@ -1,6 +1,6 @@
 // What a new disk must be like, said before anything is made on it.
-import { ShoalError } from '../common/errors.ts'
-import { formatSize } from '../common/units.ts'
+import { ShoalError } from './errors.ts'
+import { formatSize } from './units.ts'
 
 /** Smaller ones have no room for a store (docs/formats/store.md). */
 export const diskBytesMin = 8 * 2 ** 20

@@ -33,10 +33,17 @@ export interface ExportView {
   uri: string
 }
 
+/** Every volume there is; those of one policy are in the same state, which takes a look at all its groups. */
+export function volumeViews(state: ClusterState): VolumeView[] {
+  const states = new Map(state.policies.map(policy => [policy.id, policyState(state, policy)]))
+  return state.volumes.map(volume => volumeView(state, volume, null, id => states.get(id)))
+}
+
 export function volumeView(
   state: ClusterState,
   volume: VolumeRecord,
   used: number | null,
+  stateOf = (policy: number) => stateOfPolicy(state, policy),
 ): VolumeView {
   const { attachment } = volume
   return {
@@ -46,7 +53,7 @@ export function volumeView(
     used,
     block_size: volume.block_size,
     policy: policyName(state, volume.policy),
-    state: volumeState(state, volume),
+    state: volume.state === 'active' ? (stateOf(volume.policy) ?? 'empty') : 'deleting',
     attached: attachment && {
       peer: peerName(state, attachment.peer),
       via: attachment.via,
@@ -73,10 +80,9 @@ export function exportView(state: ClusterState, record: ExportRecord): ExportVie
   }
 }
 
-function volumeState(state: ClusterState, volume: VolumeRecord): VolumeView['state'] {
-  if (volume.state !== 'active') return 'deleting'
-  const policy = state.policies.find(one => one.id === volume.policy)
-  return policy ? policyState(state, policy) : 'empty'
+function stateOfPolicy(state: ClusterState, id: number): PolicyState | undefined {
+  const policy = state.policies.find(one => one.id === id)
+  return policy && policyState(state, policy)
 }
 
 /**

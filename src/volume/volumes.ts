@@ -6,7 +6,7 @@ import type { ClusterPort } from '../data/cluster-port.ts'
 import { type ClusterState, isActive, peerName, type VolumeRecord } from '../data/state.ts'
 import { layoutOf, type VolumeLayout } from './layout.ts'
 import { goneDisks, planRecovery, type RecoveryPlan } from './recovery.ts'
-import { usedBytes, type VolumeView, volumeView } from './volume-view.ts'
+import { usedBytes, type VolumeView, volumeView, volumeViews } from './volume-view.ts'
 
 /** A volume ends on a whole block of the store. */
 const alignBytes = 4096
@@ -33,8 +33,7 @@ export class Volumes {
   }
 
   async list(): Promise<VolumeView[]> {
-    const state = await this.#cluster.state()
-    return state.volumes.map(volume => volumeView(state, volume, null))
+    return volumeViews(await this.#cluster.state())
   }
 
   async show(name: string): Promise<VolumeView> {

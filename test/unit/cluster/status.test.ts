@@ -156,6 +156,15 @@ status('a peer that went away while nobody wrote: its copies are in sync, and no
   assert.equal(volumes, { total: 1, degraded: 0, blocked: 1 })
 })
 
+status('as many groups as a policy may have are counted', () => {
+  const { volumes } = of(state => {
+    const [pg] = state.policies[0]!.pgs
+    state.policies[0]!.pgs = Array.from({ length: 262_144 }, (_, index) => ({ ...pg!, index }))
+    state.policies[0]!.pgs[262_143]!.in_sync = [1, 2]
+  })
+  assert.equal(volumes, { total: 1, degraded: 1, blocked: 0 })
+})
+
 status('a peer that was given up: nobody has to start it, and that is said', () => {
   const gone = (state: ClusterState) => {
     state.peers[2]!.state = 'down'

@@ -27,12 +27,13 @@ impl Member {
         self.ask_source(pg, Request::JoinOpen { pg, join_at, joiner }, AskedWhat::Open);
     }
 
-    /// Rule 30: this is the way back in. ONLY FOR WHAT CARRIES THE SESSION'S EPOCH OR A NEWER ONE: a
-    /// head that still takes this disk for an in-sync member would otherwise find an empty one.
+    /// Rule 30: this is the way back in, by a full join or because the record counts this disk. ONLY FOR WHAT
+    /// CARRIES THAT EPOCH OR A NEWER ONE: a head that still takes this disk for an in-sync member would
+    /// otherwise find an empty one.
     /// Nothing is durable of that yet; after a crash the store is unfit as before.
-    pub(super) fn readmit(&mut self, pg: PgId, join_at: PgEpoch) {
+    pub(super) fn readmit(&mut self, pg: PgId, epoch: PgEpoch) {
         if !self.config.fit && self.readmitted.insert(pg) {
-            self.raise_pg(pg, join_at);
+            self.raise_pg(pg, epoch);
         }
     }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shoal_engine::head::{ClientError, ClientReply, HeadCommand, HeadEvent};
+use shoal_types::PgView;
 use shoal_types::buffer::BufferPool;
 
 use action::{Completed, FrontAction};
@@ -214,8 +215,13 @@ impl IoThread {
     }
 
     fn tell_head(&mut self, key: HeadKey, event: HeadEvent) {
-        if let HeadEvent::View(view) | HeadEvent::Newest { view, .. } = &event {
-            view.targets().for_each(|disk| self.links.hasten(self.now_us, disk));
+        let views = match &event {
+            HeadEvent::View(view) | HeadEvent::Newest { view, .. } => std::slice::from_ref(view),
+            HeadEvent::Granted { views, .. } => views,
+            _ => &[],
+        };
+        for disk in views.iter().flat_map(PgView::targets) {
+            self.links.hasten(self.now_us, disk);
         }
         if let Some(host) = self.hosts.get_mut(&key) {
             host.head.handle(self.now_us, event, &mut host.commands);
