@@ -1,12 +1,18 @@
 import { checkPolicies } from './checked-policy.ts'
 import { type CheckedTopology, checkTopology } from './checked-topology.ts'
 import { PlacementError } from './errors.ts'
-import { checkAmounts, checkFields, DISK_FIELDS, POLICY_FIELDS } from './fields.ts'
+import {
+  checkAmounts,
+  checkFields,
+  DISK_FIELDS,
+  LOCALIZE_FIELDS,
+  POLICY_FIELDS,
+} from './fields.ts'
 import { GRID, HOLE } from './limits.ts'
 import { type Movement, movementBetween, type PeerMovement } from './movement.ts'
 import { type PlanInput, plan } from './plan.ts'
 import { spreadOf } from './spread.ts'
-import { rowsOf, tableFromRows } from './table-json.ts'
+import { rowsOf, tablesFrom } from './table-json.ts'
 import { type Tolerance, toleranceOf } from './tolerance.ts'
 import type { Id, PgTable, Plan, PlanWarning, Policy, Spread, TopologyDisk } from './types.ts'
 
@@ -69,11 +75,11 @@ export interface CapacityOutput {
  */
 export function planCapacity(
   input: unknown,
-  previous: unknown = null,
+  previous: unknown = undefined,
   options: CapacityOptions = CAPACITY_DEFAULTS,
 ): CapacityOutput {
   const { disks, policies } = checkInput(input)
-  const before = previous === null ? [] : tablesFrom(previous, policies)
+  const before = previous === undefined ? [] : tablesFrom(previous, policies)
   checkOptions(options)
   const all = { topology: { disks }, policies, previous: before }
   return capacityOf(all, plan(all), options)
@@ -112,6 +118,7 @@ function checkInput(input: unknown): CapacityInput {
     checkFields(input, ['policies', 'disks'], 'the topology file')
     policies.forEach((policy, i) => {
       checkFields(policy, POLICY_FIELDS, `policies[${i}]`)
+      checkFields(policy?.localize, LOCALIZE_FIELDS, `policies[${i}].localize`)
     })
     disks.forEach((disk, i) => {
       checkFields(disk, DISK_FIELDS, `disks[${i}]`)
@@ -131,19 +138,6 @@ function checkOptions({ bytesPerSecond, usedBytes }: CapacityOptions): void {
     if (usedBytes === null || (usedBytes >= 0 && Number.isFinite(usedBytes))) return
   }
   throw new PlacementError('bad_limits', 'rate or size is no positive number', 'give bytes')
-}
-
-function tablesFrom(previous: unknown, policies: readonly Policy[]): PgTable[] {
-  const list = (previous as { policies?: unknown })?.policies
-  if (!Array.isArray(list)) {
-    throw new PlacementError(
-      'bad_input',
-      'the previous file has no list "policies"',
-      'hand over what an earlier plan wrote',
-    )
-  }
-  const wanted = new Set(policies.map(policy => policy.name))
-  return list.map(tableFromRows).filter(table => wanted.has(table.name))
 }
 
 function policyOutputs(

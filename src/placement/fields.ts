@@ -14,6 +14,8 @@ export const POLICY_FIELDS: readonly (keyof Policy)[] = [
   'pgs',
 ]
 
+export const LOCALIZE_FIELDS: readonly string[] = ['peer', 'zone']
+
 export const DISK_FIELDS: readonly (keyof TopologyDisk)[] = [
   'id',
   'peer',

@@ -61,7 +61,7 @@ export function buildPolicyTree(topology: CheckedTopology, policy: CheckedPolicy
   const isLocalizeMet = policy.localize === null || members.some(member => member.isInPlace)
   const numbers = numberNodes(members)
   const tree = layOut(members, numbers, topology.disks.length)
-  boundNodes(tree.cap, tree, members, policy, isLocalizeMet ? policy.localize : null)
+  boundTree(tree, members, policy, isLocalizeMet ? policy.localize : null)
   return { ...tree, membersPerPg: tree.cap[ROOT], isLocalizeMet }
 }
 
@@ -157,46 +157,75 @@ function linkRanges(tree: Layout): void {
   }
 }
 
-function boundNodes(
-  cap: Int32Array,
+/** The place that one member must be in. */
+interface Home {
+  readonly disk: CheckedDisk
+  /** Members that a peer which is the place holds. */
+  readonly members: number
+  readonly isPeer: boolean
+}
+
+/**
+ * A peer that is the place holds one member, the others are spread. ONLY WHERE THE OTHERS HAVE NO ROOM it
+ * holds more, as many as it takes: a place that is asked for must not cost copies. Every whole row has exactly
+ * so many there, so the bounds of those beside it in its rack and zone are still upper bounds on nested sets.
+ */
+function boundTree(
   tree: Layout,
   members: readonly Member[],
   policy: CheckedPolicy,
   place: Localize | null,
 ): void {
-  const home = place === null ? undefined : members.find(member => member.isInPlace)?.disk
+  const disk = place === null ? undefined : members.find(member => member.isInPlace)?.disk
+  const isPeer = place !== null && 'peer' in place
+  const bound = (inPlace: number) => {
+    const home = disk === undefined ? null : { disk, isPeer, members: inPlace }
+    boundNodes(tree, members, policy, home)
+    return tree.cap[ROOT]
+  }
+  let room = bound(1)
+  for (let inPlace = 2; isPeer && room < policy.width; inPlace++) {
+    if (inPlace <= policy.caps.peer && bound(inPlace) > room) room = tree.cap[ROOT]
+    else {
+      bound(inPlace - 1)
+      return
+    }
+  }
+}
+
+function boundNodes(
+  tree: Layout,
+  members: readonly Member[],
+  policy: CheckedPolicy,
+  home: Home | null,
+): void {
+  const { cap } = tree
   for (let level = DISK; level >= ROOT; level--) {
     for (let node = tree.levelFirst[level]; node < tree.levelFirst[level + 1]; node++) {
       let held = level === DISK && tree.diskCount > 0 ? 1 : 0
       for (let c = tree.childFirst[node]; c < tree.childEnd[node]; c++) held += cap[c]
       const first = members[tree.diskFirst[node]]
-      const rule = first === undefined ? 0 : ruleOf(level, first, policy, place, home)
+      const rule = first === undefined ? 0 : ruleOf(level, first, policy, home)
       cap[node] = Math.min(held, rule)
     }
   }
 }
 
 /** What the policy allows in the node at `level` above the disk `first`. */
-function ruleOf(
-  level: number,
-  first: Member,
-  policy: CheckedPolicy,
-  place: Localize | null,
-  home: CheckedDisk | undefined,
-): number {
-  const isOther = home !== undefined && !first.isInPlace
+function ruleOf(level: number, first: Member, policy: CheckedPolicy, home: Home | null): number {
+  const isOther = home !== null && !first.isInPlace
   if (level === ROOT) return policy.width
   if (level === GROUP) return policy.width - (isOther ? 1 : 0)
-  const isPeerPlace = place !== null && 'peer' in place
+  const beside = isOther && home.isPeer ? home : null
   if (level === ZONE) {
-    const shared = isOther && isPeerPlace && first.disk.zone === home.zone
-    return policy.caps.zone - (shared ? 1 : 0)
+    const isShared = beside !== null && first.disk.zone === beside.disk.zone
+    return policy.caps.zone - (isShared ? beside.members : 0)
   }
   if (level === RACK) {
-    const shared = isOther && isPeerPlace && sameRack(first.disk, home)
-    return policy.caps.rack - (shared ? 1 : 0)
+    const isShared = beside !== null && sameRack(first.disk, beside.disk)
+    return policy.caps.rack - (isShared ? beside.members : 0)
   }
-  if (level === PEER) return isPeerPlace && first.isInPlace ? 1 : policy.caps.peer
+  if (level === PEER) return home?.isPeer && first.isInPlace ? home.members : policy.caps.peer
   return 1
 }
 

@@ -8,10 +8,12 @@ import { DISK } from './policy-tree.ts'
  * moves nothing. A reader that stays is kept where the counts allow it.
  */
 export function balanceReaders(board: Board, order: Uint32Array): void {
-  if (board.tree.membersPerPg < 2) return
+  const { membersPerPg } = board.tree
+  if (membersPerPg === 0) return
   const readers = new Readers(board, order)
+  // ALSO WHERE IT IS THE ONLY MEMBER: it may stand behind the empty position of one that left.
   readers.choose()
-  readers.even()
+  if (membersPerPg > 1) readers.even()
 }
 
 class Readers {

@@ -47,7 +47,7 @@ export default class PlacementPlan extends PrintingCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(PlacementPlan)
     const topology = readJsonFile(flags.topology)
-    const previous = flags.previous === undefined ? null : readJsonFile(flags.previous)
+    const previous = flags.previous === undefined ? undefined : readJsonFile(flags.previous)
     const plan = planned(topology, previous, {
       bytesPerSecond: parseSize(flags.rate),
       usedBytes: flags.used === undefined ? CAPACITY_DEFAULTS.usedBytes : parseSize(flags.used),
@@ -80,7 +80,7 @@ function refuseShort(plan: CapacityOutput): void {
   const isShort = ({ code }: PlanWarning) => code === 'short_pgs' || code === 'no_eligible_disk'
   const short = plan.warnings.find(isShort)
   if (short === undefined) return
-  throw new ShoalError('bad_request', short.message, {
+  throw new ShoalError('bad_request', `policy ${short.subject}: ${short.message}`, {
     why: `the input is refused: ${short.code}`,
     next: 'add domains, ask for fewer copies, or plan it short: --allow-short',
     data: { placement_code: short.code },

@@ -41,6 +41,35 @@ test('every PG has a member in the place, rules hold, the rest is fair', () => {
   }
 })
 
+test('a peer that is the place costs no copies: where the others have no room it holds more', () => {
+  const at = (peer: number, rack: number, id: number) => ({ id, peer: `p${peer}`, rack: `r${rack}` })
+  const localize = { peer: 'p0' }
+  const bounds = { rack: 3 }
+  const cases = [
+    { disks: [at(0, 0, 1), at(0, 0, 2), at(0, 0, 3)], copies: 3, local: 3 },
+    { disks: [at(0, 0, 1), at(0, 0, 2), at(0, 0, 3), at(1, 0, 4)], copies: 3, local: 2 },
+    // Three of the rack: two here, one beside, two in the other rack.
+    {
+      ...{ disks: [1, 2, 3, 4, 5, 6, 7].map(id => at(id <= 3 ? 0 : id - 3, id <= 5 ? 0 : 1, id)) },
+      ...{ copies: 5, local: 1 },
+    },
+    { disks: [1, 2, 3, 4, 5].map(id => at(id <= 4 ? 0 : 1, id <= 4 ? 0 : 1, id)), copies: 4, local: 3 },
+    // Room for the rest elsewhere: it is spread.
+    { disks: [1, 2, 3, 4, 5].map(id => at(id <= 3 ? 0 : id - 3, 0, id)), copies: 3, local: 1 },
+  ]
+  for (const { disks, copies, local } of cases) {
+    const shape = { copies, domain: 'disk' as const, max_per: bounds, pgs: 64 }
+    const planned = planTables({ disks }, [{ name: 'a', ...shape, localize }]).policies[0]
+    const free = planTables({ disks }, [{ name: 'a', ...shape }]).policies[0]
+    assert.is(planned.membersPerPg, free.membersPerPg)
+    assert.equal(faults(disks, { name: 'a', ...shape }, planned), [])
+    for (const row of rows(planned.table)) {
+      const here = row.filter(id => disks.some(one => one.id === id && one.peer === 'p0'))
+      assert.is(here.length, local, `${row}`)
+    }
+  }
+})
+
 test('a place without disks is a warning, and the policy is placed without it', () => {
   const disks = Array.from({ length: 6 }, (_, i) => ({ id: i, peer: `p${i}`, weight: 1 }))
   const policy: Policy = { name: 'a', copies: 3, localize: { peer: 'gone' }, pgs: 64 }

@@ -26,6 +26,15 @@ test('every disk reads for its members / members per PG, within one', () => {
   }
 })
 
+test('who is the only one left reads, wherever it stood', () => {
+  const disks = [0, 1].map(id => ({ id, peer: `p${id}` }))
+  const policy: Policy = { name: 'a', copies: 3, pgs: 64 }
+  const both = planTables({ disks }, [policy]).policies[0].table
+  const { table } = planTables({ disks: disks.slice(1) }, [policy], [both]).policies[0]
+  const readers = Array.from({ length: 64 }, (_, pg) => table.disks[table.slots[pg * table.width]])
+  assert.equal(new Set(readers), new Set([1]))
+})
+
 test('under erasure coding who stays keeps its shard', () => {
   const dice = new Dice(4)
   let disks = randomDisks(dice, { zones: 3, racks: 4, peers: 6, disks: 4 })
