@@ -1,13 +1,7 @@
 import { checkPolicies } from './checked-policy.ts'
 import { type CheckedTopology, checkTopology } from './checked-topology.ts'
 import { PlacementError } from './errors.ts'
-import {
-  checkAmounts,
-  checkFields,
-  DISK_FIELDS,
-  LOCALIZE_FIELDS,
-  POLICY_FIELDS,
-} from './fields.ts'
+import { checkAmounts, checkFields, DISK_FIELDS, LOCALIZE_FIELDS, POLICY_FIELDS } from './fields.ts'
 import { GRID, HOLE } from './limits.ts'
 import { type Movement, movementBetween, type PeerMovement } from './movement.ts'
 import { type PlanInput, plan } from './plan.ts'

@@ -166,9 +166,10 @@ interface Home {
 }
 
 /**
- * A peer that is the place holds one member, the others are spread. ONLY WHERE THE OTHERS HAVE NO ROOM it
- * holds more, as many as it takes: a place that is asked for must not cost copies. Every whole row has exactly
- * so many there, so the bounds of those beside it in its rack and zone are still upper bounds on nested sets.
+ * A peer that is the place holds one member, the others are spread. ONLY WHERE THEY HAVE NO ROOM it
+ * holds more, as many as it takes: a place that is asked for must not cost copies. Every whole row
+ * has exactly so many there, so what is left for those beside it in its rack and zone is still an
+ * upper bound on nested sets.
  */
 function boundTree(
   tree: Layout,
@@ -185,11 +186,12 @@ function boundTree(
   }
   let room = bound(1)
   for (let inPlace = 2; isPeer && room < policy.width; inPlace++) {
-    if (inPlace <= policy.caps.peer && bound(inPlace) > room) room = tree.cap[ROOT]
-    else {
+    const roomThen = inPlace <= policy.caps.peer ? bound(inPlace) : 0
+    if (roomThen <= room) {
       bound(inPlace - 1)
       return
     }
+    room = roomThen
   }
 }
 

@@ -106,7 +106,8 @@ test('files that are something else get a named error', () => {
   for (const bad of [null, undefined, 7, [], {}, { policies: [] }, { disks: [] }]) {
     refuses('bad_input', () => planCapacity(bad))
   }
-  for (const bad of [null, 7, {}, { policies: 3 }]) refuses('bad_input', () => planCapacity(good, bad))
+  for (const bad of [null, 7, {}, { policies: 3 }])
+    refuses('bad_input', () => planCapacity(good, bad))
   for (const name of ['weight', 'size', 'reserve', 'factor']) {
     const [first, ...others] = disks(2)
     const lost = { ...good, disks: [{ ...first, [name]: null }, ...others] }
@@ -129,7 +130,9 @@ test('files that are something else get a named error', () => {
   refuses('unknown_disk', () => planCapacity(good, { ...mistyped, disks: [{ disk: 'd0' }, null] }))
   const place = { name: 'a', copies: 2, localize: { peer: 'p0', zona: 'z1' } }
   refuses('unknown_field', () => planCapacity({ ...good, policies: [place] }))
-  refuses('bad_limits', () => planCapacity(good, undefined, { ...CAPACITY_DEFAULTS, bytesPerSecond: 0 }))
+  refuses('bad_limits', () =>
+    planCapacity(good, undefined, { ...CAPACITY_DEFAULTS, bytesPerSecond: 0 }),
+  )
 })
 
 test('the largest file fits: 262,144 PGs', () => {

@@ -42,7 +42,11 @@ test('every PG has a member in the place, rules hold, the rest is fair', () => {
 })
 
 test('a peer that is the place costs no copies: where the others have no room it holds more', () => {
-  const at = (peer: number, rack: number, id: number) => ({ id, peer: `p${peer}`, rack: `r${rack}` })
+  const at = (peer: number, rack: number, id: number) => ({
+    id,
+    peer: `p${peer}`,
+    rack: `r${rack}`,
+  })
   const localize = { peer: 'p0' }
   const bounds = { rack: 3 }
   const cases = [
@@ -53,7 +57,11 @@ test('a peer that is the place costs no copies: where the others have no room it
       ...{ disks: [1, 2, 3, 4, 5, 6, 7].map(id => at(id <= 3 ? 0 : id - 3, id <= 5 ? 0 : 1, id)) },
       ...{ copies: 5, local: 1 },
     },
-    { disks: [1, 2, 3, 4, 5].map(id => at(id <= 4 ? 0 : 1, id <= 4 ? 0 : 1, id)), copies: 4, local: 3 },
+    {
+      disks: [1, 2, 3, 4, 5].map(id => at(id <= 4 ? 0 : 1, id <= 4 ? 0 : 1, id)),
+      copies: 4,
+      local: 3,
+    },
     // Room for the rest elsewhere: it is spread.
     { disks: [1, 2, 3, 4, 5].map(id => at(id <= 3 ? 0 : id - 3, 0, id)), copies: 3, local: 1 },
   ]
