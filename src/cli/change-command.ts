@@ -1,6 +1,7 @@
 // Commands that move data: planned with --dry-run, else made, and then it is said what follows.
 import { Flags } from '@oclif/core'
 import type { CallInput } from '../api/client.ts'
+import { ShoalError } from '../common/errors.ts'
 import { formatSize, parseSize } from '../common/units.ts'
 import { ShoalCommand } from './base-command.ts'
 import { durationText, planText, warningTexts } from './placement-text.ts'
@@ -27,6 +28,12 @@ export interface ChangeValues {
   server?: string | undefined
 }
 
+function rateOf(text: string): number {
+  const rate = parseSize(text)
+  if (rate > 0) return rate
+  throw new ShoalError('usage', 'nothing is copied at --rate 0', { next: 'for example 100MiB' })
+}
+
 export abstract class ChangeCommand extends ShoalCommand {
   /** `done`: what was changed, as a sentence without a full stop. */
   protected async change(
@@ -35,9 +42,9 @@ export abstract class ChangeCommand extends ShoalCommand {
     done: string,
   ): Promise<void> {
     if (flags['dry-run']) return this.preview(change, flags)
-    const plan = await this.client(flags).call('placement.change', {
-      body: { change, allow_short: flags['allow-short'] ?? false },
-    })
+    const allow_short = flags['allow-short'] ?? false
+    const body = { change, allow_short, bytes_per_second: rateOf(flags.rate) }
+    const plan = await this.client(flags).call('placement.change', { body })
     this.show(flags.json, plan, () => done)
     for (const warning of warningTexts(plan)) this.say(warning)
     if (plan.moved === 0) return
@@ -49,8 +56,7 @@ export abstract class ChangeCommand extends ShoalCommand {
   }
 
   protected async preview(change: Change, flags: ChangeValues): Promise<void> {
-    const bytes_per_second = parseSize(flags.rate)
-    const body = { change, bytes_per_second }
+    const body = { change, bytes_per_second: rateOf(flags.rate) }
     const plan = await this.client(flags).call('placement.plan', { body })
     this.show(flags.json, plan, () => planText(plan))
     this.say('dry run: nothing was changed')

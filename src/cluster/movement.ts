@@ -51,6 +51,17 @@ export class Movement {
     return [...moving, ...drainTasks(state, isAtRest)]
   }
 
+  /** The movement when there is none: whether it would begin. */
+  async atRest(): Promise<TaskView> {
+    const { movement } = await this.#cluster.state()
+    const paused = 'nothing waits; paused: what comes waits for shoal task resume'
+    return {
+      ...restingTask(movement.paused ? paused : 'everything is in its place'),
+      state: movement.paused ? 'paused' : 'done',
+      members_left: 0,
+    }
+  }
+
   async pause(isPaused: boolean): Promise<void> {
     await this.#set({ per_disk: null, per_peer: null, total: null }, isPaused)
   }
@@ -115,14 +126,17 @@ function messageOf(movement: MovementRecord, batch: Batch): string {
 }
 
 function blockedTask(why: string): TaskView {
+  return { ...restingTask(why), state: 'blocked' }
+}
+
+function restingTask(message: string): Omit<TaskView, 'state'> {
   return {
     id: rebalanceId,
     kind: 'rebalance',
-    state: 'blocked',
     done: 0,
     total: 0,
     unit: 'bytes',
-    message: why,
+    message,
     rate: null,
     eta_seconds: null,
     members_left: null,

@@ -20,6 +20,13 @@ import { planInput, topologyOf } from './table-plan.ts'
 /** Used bytes of every disk, as far as its peer told. */
 export type UsedBytes = () => Promise<ReadonlyMap<number, number>>
 
+export interface ChangeOptions {
+  /** Although groups will lack members. */
+  mayBeShort?: boolean | undefined
+  /** What one disk copies, to reckon the time. */
+  bytesPerSecond?: number | null | undefined
+}
+
 export class PlacementService {
   readonly #cluster: ClusterPort
   readonly #usedBytes: UsedBytes
@@ -39,10 +46,13 @@ export class PlacementService {
   }
 
   /** Makes the change. PLANNED FIRST: what cannot be placed is refused and changes nothing. */
-  async change(change: TopologyChange, mayBeShort = false): Promise<CapacityOutput> {
+  async change(
+    change: TopologyChange,
+    { mayBeShort = false, bytesPerSecond = null }: ChangeOptions = {},
+  ): Promise<CapacityOutput> {
     const state = await this.#cluster.state()
     const after = afterChange(state, change, this.#self)
-    const plan = await planned(after, await this.#usedBytes(), null)
+    const plan = await planned(after, await this.#usedBytes(), bytesPerSecond)
     if (change.type === 'policy_set' && asksForMembers(change.change) && !mayBeShort) {
       const name = change.change.name ?? change.policy
       refuseShort(plan.warnings, name, name)

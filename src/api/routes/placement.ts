@@ -10,6 +10,8 @@ const DiskId = Type.Integer({ minimum: 1 })
 /** Empty: none of that kind; then the peer stands for itself. */
 const Place = Type.String({ maxLength: 255 })
 
+const BytesPerSecond = Nullable(Type.Number({ exclusiveMinimum: 0 }))
+
 const PolicyChange = Type.Object({
   name: Nullable(Name),
   copies: Nullable(Type.Integer({ minimum: 1, maximum: 7 })),
@@ -107,7 +109,7 @@ export const placementRoutes = {
       summary: 'What a change would move; nothing is changed',
       body: Type.Object({
         change: Change,
-        bytes_per_second: Nullable(Type.Number({ exclusiveMinimum: 0 })),
+        bytes_per_second: BytesPerSecond,
       }),
       reply: PlanSchema,
     },
@@ -116,14 +118,19 @@ export const placementRoutes = {
   'placement.change': define(
     {
       summary: 'Make a change that moves data: drain, weight, domains, policy',
-      body: Type.Object({ change: Change, allow_short: Type.Optional(Type.Boolean()) }),
+      body: Type.Object({
+        change: Change,
+        allow_short: Type.Optional(Type.Boolean()),
+        bytes_per_second: Type.Optional(BytesPerSecond),
+      }),
       reply: PlanSchema,
     },
     ({ services, body }) => {
       const { change } = body
       const isRemoval = 'state' in change && !Made.includes(change.state)
       if (isRemoval || change.type === 'disk_add' || change.type === 'none') throw notHere()
-      return services.placement.change(change, body.allow_short)
+      const { allow_short: mayBeShort, bytes_per_second: bytesPerSecond } = body
+      return services.placement.change(change, { mayBeShort, bytesPerSecond })
     },
   ),
 }

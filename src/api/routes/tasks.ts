@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { refuseOther } from '../../cluster/movement.ts'
+import { rebalanceId, refuseOther } from '../../cluster/movement.ts'
 import type { TaskView } from '../../cluster/task-view.ts'
 import { ShoalError } from '../../common/errors.ts'
 import { define } from '../route.ts'
@@ -78,6 +78,7 @@ async function pause(services: Services, id: string, isPaused: boolean) {
 async function findTask(services: Services, id: string): Promise<TaskView> {
   const found = (await services.tasks()).find(task => task.id === id)
   if (found) return found
+  if (id === rebalanceId) return services.movement.atRest()
   throw new ShoalError('not_found', `there is no task ${id}`, {
     why: 'it is done, or it was never begun',
     next: 'shoal task list names them all',

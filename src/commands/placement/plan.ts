@@ -17,9 +17,9 @@ export default class PlacementPlan extends PrintingCommand {
   static override summary = 'Plan where data would lie, from a file, without a daemon'
   static override description =
     'The topology file is JSON: {"policies": [{"name", "copies" or "ec": "k+m", "domain", ' +
-    '"max_per": {"rack": 2}, "class", "labels", "localize", "pgs"}], "disks": [{"id", "peer", ' +
-    '"rack", "zone", "weight", "class", "labels", "state", "fill", "reserve"}]}. Weights are bytes; ' +
-    'plain ratios are read as TiB when bytes and time are estimated. The previous file is what an ' +
+    '"max_per": {"rack": 2}, "class", "labels", "localize": {"peer" or "zone"}, "pgs"}], "disks": ' +
+    '[{"id", "peer", "rack", "zone", "weight" or "size", "class", "labels", "state", "fill", ' +
+    '"factor", "latency_us", "reserve"}]}. Weights are bytes; plain ratios are read as TiB when bytes and time are estimated. The previous file is what an ' +
     'earlier plan wrote with --out: then it is shown what moves, from where to where, how long it ' +
     'takes, how even it was and gets, and what may fail at once afterwards. The cluster plans with ' +
     'the same function.'

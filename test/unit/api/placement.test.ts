@@ -119,6 +119,8 @@ api(
     const nowhere = { ...unchangedPolicy, localize: 'row:1' }
     const localize = { type: 'policy_set', policy: 'default', change: nowhere } as const
     await failure(make(localize), 'bad_request')
+    const misspelt = { ...localize, change: { ...nowhere, localize: 'zone:b' } }
+    await failure(make(misspelt), 'not_found')
     // Removal asks first what would be lost, and is another request.
     await failure(make({ type: 'disk_state', disk: 1, state: 'out' }), 'bad_request')
     await failure(make({ type: 'none' }), 'bad_request')
@@ -197,6 +199,35 @@ api('what moves is a task: watched, paused, throttled, resumed', async ({ fixtur
   await failure(fixture.api.call('task.show', { params: { id: 'x' } }), 'not_found')
 })
 
+api(
+  'who watches a move to its end sees it end; a pause is seen with nothing to hold',
+  async one => {
+    const { fixture } = one
+    const params = { id: 'rebalance' }
+    await fixture.mutate(state => {
+      state.disks.pop()
+      state.peers.pop()
+    })
+    const shown = async () => {
+      const { state, members_left } = await fixture.api.call('task.show', { params })
+      return [state, members_left]
+    }
+    assert.equal(await fixture.api.call('task.list'), [])
+    assert.equal(await shown(), ['done', 0])
+    await fixture.api.call('task.pause', { params })
+    assert.equal(await shown(), ['paused', 0])
+  },
+)
+
+api('the time of a change is reckoned at the rate that was given', async ({ fixture }) => {
+  const change: Change = { type: 'disk_state', disk: 1, state: 'draining' }
+  const asked = { change, bytes_per_second: 1000 }
+  const planned = await fixture.api.call('placement.plan', { body: asked })
+  const made = await fixture.api.call('placement.change', { body: asked })
+  assert.ok(planned.seconds > 0)
+  assert.is(made.seconds, planned.seconds)
+})
+
 api('a policy is made with its rules, and planned with them first', async ({ fixture }) => {
   await fixture.mutate(state => {
     state.disks[3]!.labels = ['new']
@@ -218,6 +249,13 @@ api('a policy is made with its rules, and planned with them first', async ({ fix
   )
   const { pgs } = fixture.data.state!.policies[1]!
   for (const pg of pgs) assert.equal(pg.members.slice().sort(), [3, 4])
+  const colon = { ...body, name: 'colon', localize: 'zone:west:1', dry_run: true }
+  await failure(fixture.api.call('policy.create', { body: colon }), 'not_found')
+  await fixture.mutate(state => {
+    state.peers[3]!.domains.zone = 'west:1'
+  })
+  const told = await fixture.api.call('policy.create', { body: colon })
+  assert.is(told.localize, 'zone:west:1')
   const lost = { ...body, name: 'lost', localize: 'zone', dry_run: false }
   await failure(fixture.api.call('policy.create', { body: lost }), 'bad_request')
 })

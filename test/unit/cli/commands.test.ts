@@ -79,7 +79,9 @@ cli(
       [['policy', 'set', 'default', '--copies', '2'], 2, /2 instead of 3 copies/],
       [['policy', 'set', 'default', '--max-per', 'rack=x'], 2, /rack=2/],
       [['task', 'pause', 'drain-disk-1'], 1, /shoal task pause rebalance/],
-      [['task', 'show', 'rebalance'], 3, /shoal task list/],
+      [['task', 'show', 'drain-disk-1'], 3, /shoal task list/],
+      [['disk', 'drain', '1', '--rate', '0'], 2, /nothing is copied/],
+      [['policy', 'set', 'default', '--localize', 'zone:wset'], 3, /no peer is in zone wset/],
       [['task', 'set', 'rebalance'], 2, /--per-disk/],
       [['disk', 'add', '/x', '--wipe'], 2, /--confirm \/x/],
       [

@@ -100,7 +100,11 @@ cli('bad input is refused by name, with what to do next', async ({ dir }) => {
       /unknown_field[\s\S]*domain/,
     ],
     ['no disk at all', { policies, disks: [] }, /no_eligible_disk/],
-    ['copies and domains', { policies: copies, disks: disks(6) }, /short_pgs[\s\S]*--allow-short/],
+    [
+      'copies and domains',
+      { policies: copies, disks: disks(6) },
+      /policy a: [\s\S]*short_pgs[\s\S]*--allow-short/,
+    ],
     ['too many disks', { policies, disks: many }, /too_many_disks/],
     ['no lists', { policies }, /bad_input/],
     ['text', 'disks', /no JSON/],
@@ -120,6 +124,9 @@ cli('bad input is refused by name, with what to do next', async ({ dir }) => {
 cli('a previous plan that is none, and files that are not there', async ({ dir }) => {
   const topology = file(dir, 'fine.json', { policies, disks: disks(6) })
   const table = { policies: [{ name: 'a', table: [[1, { disk: 2 }]] }] }
+  const nothing = file(dir, 'null.json', 'null')
+  const nobody = await plan('--topology', topology, '--previous', nothing)
+  assert.equal([nobody.code, /bad_input/.test(nobody.stderr)], [2, true], nobody.stderr)
   const shrunk = { policies: [{ name: 'a', table: Array.from({ length: 128 }, () => [1, 3, 5]) }] }
   const [none, wrong, fewer, unwritable] = await Promise.all([
     plan('--topology', join(dir, 'nothing.json')),
