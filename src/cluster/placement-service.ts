@@ -4,10 +4,9 @@ import { type ClusterState, peerName, policyName, width } from '../data/state.ts
 import {
   CAPACITY_DEFAULTS,
   type CapacityOutput,
-  capacityOf,
+  capacityOffLoop,
   type Id,
   planningBase,
-  planOffLoop,
   type TreeNode,
   treeOf,
 } from '../placement/index.ts'
@@ -91,8 +90,7 @@ async function planned(
     usedBytes,
   }
   const input = planInput(state)
-  const plan = await planOffLoop(input).catch(badPlacement)
-  return named(state, capacityOf(input, plan, options))
+  return named(state, await capacityOffLoop(input, options).catch(badPlacement))
 }
 
 /** Placement knows ids; people know names. */

@@ -3,7 +3,7 @@ import { type CheckedTopology, checkTopology } from './checked-topology.ts'
 import { PlacementError } from './errors.ts'
 import { checkAmounts, checkFields, DISK_FIELDS, LOCALIZE_FIELDS, POLICY_FIELDS } from './fields.ts'
 import { GRID, HOLE } from './limits.ts'
-import { type Movement, movementBetween, type PeerMovement } from './movement.ts'
+import { indexesOf, type Movement, movementBetween, type PeerMovement } from './movement.ts'
 import { type PlanInput, plan } from './plan.ts'
 import { spreadOf } from './spread.ts'
 import { rowsOf, tablesFrom } from './table-json.ts'
@@ -152,9 +152,9 @@ function policyOutputs(
 function countMembers(topology: CheckedTopology, tables: readonly PgTable[]): Int32Array {
   const loads = new Int32Array(topology.disks.length)
   for (const table of tables) {
+    const indexes = indexesOf(topology, table)
     for (const disk of table.slots) {
-      const at = disk === HOLE ? undefined : topology.indexOf.get(table.disks[disk])
-      if (at !== undefined) loads[at] += 1
+      if (disk !== HOLE && indexes[disk] >= 0) loads[indexes[disk]] += 1
     }
   }
   return loads

@@ -15,7 +15,7 @@ export { type FillFactor, nextFillFactors } from './fill-factors.ts'
 export { HOLE } from './limits.ts'
 export { extentHash, lineageSeed, pgOf, pgOfExtent } from './pg-of.ts'
 export { type PlanInput, plan, planTables } from './plan.ts'
-export { planOffLoop } from './plan-worker.ts'
+export { capacityOffLoop, planOffLoop } from './plan-worker.ts'
 export { positionOf, shardAt } from './shards.ts'
 export { slowDisks } from './slow-disks.ts'
 export {

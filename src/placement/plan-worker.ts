@@ -2,6 +2,7 @@
 // both sides: the thread runs it with `workerData` set.
 
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { type CapacityOptions, type CapacityOutput, capacityOf } from './capacity.ts'
 import { PlacementError, type PlacementErrorCode } from './errors.ts'
 import { type PlanInput, plan } from './plan.ts'
 import type { Plan } from './types.ts'
@@ -10,19 +11,40 @@ import type { Plan } from './types.ts'
 export const INLINE_SIZE_MAX = 8_192
 const MARK = 'placement'
 
+interface Job {
+  readonly input: PlanInput
+  /** Given: what the plan means for capacity is wanted, not the plan. */
+  readonly options?: CapacityOptions
+}
+
 type Answer =
-  | { readonly plan: Plan }
+  | { readonly made: unknown }
   | { readonly code: PlacementErrorCode; readonly message: string; readonly hint: string }
   | { readonly defect: string }
 
 /** The same as `plan`, and the same errors. */
 export function planOffLoop(input: PlanInput): Promise<Plan> {
-  if (sizeOf(input) <= INLINE_SIZE_MAX) {
-    return new Promise(resolve => {
-      resolve(plan(input))
-    })
-  }
-  return planInThread(input)
+  return offLoop({ input }) as Promise<Plan>
+}
+
+/** The same as `capacityOf` of the plan of `input`, which takes as long again. */
+export function capacityOffLoop(
+  input: PlanInput,
+  options: CapacityOptions,
+): Promise<CapacityOutput> {
+  return offLoop({ input, options }) as Promise<CapacityOutput>
+}
+
+function offLoop(job: Job): Promise<unknown> {
+  if (sizeOf(job.input) > INLINE_SIZE_MAX) return inThread(job)
+  return new Promise(resolve => {
+    resolve(make(job))
+  })
+}
+
+function make({ input, options }: Job): Plan | CapacityOutput {
+  const planned = plan(input)
+  return options === undefined ? planned : capacityOf(input, planned, options)
 }
 
 function sizeOf({ topology, policies, previous }: PlanInput): number {
@@ -33,16 +55,16 @@ function sizeOf({ topology, policies, previous }: PlanInput): number {
   return size
 }
 
-async function planInThread(input: PlanInput): Promise<Plan> {
+async function inThread(job: Job): Promise<unknown> {
   // Making the input and handing it over each take some milliseconds: others have a turn between.
   await new Promise(resolve => {
     setImmediate(resolve)
   })
   return new Promise((resolve, reject) => {
-    const thread = new Worker(new URL(import.meta.url), { workerData: { [MARK]: input } })
+    const thread = new Worker(new URL(import.meta.url), { workerData: { [MARK]: job } })
     thread.once('error', reject)
     thread.once('message', (answer: Answer) => {
-      if ('plan' in answer) resolve(answer.plan)
+      if ('made' in answer) resolve(answer.made)
       else if ('code' in answer) {
         reject(new PlacementError(answer.code, answer.message, answer.hint))
       } else reject(new Error(answer.defect))
@@ -54,9 +76,9 @@ async function planInThread(input: PlanInput): Promise<Plan> {
   })
 }
 
-function answer(input: PlanInput): Answer {
+function answer(job: Job): Answer {
   try {
-    return { plan: plan(input) }
+    return { made: make(job) }
   } catch (error) {
     if (error instanceof PlacementError) {
       return { code: error.code, message: error.message, hint: error.hint }
@@ -66,5 +88,5 @@ function answer(input: PlanInput): Answer {
 }
 
 if (!isMainThread && workerData?.[MARK] !== undefined) {
-  parentPort?.postMessage(answer(workerData[MARK] as PlanInput))
+  parentPort?.postMessage(answer(workerData[MARK] as Job))
 }

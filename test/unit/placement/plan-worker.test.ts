@@ -1,7 +1,17 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { PlacementError, type PlanInput, plan } from '../../../src/placement/index.ts'
-import { INLINE_SIZE_MAX, planOffLoop } from '../../../src/placement/plan-worker.ts'
+import {
+  CAPACITY_DEFAULTS,
+  capacityOf,
+  PlacementError,
+  type PlanInput,
+  plan,
+} from '../../../src/placement/index.ts'
+import {
+  capacityOffLoop,
+  INLINE_SIZE_MAX,
+  planOffLoop,
+} from '../../../src/placement/plan-worker.ts'
 import { sameTable } from './world.ts'
 
 const test = suite('placement: planning in a thread')
@@ -23,6 +33,21 @@ test('the thread returns what the event loop would have', async () => {
     assert.equal(there.spread, here.spread)
   }
   assert.ok(4096 * 3 > INLINE_SIZE_MAX, 'the larger one runs in the thread')
+})
+
+test('so does what a plan means for capacity, with its errors', async () => {
+  for (const pgs of [64, 4096]) {
+    const { topology, policies } = input(pgs)
+    const { table } = plan(input(pgs)).policies[0]
+    const disks = topology.disks.slice(4)
+    const next = { topology: { disks }, policies, previous: [table] }
+    const here = capacityOf(next, plan(next), CAPACITY_DEFAULTS)
+    assert.ok(here.moved > 0 && here.moves.length > 0)
+    assert.equal(await capacityOffLoop(next, CAPACITY_DEFAULTS), here)
+    const options = { bytesPerSecond: -1, usedBytes: null }
+    const error = await capacityOffLoop(next, options).catch(caught => caught)
+    assert.is((error as PlacementError).code, 'bad_limits')
+  }
 })
 
 test('the event loop turns while the thread plans', async () => {
