@@ -333,7 +333,17 @@ status('copies that lie closer together than the policy allows warn', () => {
     ofRacks(state)
     for (const peer of state.peers.slice(1)) peer.domains.rack = 'r1'
   }
-  assert.match(codes(inOneRack)[0]!, 'in one rack (r1)')
+  assert.match(codes(inOneRack)[0]!, 'more than one copy in one rack (r1)')
+  const bounded = (rack: number, racked: (state: ClusterState) => void) =>
+    codes(state => {
+      racked(state)
+      state.policies[0]!.max_per = { rack }
+    })
+  assert.equal(bounded(2, inOneRack), [], 'two in one rack is what was asked for')
+  const allInOne = (state: ClusterState) => {
+    for (const peer of state.peers) peer.domains.rack = 'r1'
+  }
+  assert.match(bounded(2, allInOne)[0]!, 'more than 2 copies in one rack (r1)')
   const ofDisks = (state: ClusterState) => {
     onOnePeer(state)
     state.policies[0]!.failure_domain = 'disk'
