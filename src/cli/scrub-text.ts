@@ -8,11 +8,18 @@ type Result = NonNullable<Check['result']>
 
 export function scrubText(scrub: Scrub): string {
   const lines = scrub.disks.map(one => {
-    const text = one.result ? resultText(one.result) : 'under way'
+    const text = one.result ? resultText(one.result) : one.is_away ? 'away' : 'under way'
     return `disk ${one.disk} on ${one.peer}: ${text}`
   })
   const head = scrub.is_done ? `scrub ${scrub.id} is done` : `scrub ${scrub.id} is under way`
   return [head, ...lines].join('\n')
+}
+
+/** Nobody else reads a disk that is away: the scrub goes on when it is back. */
+export function waitText(scrub: Scrub): string {
+  const away = scrub.disks.filter(one => one.result === null && one.is_away)
+  if (away.length === 0) return ''
+  return `waiting for ${away.map(one => `disk ${one.disk} on ${one.peer}`).join(', ')}, away now`
 }
 
 export function checkText(disk: number, check: Check): string {
@@ -20,13 +27,28 @@ export function checkText(disk: number, check: Check): string {
   return `disk ${disk} is being checked; shoal event list tells what it found`
 }
 
-export function damageText(ranges: Reply<'volume.damage'>): string {
-  if (ranges.length === 0) return 'no damage is known'
+/** `scrub`: the newest one. A scrub names only so many blocks, and the cluster keeps only so many events. */
+export function damageText(ranges: Reply<'volume.damage'>, scrub: Scrub | null): string {
   const lines = ranges.map(
     one =>
       `bytes ${one.offset}..${one.offset + one.length}: no good copy (${formatSize(one.length)})`,
   )
-  return lines.join('\n')
+  const named = ranges.reduce((sum, one) => sum + one.length / blockBytes, 0)
+  const lost = Math.max(0, ...(scrub?.disks ?? []).map(one => one.result?.lost ?? 0))
+  if (lost > named)
+    lines.push(
+      `the newest scrub found ${lost} lost blocks, ${lost - named} more than are named here`,
+    )
+  if (lines.length === 0) lines.push('no damage is known')
+  return [...lines, lookedText(scrub)].join('\n')
+}
+
+const blockBytes = 4096
+
+function lookedText(scrub: Scrub | null): string {
+  if (!scrub) return 'no scrub is on record: shoal volume scrub --wait reads all copies'
+  if (scrub.is_done) return `all copies were read by scrub ${scrub.id} of ${scrub.asked_at}`
+  return `scrub ${scrub.id} of ${scrub.asked_at} is not done`
 }
 
 function resultText(result: Result): string {

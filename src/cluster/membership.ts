@@ -4,6 +4,7 @@ import { checkName } from '../common/names.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import type { Address, RestoredCluster } from '../data/protocol.ts'
 import { peerName, type SettingsRecord } from '../data/state.ts'
+import type { PresenceOf } from './views.ts'
 import { safety, votersView } from './voters.ts'
 
 export interface Self {
@@ -47,11 +48,18 @@ export interface RestoreWish {
 export class Membership {
   readonly #cluster: ClusterPort
   readonly #self: Self
+  readonly #presenceOf: PresenceOf
   readonly #onJoined: (peerId: number) => void
 
-  constructor(cluster: ClusterPort, self: Self, onJoined: (peerId: number) => void) {
+  constructor(
+    cluster: ClusterPort,
+    self: Self,
+    presenceOf: PresenceOf,
+    onJoined: (peerId: number) => void,
+  ) {
     this.#cluster = cluster
     this.#self = self
+    this.#presenceOf = presenceOf
     this.#onJoined = onJoined
   }
 
@@ -82,7 +90,7 @@ export class Membership {
 
   async show(): Promise<ClusterView> {
     const state = await this.#cluster.state()
-    const { voters, down, mayFail } = votersView(state)
+    const { voters, down, mayFail } = votersView(state, this.#presenceOf)
     return {
       name: state.name,
       id: state.cluster_id,
@@ -95,7 +103,7 @@ export class Membership {
       may_fail: mayFail,
       peers: state.peers.length,
       disks: state.disks.length,
-      safety: safety(state),
+      safety: safety(state, this.#presenceOf),
       ...state.settings,
     }
   }

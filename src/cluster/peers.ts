@@ -3,7 +3,7 @@ import { ShoalError } from '../common/errors.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import { setDisk, updatePeer } from '../data/command.ts'
 import { holdings } from '../data/holdings.ts'
-import type { ClusterState, PeerRecord } from '../data/state.ts'
+import type { ClusterState, PeerRecord, VolumeRecord } from '../data/state.ts'
 import { okToStop, type StopCheck } from './stop-check.ts'
 import { type PeerView, type PresenceOf, peerView } from './views.ts'
 import { canVote } from './voters.ts'
@@ -139,7 +139,13 @@ function refuseHolder(state: ClusterState, peer: PeerRecord): void {
   if (held.length === 0) return
   throw new ShoalError('busy', `${peer.name} has ${held.length} volumes attached`, {
     why: held.map(volume => volume.name).join(', '),
-    next: `on ${peer.name}: shoal detach ${held[0]!.name}`,
+    next: `on ${peer.name}: ${release(state, held[0]!)}`,
     data: { volumes: held.map(volume => volume.name) },
   })
+}
+
+function release(state: ClusterState, { id, name, attachment }: VolumeRecord): string {
+  const found = state.exports.find(one => one.volume === id && one.peer === attachment?.peer)
+  const isExported = attachment?.via === 'export' && found !== undefined
+  return isExported ? `shoal export delete ${found.id}` : `shoal detach ${name}`
 }

@@ -1,11 +1,20 @@
 // What `status` says of those who decide.
 import { type ClusterState, isMissed, peerName } from '../data/state.ts'
 import type { Finding } from './status.ts'
+import type { PresenceOf } from './views.ts'
 import { canVote, safety, votersView } from './voters.ts'
 
-export function voterFindings(state: ClusterState, self: number | null): Finding[] {
+export function voterFindings(
+  state: ClusterState,
+  self: number | null,
+  presenceOf: PresenceOf,
+): Finding[] {
   if (isCutOff(state, self)) return [cutOff]
-  return [...leaderFindings(state), ...forgottenFindings(state), ...aloneFindings(state)]
+  return [
+    ...leaderFindings(state, presenceOf),
+    ...forgottenFindings(state),
+    ...aloneFindings(state),
+  ]
 }
 
 /** The others do not talk to a peer that was removed: it may have learnt so, or never will. */
@@ -25,17 +34,17 @@ const cutOff: Finding = {
     'shoal cluster join TOKEN',
 }
 
-function leaderFindings(state: ClusterState): Finding[] {
-  const { voters, down } = votersView(state)
+function leaderFindings(state: ClusterState, presenceOf: PresenceOf): Finding[] {
+  const { down } = votersView(state, presenceOf)
   if (!state.reachable) {
     return [
       {
         health: 'error',
         code: 'no_leader',
-        message:
-          `fewer than half of the voters ${voters.join(', ')} can be reached from here: nothing ` +
-          'can be changed; I/O goes on until a copy is lost',
-        next: 'start the peers that vote; if they are gone for good: shoal cluster recover --help',
+        message: safety(state, presenceOf),
+        next:
+          `start ${down.length > 0 ? `shoal on ${down.join(', ')}` : 'the peers that vote'}; ` +
+          'if they are gone for good: shoal cluster recover --help',
       },
     ]
   }

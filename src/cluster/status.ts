@@ -5,6 +5,7 @@ import {
   isMissed,
   type PeerRecord,
   type PolicyRecord,
+  peerName,
   width,
 } from '../data/state.ts'
 import { closedStoreFindings } from './closed-stores.ts'
@@ -74,7 +75,7 @@ export function clusterStatus(input: StatusInput): StatusView {
   const away = disksAway(state)
   const reaches = state.policies.map(policy => reachOf(policy, away))
   const findings = [
-    ...voterFindings(state, input.self),
+    ...voterFindings(state, input.self, input.presenceOf),
     ...peerFindings(state),
     ...waitFindings(state, input.presenceOf),
     ...silenceFindings(input),
@@ -138,10 +139,12 @@ function peerFindings(state: ClusterState): Finding[] {
 }
 
 /** Nobody has to start a peer for its copies to come back once others make them anew. */
-function downFinding(state: ClusterState, { id, name }: PeerRecord): Finding {
+function downFinding(state: ClusterState, peer: PeerRecord): Finding {
+  const { id, name, maintenance_until_ms: untilMs } = peer
   const own = state.disks.filter(disk => disk.peer === id)
   const isGivenUp = own.length > 0 && own.every(disk => disk.state === 'out')
-  const doing = isGivenUp ? ': gone for so long that its copies are made elsewhere' : ''
+  const planned = untilMs > 0 ? `: maintenance until ${new Date(untilMs).toISOString()}` : ''
+  const doing = isGivenUp ? ': gone for so long that its copies are made elsewhere' : planned
   const start = isGivenUp ? `it takes its place again if it comes back` : `start shoal on ${name}`
   return {
     health: 'warn',
@@ -184,8 +187,10 @@ function diskFindings(state: ClusterState): Finding[] {
     .map(disk => ({
       health: 'warn' as const,
       code: 'disk_down',
-      message: `disk ${disk.id} (${disk.path}) is down`,
-      next: `shoal disk show ${disk.id}`,
+      message: `disk ${disk.id} (${disk.path}) of ${peerName(state, disk.peer)} is down`,
+      next:
+        `on ${peerName(state, disk.peer)}: shoal disk show ${disk.id} says why; if it is gone for ` +
+        `good: shoal disk remove ${disk.id} --force`,
     }))
 }
 
@@ -244,14 +249,17 @@ function absentPeers(state: ClusterState, policy: PolicyRecord): string {
     for (const disk of members) if (!in_sync.includes(disk) || away.has(disk)) missing.add(disk)
   }
   const names = new Set<string>()
+  const down: number[] = []
   let isMadeAnew = false
   for (const disk of state.disks) {
     const peer = state.peers.find(one => one.id === disk.peer)
     if (!missing.has(disk.id)) continue
     if (disk.state === 'out' || peer?.state === 'out') isMadeAnew = true
     else if (peer && peer.state !== 'in') names.add(peer.name)
+    else if (disk.state === 'down') down.push(disk.id)
   }
   if (names.size > 0) return `start shoal on ${[...names].sort().join(', ')}`
+  if (down.length > 0) return `see to the disks that are down: ${down.join(', ')}`
   if (isMadeAnew) return 'wait: copies are being made anew on other disks'
   return 'add disks on more peers, or wait for copies to be made: shoal status'
 }

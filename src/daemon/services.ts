@@ -54,7 +54,12 @@ export function buildServices(init: ServicesInit): Services {
   const status = () => readStatus(cluster, peer, movement, held)
   const versions = () => ({ control: version, data: peer.dataVersion, protocol: protocolMax })
   return {
-    membership: new Membership(cluster, self, id => peer.joined(id)),
+    membership: new Membership(
+      cluster,
+      self,
+      id => peer.presences.get(id),
+      id => peer.joined(id),
+    ),
     peers: new Peers(
       cluster,
       whatRemovalLoses,

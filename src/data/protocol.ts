@@ -50,6 +50,8 @@ export interface LocalDisk {
   disk_id: number
   path: string
   state: string
+  /** Why its store does not open; absent where the data process is of an older version. */
+  reason?: string | null
   stats: Record<string, number>
   /** A scrub that runs: bytes, and seconds left. */
   scrub: {

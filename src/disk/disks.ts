@@ -38,6 +38,8 @@ export interface DiskView {
   /** Correction of its share by how full it got; 1: none. */
   fill_factor: number
   state: string
+  /** Why it does not serve, where this peer holds it and knows. */
+  reason: string | null
   /** Median time of a small write, microseconds; null while not known. */
   write_us: number | null
   /** Placement groups that have a copy on it. */
@@ -207,6 +209,7 @@ function diskView({ state, local, used, writes, held }: Known, disk: DiskRecord)
     reserve: disk.reserve_bytes,
     fill_factor: disk.fill_factor / 1024,
     state: stateOf(disk, here),
+    reason: here?.reason ?? null,
     write_us: (here ? here.stats.write_us : writes.get(disk.id)) || null,
     groups,
     only_copies: onlyCopies,

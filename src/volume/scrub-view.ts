@@ -1,5 +1,6 @@
 // What the events of the cluster say of scrubs and of lost blocks (docs/formats/control.md, "Scrubs"):
 // plain functions of the cluster state.
+import { disksAway } from '../cluster/views.ts'
 import {
   type ClusterState,
   type EventRecord,
@@ -26,6 +27,8 @@ export interface DiskScrubView {
   peer: string
   /** Null until it is done. */
   result: ScrubResult | null
+  /** It, or its peer, is down: it answers when it is back. */
+  is_away: boolean
 }
 
 export interface ScrubView {
@@ -54,10 +57,12 @@ export function scrubOf(
   const members = new Set(pgsOf(state, volume.policy).flatMap(pg => pg.in_sync))
   const results = resultsOf(state, asked.id)
   const all = [...new Set([...members, ...results.keys()])].sort((a, b) => a - b)
+  const away = disksAway(state)
   const disks = all.map(disk => ({
     disk,
     peer: peerName(state, state.disks.find(one => one.id === disk)?.peer ?? null),
     result: results.get(disk) ?? null,
+    is_away: away.has(disk),
   }))
   const asked_at = new Date(asked.time_ms).toISOString()
   const is_done = [...members].every(disk => results.has(disk))

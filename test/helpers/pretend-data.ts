@@ -5,7 +5,7 @@ import { rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Command, Outcome, Rejection } from '../../src/data/command.ts'
 import { encodeFrame, FrameDecoder } from '../../src/data/frame.ts'
-import type { DataEvent, MethodName } from '../../src/data/protocol.ts'
+import type { DataEvent, LocalDisk, MethodName } from '../../src/data/protocol.ts'
 import type { ClusterState } from '../../src/data/state.ts'
 import { addDisk, addPeer, emptyState, makePg, makePolicy, makeVolume } from './cluster-fixture.ts'
 import { applyTopology } from './pretend-topology.ts'
@@ -27,6 +27,8 @@ export class PretendError extends Error {
 export class PretendData {
   state: ClusterState | undefined
   selfId: number | null = null
+  /** How every disk of this peer differs from a sound one. */
+  localDisk: Partial<LocalDisk> = {}
   readonly calls: { method: string; params: Params }[] = []
   readonly proposals: Command[] = []
   /** Answers that a test puts in place of the usual ones. */
@@ -135,6 +137,7 @@ export class PretendData {
           state: 'open',
           stats: { used_bytes: 4096 },
           scrub: null,
+          ...this.localDisk,
         })),
     'disk.check': () => ({ scrub: 2 ** 48 + 1 }),
     'disk.remove': () => null,

@@ -16,6 +16,9 @@ const DiskSchema = Type.Object({
   reserve: Type.Integer({ description: 'bytes that are kept free' }),
   fill_factor: Type.Number({ description: 'correction of the share by measured fill' }),
   state: Type.String(),
+  reason: Nullable(
+    Type.String({ description: 'why it does not serve, as the peer that holds it knows' }),
+  ),
   write_us: Nullable(Type.Integer({ description: 'median time of a small write' })),
   groups: Type.Integer(),
   only_copies: Type.Integer({ description: 'of groups no other copy of which is in sync' }),

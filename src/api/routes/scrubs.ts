@@ -16,7 +16,14 @@ const ScrubSchema = Type.Object({
   asked_at: Type.String(),
   is_done: Type.Boolean(),
   disks: Type.Array(
-    Type.Object({ disk: Type.Integer(), peer: Type.String(), result: Nullable(ScrubResult) }),
+    Type.Object({
+      disk: Type.Integer(),
+      peer: Type.String(),
+      result: Nullable(ScrubResult),
+      is_away: Type.Boolean({
+        description: 'it, or its peer, is down: it answers when it is back',
+      }),
+    }),
   ),
 })
 

@@ -1,8 +1,9 @@
 import { Args, Flags } from '@oclif/core'
 import type { Reply } from '../../api/contract.ts'
 import { ShoalCommand } from '../../cli/base-command.ts'
-import { scrubText } from '../../cli/scrub-text.ts'
+import { scrubText, waitText } from '../../cli/scrub-text.ts'
 import { sleep } from '../../common/clock.ts'
+import { ShoalError } from '../../common/errors.ts'
 
 const pollMs = 300
 
@@ -22,11 +23,23 @@ export default class VolumeScrub extends ShoalCommand {
     const api = this.client(flags)
     const params = { name: args.name }
     let scrub: Reply<'volume.scrub'> = await api.call('volume.scrub', { params })
+    let said = ''
     while (flags.wait && !scrub.is_done) {
       await sleep(pollMs)
       const now = await api.call('volume.scrubbed', { params, query: { id: scrub.id } })
-      scrub = now ?? scrub
+      if (!now) throw forgotten(scrub.id, args.name)
+      scrub = now
+      const waits = waitText(scrub)
+      if (waits !== said && waits !== '') this.say(waits)
+      said = waits
     }
     this.show(flags.json, scrub, () => scrubText(scrub))
   }
+}
+
+/** The cluster keeps its newest events alone. */
+function forgotten(id: number, name: string): ShoalError {
+  return new ShoalError('not_found', `scrub ${id} is not among the newest events any more`, {
+    next: `begin anew: shoal volume scrub ${name} --wait`,
+  })
 }

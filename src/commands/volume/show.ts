@@ -27,7 +27,8 @@ export default class VolumeShow extends ShoalCommand {
     }
     if (flags.damage) {
       const damage = await this.client(flags).call('volume.damage', { params })
-      this.show(flags.json, damage, () => damageText(damage))
+      const scrub = await this.client(flags).call('volume.scrubbed', { params, query: {} })
+      this.show(flags.json, damage, () => damageText(damage, scrub))
       return
     }
     const volume = await this.client(flags).call('volume.show', { params })

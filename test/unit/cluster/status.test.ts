@@ -1,7 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { clusterStatus, joinTasks, type StatusInput } from '../../../src/cluster/status.ts'
-import { safety } from '../../../src/cluster/voters.ts'
+import { safety, votersView } from '../../../src/cluster/voters.ts'
 import type { ClusterState } from '../../../src/data/state.ts'
 import { addDisk, addPeer, makeVolume, threePeers } from '../../helpers/cluster-fixture.ts'
 
@@ -165,6 +165,25 @@ status('as many groups as a policy may have are counted', () => {
   assert.equal(volumes, { total: 1, degraded: 1, blocked: 0 })
 })
 
+status('a disk that is down while its peer is up is what has to be seen to', () => {
+  const { reasons } = of(state => {
+    state.disks[2]!.state = 'down'
+    for (const pg of state.policies[0]!.pgs) pg.in_sync = [1, 2]
+  })
+  const next = (code: string) => reasons.find(reason => reason.code === code)?.next ?? ''
+  assert.match(next('disk_down'), /^on p3: shoal disk show 3 says why; .*disk remove 3 --force$/)
+  assert.is(next('degraded'), 'see to the disks that are down: 3')
+})
+
+status('a peer whose absence was announced is shown with its end', () => {
+  const found = of(state => {
+    state.peers[2]!.state = 'down'
+    state.peers[2]!.maintenance_until_ms = Date.UTC(2026, 0, 2)
+  })
+  const down = found.reasons.find(reason => reason.code === 'peer_down')
+  assert.is(down?.message, 'peer p3 is down: maintenance until 2026-01-02T00:00:00.000Z')
+})
+
 status('a peer that was given up: nobody has to start it, and that is said', () => {
   const gone = (state: ClusterState) => {
     state.peers[2]!.state = 'down'
@@ -230,6 +249,31 @@ status('without a leader nothing can be changed, and that is an error', () => {
   assert.match(found.reasons[0]!.message, 'p1, p2, p3')
 })
 
+status('without a leader nobody else may fail, and voters that are not heard count as away', () => {
+  const state = threePeers()
+  const presenceOf = (id: number) => (id === 1 ? undefined : ('suspect' as const))
+  assert.equal(votersView(state, presenceOf), {
+    voters: ['p1', 'p2', 'p3'],
+    down: [],
+    mayFail: 1,
+  })
+  state.reachable = false
+  assert.equal(votersView(state, presenceOf).down, ['p2', 'p3'])
+  assert.is(votersView(state, presenceOf).mayFail, 0)
+  assert.is(
+    safety(state, presenceOf),
+    'fewer than half of the voters p1, p2, p3 can be reached from here (nothing is heard of p2, ' +
+      'p3): nothing can be changed; I/O goes on until a copy is lost',
+  )
+  const cut = of(
+    one => {
+      one.reachable = false
+    },
+    { presenceOf },
+  )
+  assert.match(cut.reasons[0]!.next, /^start shoal on p2, p3; if/)
+})
+
 status('what may still fail is said in words', () => {
   const said = (voters: number[], down: number[]) => {
     const state = threePeers()
@@ -242,7 +286,7 @@ status('what may still fail is said in words', () => {
   assert.match(said([1, 2, 3, 4, 5], []), /^2 of the voters/)
   assert.is(
     said([1, 2, 3, 4, 5], [5]),
-    'p5 of the voters is away; 1 more of p1, p2, p3, p4 may fail',
+    'of the voters p5 is away; 1 more of p1, p2, p3, p4 may fail',
   )
   assert.match(said([1, 2, 3], [3]), /one more of p1, p2 goes/)
 })

@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { damageText, scrubText, waitText } from '../../../src/cli/scrub-text.ts'
 import type { ClusterState } from '../../../src/data/state.ts'
 import { type ApiFixture, failure, startApi } from '../../helpers/api-fixture.ts'
 import { makeVolume, threePeers } from '../../helpers/cluster-fixture.ts'
@@ -63,6 +64,39 @@ scrub('is done when every in-sync disk has answered', async context => {
     postponed: 0,
     metadata: 4,
   })
+})
+
+scrub('whoever is away is named, and still has to answer', async context => {
+  const { api } = context.fixture
+  context.state.peers[2]!.state = 'down'
+  context.fixture.data.changed()
+  const { id, is_done, disks } = await api.call('volume.scrub', { params })
+  assert.is(is_done, false)
+  assert.equal(
+    disks.filter(one => one.is_away).map(one => one.peer),
+    ['p3'],
+  )
+  const disksAll = disks.map(one => ({ ...one, result: null }))
+  const view = { id, is_done, asked_at: '', disks: disksAll }
+  assert.is(waitText(view), `waiting for disk ${disks.at(-1)!.disk} on p3, away now`)
+  assert.match(scrubText(view), /on p1: under way\n.*on p3: away/s)
+})
+
+scrub('damage that is not named is counted, and it is said when somebody looked last', () => {
+  const result = { blocks: 9, bad: 5, repaired: 0, lost: 5, postponed: 0, metadata: 0 }
+  const disk = { disk: 1, peer: 'p1', result, is_away: false }
+  const done = { id: 4, asked_at: 'then', is_done: true, disks: [disk] }
+  const named = [{ offset: 8192, length: 3 * 4096 }]
+  assert.equal(damageText(named, done).split('\n'), [
+    'bytes 8192..20480: no good copy (12KiB)',
+    'the newest scrub found 5 lost blocks, 2 more than are named here',
+    'all copies were read by scrub 4 of then',
+  ])
+  assert.match(damageText([], null), /^no damage is known\nno scrub is on record/)
+  assert.match(
+    damageText([], { ...done, is_done: false, disks: [] }),
+    /scrub 4 of then is not done$/,
+  )
 })
 
 scrub('lost blocks are damage until a complete scrub does not find them', async context => {

@@ -5,6 +5,9 @@ use shoal_types::{DiskId, PgEpoch, PgId, PgView};
 
 use crate::planted::{Bug, is_planted};
 
+/// Epochs of one PG that lost voters may have given out beyond what a survivor knows.
+const RECOVERY_JUMP: u32 = 1 << 16;
+
 /// A PG as the cluster state keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PgRecord {
@@ -22,7 +25,8 @@ pub struct PgRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MemberRecord {
     pub disk: DiskId,
-    /// Last epoch in which it was in sync; `ZERO` if it never was. Meaningless while in sync.
+    /// Last epoch in which it was in sync; `ZERO` if it never was. While in sync it only tells
+    /// whether a recovery came in between (`jump`).
     pub out_at: PgEpoch,
     /// What it holds is worth nothing: the next join drops it and copies everything.
     pub full: bool,
@@ -57,6 +61,14 @@ pub enum InsyncError {
     BadSource,
     /// A new member list must keep at least one in-sync member, and name none twice.
     BadMembers,
+}
+
+impl MemberRecord {
+    /// Of one in sync: the newest epoch up to which all that it holds is of this history.
+    fn sure_until(&self, epoch: PgEpoch) -> PgEpoch {
+        let is_jumped = epoch.0 - self.out_at.0 >= RECOVERY_JUMP;
+        if is_jumped && self.out_at != PgEpoch::ZERO { self.out_at } else { epoch }
+    }
 }
 
 impl PgRecord {
@@ -117,7 +129,8 @@ impl PgRecord {
         }
         let epoch = self.epoch;
         self.in_sync.retain(|d| *d != disk);
-        self.member_mut(disk).expect("in sync is a member").out_at = epoch;
+        let member = self.member_mut(disk).expect("in sync is a member");
+        member.out_at = member.sure_until(epoch);
         if is_planted(Bug::RemovalWithoutEpoch) {
             return Ok(());
         }
@@ -160,7 +173,13 @@ impl PgRecord {
             return Err(InsyncError::BadSource);
         }
         self.joining = None;
-        self.member_mut(disk).expect("joiner is a member").full = false;
+        let epoch = self.epoch;
+        let member = self.member_mut(disk).expect("joiner is a member");
+        member.full = false;
+        if member.sure_until(epoch) != epoch {
+            // Whatever it had of another history is gone.
+            member.out_at = epoch;
+        }
         self.in_sync.push(disk);
         self.sort_in_sync();
         self.advance();
@@ -224,6 +243,19 @@ impl PgRecord {
         self.joining = None;
         self.advance();
         Ok(())
+    }
+
+    /// The cluster goes on from what one survivor knew, and skips what others may have given out.
+    /// Members in sync may have gone on without the survivor, and do so until they hear of this: WHAT
+    /// THEY TOOK BEYOND THE EPOCH KNOWN HERE IS OF ANOTHER HISTORY, and its stamps look old beside
+    /// those that come now. So, once out, they are brought up to date from this epoch on (rule 21).
+    pub fn jump(&mut self) {
+        let epoch = self.epoch;
+        for member in self.members.iter_mut().filter(|m| self.in_sync.contains(&m.disk)) {
+            member.out_at = member.sure_until(epoch);
+        }
+        self.joining = None;
+        self.epoch = PgEpoch(epoch.0.checked_add(RECOVERY_JUMP).expect("epochs exhausted"));
     }
 
     /// Placement changed the member list. Members that stay keep their history; a new one is to

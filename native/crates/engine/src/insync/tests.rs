@@ -52,6 +52,37 @@ fn join_ends_only_in_its_own_session() {
     assert_eq!(pg.joining, None);
 }
 
+/// What A took without the survivor C, in epochs that C never heard of, is found by its stamps.
+#[test]
+fn who_leaves_after_a_recovery_is_sure_only_of_what_was_before_it() {
+    let mut pg = record();
+    pg.remove(B, None).unwrap();
+    let known = pg.epoch;
+    pg.jump();
+    assert!(pg.epoch.0 > known.0 + 1_000 && pg.in_sync == [A, C]);
+    pg.remove(A, None).unwrap();
+    assert_eq!(pg.member(A).unwrap().out_at, known);
+    assert_eq!(pg.member(B).unwrap().out_at, PgEpoch(1), "it was out before");
+    for disk in [A, B] {
+        let session = pg.join(disk, pg.epoch).unwrap();
+        pg.mark_in_sync(disk, session, C).unwrap();
+    }
+    for disk in [A, B] {
+        let last = pg.epoch;
+        pg.remove(disk, None).unwrap();
+        assert_eq!(pg.member(disk).unwrap().out_at, last, "it was filled since");
+    }
+}
+
+#[test]
+fn a_second_recovery_does_not_hide_the_first() {
+    let mut pg = record();
+    pg.jump();
+    pg.jump();
+    pg.remove(A, None).unwrap();
+    assert_eq!(pg.member(A).unwrap().out_at, PgEpoch(1));
+}
+
 /// H15: raising `out_at` of a mere joiner would hide what it missed before.
 #[test]
 fn cancelled_joiner_keeps_its_out_at() {

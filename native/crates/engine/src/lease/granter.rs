@@ -45,6 +45,11 @@ impl Granter {
         self.settled.insert(peer);
     }
 
+    /// Whether a lease that was granted here may be valid.
+    pub fn is_held(&self, peer: PeerId, now_ms: u64) -> bool {
+        self.expiry_ms.get(&peer).is_some_and(|expiry| *expiry > now_ms)
+    }
+
     /// Whether no lease of this peer can be valid any more.
     pub fn is_over(&self, peer: PeerId, now_ms: u64) -> bool {
         self.over_at_ms(peer) <= now_ms

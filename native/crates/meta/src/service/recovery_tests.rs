@@ -98,6 +98,31 @@ fn lost_voters_that_come_back_as_a_majority_give_way() {
 }
 
 #[test]
+fn a_lost_voter_that_can_lead_alone_gives_way() {
+    let mut world = World::new(11, 2);
+    world.run_ms(3_000);
+    world.stop(1);
+    recover(&mut world, 2);
+    world.start(1);
+    world.run_until("it follows", everywhere);
+    world.ok(1, Command::AddPeer { peer: fixture::new_peer(9) });
+    world.compare();
+}
+
+#[test]
+fn lost_voters_give_way_to_a_survivor_that_none_of_them_knows_as_a_voter() {
+    for seed in 12..16 {
+        let mut world = lost_two_of_three(seed);
+        world.stop(3);
+        recover(&mut world, 4);
+        (1..=3).for_each(|voter| world.start(voter));
+        world.run_until("they follow", everywhere);
+        world.ok(1, Command::AddPeer { peer: fixture::new_peer(9) });
+        world.compare();
+    }
+}
+
+#[test]
 fn what_the_survivors_log_holds_beyond_the_commit_is_kept() {
     let mut world = World::new(5, 3);
     world.add_voter(2);

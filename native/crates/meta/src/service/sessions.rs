@@ -71,6 +71,11 @@ impl Sessions {
         now_ms < self.settling_until_ms
     }
 
+    /// A lease that this leader granted runs.
+    pub fn is_held(&self, peer: PeerId, now_ms: u64) -> bool {
+        self.granter.as_ref().is_some_and(|(_, granter)| granter.is_held(peer, now_ms))
+    }
+
     /// Only a leader knows; nobody else judges.
     pub fn is_over(&self, peer: PeerId, now_ms: u64) -> bool {
         self.granter.as_ref().is_some_and(|(_, granter)| granter.is_over(peer, now_ms))

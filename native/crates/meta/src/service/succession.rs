@@ -35,6 +35,23 @@ impl<S: LogStore> MetaService<S> {
         self.settle()
     }
 
+    /// Call it about once a second. Voters who come back may lead by what is over: alone, or because
+    /// the survivor did not vote, so that nothing of theirs would ever reach it. THEY HAVE TO SPEAK
+    /// FIRST: a newer incarnation cannot greet an older one. So whoever leads calls all that hold no
+    /// lease of it; one that knows better says so, all others pass it over.
+    pub fn call_absent(&mut self, now: Now) {
+        self.see(now);
+        let Some(state) = self.state().filter(|_| self.is_leading()) else { return };
+        let incarnation = state.incarnation();
+        let is_absent = |peer: &PeerId| {
+            *peer != self.config.peer && !self.sessions.is_held(*peer, self.now.boot_ms)
+        };
+        let absent: Vec<PeerId> = state.peers().keys().copied().filter(is_absent).collect();
+        for peer in absent {
+            self.send(peer, ServiceMessage::Superseded { incarnation });
+        }
+    }
+
     pub(super) fn on_superseded(&mut self, from: PeerId, incarnation: u32) {
         let Some(state) = self.state().cloned() else { return };
         if state.incarnation() >= incarnation || !state.peers().contains_key(&from) {

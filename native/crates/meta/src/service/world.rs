@@ -1,6 +1,7 @@
 //! Services over a network and disks that fail on request, in one thread and virtual time.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_types::{DiskId, MapEpoch, PeerId, PolicyId, VolumeId};
 
@@ -16,6 +17,7 @@ use crate::state::{
 pub type Service = MetaService<DirLog<MemDir>>;
 
 pub const STEP_MS: u64 = 50;
+const CALL_EVERY_MS: u64 = 1_000;
 pub const V: VolumeId = VolumeId(1);
 
 pub struct World {
@@ -35,6 +37,8 @@ pub struct World {
     pub next_id: u128,
     /// Keys that came, by peer.
     pub keys: BTreeMap<u64, Hex<32>>,
+    /// (older, newer): connections that one of an older incarnation made.
+    pub asked_newer: BTreeSet<(u64, u64)>,
     /// Off, so that tests say who votes.
     pub manages_voters: bool,
 }
@@ -58,6 +62,7 @@ impl World {
             blamed: vec![],
             next_id: 0,
             keys: BTreeMap::new(),
+            asked_newer: BTreeSet::new(),
             manages_voters: false,
         };
         let state = ClusterState::genesis(fixture::genesis()).unwrap();
@@ -140,15 +145,17 @@ impl World {
             let now = self.now();
             let greets = self.services.get(&from).and_then(Service::state).map(|s| s.incarnation());
             if let Some(service) = self.services.get_mut(&to) {
-                // As connections tell: an older one may ask, a newer one is not heard at all.
+                // As connections tell: an older one may ask, a newer one may only answer it.
                 let own = service.state().map(|s| s.incarnation());
                 match greets.cmp(&own) {
                     _ if own.is_none() || greets.is_none() => {
                         service.receive(PeerId(from), &bytes, now).unwrap();
                     }
-                    std::cmp::Ordering::Less => {
+                    Ordering::Less => {
+                        self.asked_newer.insert((from, to));
                         service.receive_behind(PeerId(from), &bytes, now).unwrap();
                     }
+                    Ordering::Greater if !self.asked_newer.contains(&(to, from)) => {}
                     _ => service.receive(PeerId(from), &bytes, now).unwrap(),
                 }
                 self.collect(to);
@@ -157,7 +164,11 @@ impl World {
         let ids: Vec<u64> = self.services.keys().copied().collect();
         for id in ids {
             let now = self.now();
-            self.services.get_mut(&id).unwrap().tick(now).unwrap();
+            let service = self.services.get_mut(&id).unwrap();
+            service.tick(now).unwrap();
+            if self.now_ms.is_multiple_of(CALL_EVERY_MS) {
+                service.call_absent(now);
+            }
             self.collect(id);
         }
         self.check_leases();

@@ -3,7 +3,7 @@
 //! WHAT THE LOST VOTERS DECIDED LAST MAY BE MISSING HERE. So that nothing they may have given out is
 //! ever given out again, every number jumps: incarnation, index, epochs and ids.
 
-use shoal_types::{HeadEpoch, MapEpoch, PeerId, PgEpoch};
+use shoal_types::{HeadEpoch, MapEpoch, PeerId};
 
 use super::change_log::ChangeLog;
 use super::cluster::ClusterState;
@@ -14,7 +14,7 @@ use crate::hex::PublicKey;
 
 /// Entries, ids and map epochs that the lost voters may have been ahead.
 const JUMP: u64 = 1 << 32;
-/// Epochs of one group or head that they may have been ahead.
+/// Epochs of one head that they may have been ahead.
 const EPOCH_JUMP: u32 = 1 << 16;
 
 impl ClusterState {
@@ -55,9 +55,7 @@ impl ClusterState {
 
     fn jump_epochs(&mut self) {
         for record in self.tables.values_mut().flat_map(|table| table.records_mut()) {
-            record.joining = None;
-            let jumped = record.epoch.0.checked_add(EPOCH_JUMP);
-            record.epoch = PgEpoch(jumped.expect("epochs exhausted"));
+            record.jump();
         }
         for volume in self.volumes.values_mut() {
             volume.generation += u64::from(EPOCH_JUMP);

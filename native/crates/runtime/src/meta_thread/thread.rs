@@ -28,6 +28,8 @@ use crate::{clock, random};
 
 /// Between two ticks, in ms; consensus counts in these.
 const TICK_MS: u64 = 100;
+/// How often a leader calls those that do not answer to it, in ms.
+const CALL_EVERY_MS: u64 = 1_000;
 /// Bytes of a start's last messages are given this long to leave.
 const FAREWELL: Duration = Duration::from_millis(100);
 /// Longest time that somebody else may take to lead instead.
@@ -47,6 +49,7 @@ pub struct MetaThread {
     events: Vec<ConnEvent>,
     keeper: Keeper,
     blame: Blame,
+    call_at_ms: u64,
     stop_asked: Option<SyncSender<()>>,
     stopping: Option<SyncSender<()>>,
 }
@@ -74,6 +77,7 @@ impl MetaThread {
             events: Vec::new(),
             keeper,
             blame: Blame::default(),
+            call_at_ms: 0,
             stop_asked: None,
             stopping: None,
         }
@@ -138,7 +142,20 @@ impl MetaThread {
             self.take_messages();
         }
         self.drive(|service| service.tick(now()));
+        self.call_absent();
         self.keep_state();
+    }
+
+    fn call_absent(&mut self) {
+        let now_ms = clock::now_ms();
+        if now_ms < self.call_at_ms || !self.shared.is_leader() {
+            return;
+        }
+        self.call_at_ms = now_ms + CALL_EVERY_MS;
+        self.drive(|service| {
+            service.call_absent(now());
+            Ok(())
+        });
     }
 
     /// A voter has its log.

@@ -19,8 +19,8 @@ const BACKGROUND_RATE: u64 = 16 << 20;
 pub const SCRUB_EVERY_MS: u64 = 7 * 24 * 3600 * 1000;
 /// How often the place of a scrub is kept for the next start.
 const KEEP_EVERY_US: u64 = 30_000_000;
-/// Lost blocks that one result names.
-const LOST_MAX: usize = 1024;
+/// Lost blocks that one result names; more are counted.
+const LOST_MAX: usize = 4096;
 /// A disk with more of these is failing: it is put out, while it still can be copied from.
 const READ_ERRORS_MAX: u64 = 200;
 const BAD_BLOCKS_MAX: u64 = 20_000;
@@ -43,6 +43,8 @@ pub struct ScrubResult {
     /// Bad, and could not be repaired now.
     pub postponed: u64,
     pub lost: Vec<BadBlock>,
+    /// Lost as well.
+    pub unnamed: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +60,7 @@ struct Tally {
     repaired: u64,
     postponed: u64,
     lost: Vec<BadBlock>,
+    unnamed: u64,
 }
 
 struct Running {
@@ -96,7 +99,7 @@ impl Tally {
             RepairOutcome::Repaired => self.repaired += 1,
             RepairOutcome::Postponed => self.postponed += 1,
             RepairOutcome::Lost if self.lost.len() < LOST_MAX => self.lost.push(block),
-            RepairOutcome::Lost => {}
+            RepairOutcome::Lost => self.unnamed += 1,
         }
     }
 }
@@ -221,12 +224,12 @@ impl StoreThread {
         let Running { order, scrub, tally, .. } = self.scrubs.running.take().expect("just seen");
         // What was repaired goes over the bad cells now, not at the next fold that comes.
         self.store.fold();
-        let Tally { repaired, postponed, lost } = tally;
+        let Tally { repaired, postponed, lost, unnamed } = tally;
         let figures = scrub.figures();
         if order.layers.is_none() {
             self.tell(StoreNotice::ScrubAt(None));
         }
-        let result = ScrubResult { order, figures, repaired, postponed, lost };
+        let result = ScrubResult { order, figures, repaired, postponed, lost, unnamed };
         self.tell(StoreNotice::ScrubDone(result));
         true
     }
@@ -250,7 +253,7 @@ impl StoreThread {
         if self.scrubs.tally.is_empty() || self.is_repairing() {
             return;
         }
-        let Tally { repaired, postponed, lost } = std::mem::take(&mut self.scrubs.tally);
+        let Tally { repaired, postponed, lost, .. } = std::mem::take(&mut self.scrubs.tally);
         self.tell(StoreNotice::Repairs { repaired, postponed, lost });
     }
 }

@@ -20,8 +20,8 @@ use crate::store_thread::{SCRUB_EVERY_MS, ScrubOrder, ScrubResult, StoreMessage}
 
 /// One that a stop cut short goes on so long after the start, in milliseconds.
 const RESUME_AFTER_MS: u64 = 60_000;
-/// Ranges of blocks that one event names: its subject holds 255 bytes.
-const RANGES_PER_EVENT: usize = 8;
+/// Bytes of an event's subject.
+const SUBJECT_BYTES_MAX: usize = 255;
 const ASKED: &str = "scrub_asked";
 const DONE: &str = "scrub_done";
 const LOST: &str = "block_lost";
@@ -171,28 +171,22 @@ impl Supervisor {
     }
 
     pub(super) fn on_scrub_done(&mut self, disk: DiskId, result: &ScrubResult) {
-        let ScrubResult { order, figures, repaired, postponed, lost } = result;
-        let bad = figures.bad_blocks;
+        let ScrubResult { order, figures, repaired, postponed, lost, unnamed } = result;
+        let (bad, lost_blocks) = (figures.bad_blocks, lost.len() as u64 + unnamed);
         let severity = match () {
             () if !lost.is_empty() => Severity::Error,
             () if bad > 0 || figures.bad_metadata > 0 => Severity::Warn,
             () => Severity::Info,
         };
         let message = format!(
-            "{disk}: {} blocks read, {bad} bad, {repaired} repaired, {} lost, {postponed} to be \
-             tried again; {} bad places of metadata, written anew",
-            figures.blocks_checked,
-            lost.len(),
-            figures.bad_metadata
+            "{disk}: {} blocks read, {bad} bad, {repaired} repaired, {lost_blocks} lost, {postponed} to \
+             be tried again; {} bad places of metadata, written anew",
+            figures.blocks_checked, figures.bad_metadata
         );
         let subject = format!(
-            "scrub:{} disk:{} blocks:{} bad:{bad} repaired:{repaired} lost:{} postponed:{postponed} \
-             metadata:{}",
-            order.id,
-            disk.0,
-            figures.blocks_checked,
-            lost.len(),
-            figures.bad_metadata
+            "scrub:{} disk:{} blocks:{} bad:{bad} repaired:{repaired} lost:{lost_blocks} \
+             postponed:{postponed} metadata:{}",
+            order.id, disk.0, figures.blocks_checked, figures.bad_metadata
         );
         self.note_lost(lost);
         // By itself and nothing found: nobody needs to hear of it.
@@ -220,7 +214,8 @@ impl Supervisor {
         }
     }
 
-    /// Ranges of lost blocks, by volume, a few to each event.
+    /// Ranges of lost blocks, by volume, as many to each event as it holds. EVENTS ARE FEW: what another
+    /// disk told since the last scrub was asked for is not told again.
     fn note_lost(&self, lost: &[BadBlock]) {
         let mut blocks: BTreeMap<VolumeId, BTreeSet<u64>> = BTreeMap::new();
         for bad in lost {
@@ -233,18 +228,17 @@ impl Supervisor {
             }
         }
         for (volume, blocks) in blocks {
-            for ranges in ranges_of(&blocks).chunks(RANGES_PER_EVENT) {
-                let mut list = String::new();
-                for (first, count) in ranges {
-                    let comma = if list.is_empty() { "" } else { "," };
-                    let _ = write!(list, "{comma}{first}+{count}");
+            let start = format!("volume:{} blocks:", volume.0);
+            for list in lists_of(&ranges_of(&blocks), SUBJECT_BYTES_MAX - start.len()) {
+                let subject = format!("{start}{list}");
+                if self.context.meta.read(|state| is_told(state, volume, &subject)) == Some(true) {
+                    continue;
                 }
                 let message = format!(
                     "no good copy is left of blocks {list} of volume {}: reads of them fail until \
                      they are written again",
                     volume.0
                 );
-                let subject = format!("volume:{} blocks:{list}", volume.0);
                 self.note(Severity::Error, LOST, message, subject);
             }
         }
@@ -296,6 +290,26 @@ fn open_scrubs(state: &ClusterState, disks: &[DiskId]) -> Vec<(u64, DiskId, BTre
     open
 }
 
+fn is_told(state: &ClusterState, volume: VolumeId, subject: &str) -> bool {
+    let mut since = state.events().iter().rev().take_while(|e| asked_volume(e) != Some(volume));
+    since.any(|event| event.code == LOST && event.subject == subject)
+}
+
+/// `first+count,...` in pieces of so many bytes.
+fn lists_of(ranges: &[(u64, u64)], bytes_max: usize) -> Vec<String> {
+    let mut lists: Vec<String> = Vec::new();
+    for (first, count) in ranges {
+        let range = format!("{first}+{count}");
+        match lists.last_mut().filter(|list| list.len() + 1 + range.len() <= bytes_max) {
+            Some(list) => {
+                let _ = write!(list, ",{range}");
+            }
+            None => lists.push(range),
+        }
+    }
+    lists
+}
+
 /// (first, count) of neighbouring blocks.
 fn ranges_of(blocks: &BTreeSet<u64>) -> Vec<(u64, u64)> {
     let mut ranges: Vec<(u64, u64)> = Vec::new();
@@ -316,5 +330,17 @@ mod tests {
     fn neighbours_are_one_range() {
         let blocks = [1, 2, 3, 7, 9, 10].into();
         assert_eq!(ranges_of(&blocks), [(1, 3), (7, 1), (9, 2)]);
+    }
+
+    #[test]
+    fn lists_fit_their_events_and_leave_nothing_out() {
+        let ranges: Vec<(u64, u64)> = (0..500).map(|i| (i * i * 7_919, i % 3 + 1)).collect();
+        let lists = lists_of(&ranges, 60);
+        assert!(lists.iter().all(|list| list.len() <= 60));
+        assert!(lists.iter().rev().skip(1).all(|list| list.len() > 30), "each holds what it can");
+        let named = lists.join(",");
+        let expected: Vec<String> = ranges.iter().map(|(at, n)| format!("{at}+{n}")).collect();
+        assert_eq!(named, expected.join(","));
+        assert!(lists_of(&[], 60).is_empty());
     }
 }

@@ -89,7 +89,8 @@ impl ClusterState {
         for record in self.tables.values_mut().flat_map(|table| table.records_mut()) {
             let at = self.restored.at.get(&record.pg).copied();
             let is_in_sync = record.is_in_sync(id);
-            let left_since = |out: PgEpoch| at.is_some_and(|at| out > at);
+            // `PgRecord::jump`: who was in sync at the restore leaves as of its epoch.
+            let left_since = |out: PgEpoch| at.is_some_and(|at| out >= at);
             let Some(member) = record.member(id) else { continue };
             if !is_in_sync && !member.full && left_since(member.out_at) {
                 record.mark_full(id).expect("it is a member");
