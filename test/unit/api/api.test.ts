@@ -196,6 +196,12 @@ api('the last voter and the holder of a volume are not removed', async ({ fixtur
   await others('in')
   await fixture.mutate(state => state.volumes.push(attachedElsewhere()))
   assert.is((await failure(remove('p2'), 'busy')).next, 'on p2: shoal detach db')
+  await fixture.mutate(state => {
+    const volume = state.volumes.find(one => one.attachment?.peer === 2)!
+    volume.attachment!.via = 'export'
+    state.exports.push({ id: 7, volume: volume.id, peer: 2, kind: 'nbd', path: '/run/nbd.sock' })
+  })
+  assert.is((await failure(remove('p2'), 'busy')).next, 'on p2: shoal export delete 7')
   assert.is((await remove('p3')).state, 'out')
   await failure(remove('p9'), 'not_found')
 })
