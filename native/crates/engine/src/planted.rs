@@ -6,6 +6,10 @@
 pub enum Bug {
     /// A write is acknowledged without the joiner.
     H1AckWithoutJoiner,
+    /// A write is acknowledged while one of its targets has not answered.
+    AckWithoutAll,
+    /// Answers are counted, not members: one that was asked twice counts twice.
+    DuplicateCounted,
     /// Collected answers outlive a change of the view.
     H2AnswersOutliveEpoch,
     /// The joiner is left out of the collect round.
@@ -105,8 +109,10 @@ pub enum Bug {
 }
 
 impl Bug {
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 51] = [
         Self::H1AckWithoutJoiner,
+        Self::AckWithoutAll,
+        Self::DuplicateCounted,
         Self::H2AnswersOutliveEpoch,
         Self::H3JoinerLeftOut,
         Self::H4StampsOnly,

@@ -290,6 +290,8 @@ fn unknown_writes_of_older_heads_are_rolled_forward_before_anything_else() {
     assert_eq!(bench.sent_to(), [A, B, C]);
     let zero_mark = |r: &Request| matches!(r, Request::Write(w) if w.watermark == Version::ZERO);
     assert!(bench.sent.iter().all(|(_, _, r)| zero_mark(r)), "no watermark yet (H8)");
+    let own = |r: &Request| matches!(r, Request::Write(w) if w.version.head_epoch == HeadEpoch(4));
+    assert!(bench.sent.iter().all(|(_, _, r)| own(r)), "under a version of its own (H14)");
     bench.answer_all(written);
     bench.answer_all(|_| Some(Reply::Blocks { blocks: vec![data(0, 9)] }));
     assert_eq!(bench.done.len(), 1);

@@ -1,6 +1,8 @@
 //! What some worlds have beyond the others. All of it comes from a stream of its own, and only into
 //! seeds of a few residues, so that the others go on meaning what they did.
 
+mod directed;
+
 use crate::plan::{Plan, Weights};
 use crate::rng::Rng;
 
@@ -13,6 +15,8 @@ pub struct Growth {
     pub retold_percent: u64,
     /// The record is kept by production services on the peers, not by an oracle.
     pub services: bool,
+    /// People leave fenced devices where they are, for good.
+    pub fenced_stay: bool,
     pub weights: GrowthWeights,
 }
 
@@ -38,6 +42,14 @@ pub struct GrowthWeights {
     pub wall_clock: u64,
     /// Nobody marks peers down or has members join.
     pub control_gone: u64,
+    /// A head's peer is cut off, or stands still, while its volume is taken over.
+    pub usurp: u64,
+    /// A volume is attached again to a peer whose device of before is fenced.
+    pub attach_back: u64,
+    /// A voter loses its log while another one has not heard what it had promised.
+    pub forgotten_vote: u64,
+    /// A resync is cut short while its group changes.
+    pub overtaken_join: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +64,10 @@ enum Kind {
     Tight,
     /// The record is kept by the peers themselves.
     Services,
+    /// The same, and everything aims at who leads and who has the head.
+    Contested,
+    /// The same, and everything aims at resyncs that begin anew.
+    Rejoining,
 }
 
 impl Default for Growth {
@@ -61,6 +77,7 @@ impl Default for Growth {
             told_percent: 80,
             retold_percent: 25,
             services: false,
+            fenced_stay: false,
             weights: GrowthWeights::default(),
         }
     }
@@ -73,6 +90,8 @@ fn kind_of(seed: u64) -> Option<Kind> {
         24 => Some(Kind::Untold),
         26 => Some(Kind::Tight),
         11 | 20 | 27 => Some(Kind::Services),
+        1 | 14 => Some(Kind::Contested),
+        29 => Some(Kind::Rejoining),
         _ => None,
     }
 }
@@ -88,6 +107,8 @@ impl Plan {
             Some(Kind::Untold) => self.untold(&mut rng),
             Some(Kind::Tight) => self.tight(&mut rng),
             Some(Kind::Services) => self.services(&mut rng),
+            Some(Kind::Contested) => self.contested(&mut rng),
+            Some(Kind::Rejoining) => self.rejoining(&mut rng),
         }
     }
 
@@ -161,6 +182,7 @@ impl Plan {
             lost_log: weight(2),
             wall_clock: weight(2),
             control_gone: weight(2),
+            ..GrowthWeights::default()
         };
         let (disks_per_peer, blocks) = (rng.range(1, 3), rng.range(2, 9));
         let growth = Growth { disks_per_peer, services: true, weights, ..Growth::default() };

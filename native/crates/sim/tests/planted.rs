@@ -9,6 +9,8 @@ use shoal_sim::run;
 /// Each with a seed in which it shows, below 1,000.
 const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::H1AckWithoutJoiner, 4),
+    (Bug::AckWithoutAll, 0),
+    (Bug::DuplicateCounted, 1),
     (Bug::H8WatermarkInRollForward, 4),
     (Bug::H12CopyAlways, 37),
     (Bug::ResyncSkipsAnEpoch, 4),
@@ -38,7 +40,39 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::SoundVoterGoesFirst, 123),
     (Bug::OrphansKept, 276),
     (Bug::DeletedLayerKept, 8),
+    // Where everything aims at who leads, who has the head, and resyncs that begin anew.
+    (Bug::FencedTakenBack, 14),
+    (Bug::LeaseUnconfirmed, 46),
+    (Bug::FencedNotGivenBack, 110),
+    (Bug::GenerationUnchecked, 174),
+    (Bug::OlderLeasesForgotten, 206),
+    (Bug::GrantBeforeState, 622),
+    (Bug::LostLogVotes, 622),
+    (Bug::JoinRestartedOnce, 29),
 ];
+
+/// Left to walks.
+const IN_WALKS: &[Bug] = &[
+    Bug::H3JoinerLeftOut,
+    Bug::H4StampsOnly,
+    Bug::H5StampNotStored,
+    Bug::H6AcksAcrossEpochs,
+    Bug::H7JoinerMovesWatermark,
+    Bug::H9SessionOutlivesRestart,
+    Bug::H10SourceLeaves,
+    Bug::H11SessionWithoutHeads,
+    Bug::H13ConfirmWithoutJoiner,
+    Bug::JoinerServesReads,
+    Bug::SessionUnchecked,
+    Bug::TracelessAlways,
+];
+
+#[test]
+fn none_is_left_out() {
+    let kept = |bug: &Bug| IN_WALKS.contains(bug) || SHOWS_IN.iter().any(|(b, _)| b == bug);
+    let left: Vec<Bug> = Bug::ALL.into_iter().filter(|bug| !kept(bug)).collect();
+    assert!(left.is_empty(), "found nowhere: {left:?}");
+}
 
 #[test]
 fn each_planted_bug_is_found() {

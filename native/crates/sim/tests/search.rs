@@ -81,6 +81,7 @@ const SHOWS_FROM: &[(Bug, usize, u64)] = &[
     (Bug::H9SessionOutlivesRestart, 10, 30),
     (Bug::SessionUnchecked, 11, 21),
     (Bug::H6AcksAcrossEpochs, 12, 0),
+    (Bug::TracelessAlways, 13, 0),
 ];
 
 #[test]

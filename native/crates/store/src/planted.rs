@@ -32,6 +32,8 @@ pub enum Bug {
     TailTooFar,
     /// The tail does not wait for writes that superseded blocks which the fold left out.
     TailUnwaiting,
+    /// Of blocks above the watermark a fold keeps one version for all.
+    FoldAboveWatermark,
     /// Whoever overwrites a cell of the index is admitted, whatever is about to take that cell.
     OverCommit,
 }

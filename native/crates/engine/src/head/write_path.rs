@@ -175,6 +175,9 @@ impl Head {
                 let has_room = fits && write.alone.take().is_some();
                 if fits {
                     write.pending &= !(1 << target);
+                    if is_planted(Bug::DuplicateCounted) && piece.times.resends > 0 {
+                        write.pending &= write.pending.wrapping_sub(1);
+                    }
                     piece.answered(disk, now);
                 }
                 self.note_free_space(disk, free_blocks);
@@ -216,6 +219,9 @@ impl Head {
         let mut pending = piece.write.pending;
         if is_planted(Bug::H1AckWithoutJoiner) {
             pending &= (1 << self.pgs[piece.pg].in_sync().len()) - 1;
+        }
+        if is_planted(Bug::AckWithoutAll) && self.pgs[piece.pg].targets.len() > 1 {
+            pending &= pending.wrapping_sub(1);
         }
         if piece.stage != Stage::Writing || pending != 0 {
             return;

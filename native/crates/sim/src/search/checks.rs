@@ -13,7 +13,10 @@ impl Small {
         let end = self.tick();
         let effect = match (doing.value, result) {
             (Some(value), Some(_)) => {
-                self.note_acked(&doing, value);
+                // Zeros need not leave anything (docs/protocol.md rule 31).
+                if value != 0 {
+                    self.note_acked(&doing, value);
+                }
                 Effect::Write(value)
             }
             (None, Some(ClientReply::Read(segments))) => {

@@ -8,7 +8,7 @@ use super::small::{Asker, Budget, Packet, Small, Step};
 use super::starts::{A, B, C, start};
 
 /// Names, in order of their numbers, which go on after those of `STARTS`.
-pub const PREPARED: [&str; 7] = [
+pub const PREPARED: [&str; 8] = [
     "one joins, from a source that holds an unknown write",
     "a head knows one member, and another one is in sync alone by now",
     "a round has the answer of a member that left and came back since",
@@ -16,6 +16,7 @@ pub const PREPARED: [&str; 7] = [
     "one that joins took a write that its source did not, and begins anew",
     "one that joins is sent a write of the session after this one",
     "one of three took a write, and the two others left under two epochs",
+    "one that joined was sent zeros of what it had not got yet, and another one joins from it",
 ];
 
 /// `number` counts from the first prepared start.
@@ -29,7 +30,8 @@ pub fn prepared(number: usize, budget: Budget) -> Small {
         3 => joins_again_with_leftovers(lots),
         4 => took_what_its_source_did_not(lots),
         5 => sent_what_is_of_the_next_session(lots),
-        _ => acknowledged_two_epochs_ago(lots),
+        6 => acknowledged_two_epochs_ago(lots),
+        _ => zeros_before_the_copy(lots),
     };
     small.budget = budget;
     small
@@ -149,6 +151,30 @@ fn acknowledged_two_epochs_ago(budget: Budget) -> Small {
     join(&mut small, B);
     tell(&mut small, B);
     deliver(&mut small, |p| !is_any_head(p));
+    small
+}
+
+fn zeros_before_the_copy(budget: Budget) -> Small {
+    let mut small = start(0, false, budget);
+    small.take(Step::Remove(B));
+    small.take_over();
+    settle(&mut small);
+    // The second one settles the first at C, which leaves with it.
+    for block in [0, 1] {
+        write(&mut small, 0, block);
+        settle(&mut small);
+    }
+    small.take(Step::Remove(C));
+    small.take(Step::TellHead(0));
+    join(&mut small, B);
+    small.take(Step::TellHead(0));
+    tell(&mut small, B);
+    deliver(&mut small, |p| !is_copy(p));
+    small.zero(0, 0);
+    settle(&mut small);
+    // B alone knows.
+    small.take(Step::Remove(A));
+    join(&mut small, C);
     small
 }
 

@@ -317,20 +317,25 @@ impl Small {
     }
 
     fn client(&mut self, head: usize, block: u64, write: bool) {
+        let left = if write { &mut self.budget.writes } else { &mut self.budget.reads };
+        *left -= 1;
+        self.submit(head, block, write.then_some(self.next));
+    }
+
+    /// Only prepared starts have these.
+    pub(super) fn zero(&mut self, head: usize, block: u64) {
+        self.submit(head, block, Some(0));
+    }
+
+    fn submit(&mut self, head: usize, block: u64, value: Option<u64>) {
         let (head, op, start) = (self.heads[head].id, self.next, self.tick());
         self.next += 1;
-        let value = write.then_some(op);
         self.doing.push(Doing { op, head, block, start, value });
         let offset = block * BLOCK;
         let request = match value {
-            Some(value) => {
-                self.budget.writes -= 1;
-                ClientOp::Write { offset, data: fill(value, SECTORS) }
-            }
-            None => {
-                self.budget.reads -= 1;
-                ClientOp::Read { offset, len: BLOCK as u32 }
-            }
+            Some(0) => ClientOp::Zero { offset, len: BLOCK },
+            Some(value) => ClientOp::Write { offset, data: fill(value, SECTORS) },
+            None => ClientOp::Read { offset, len: BLOCK as u32 },
         };
         self.head_event(head, HeadEvent::Request { op_id: op, op: request });
     }

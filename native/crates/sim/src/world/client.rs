@@ -131,7 +131,10 @@ impl World {
             return self.at(20_000, Event::Client { volume, client });
         };
         let used = self.cluster.volumes[&volume].used;
-        let (what, from, count) = self.choose(used);
+        let (what, from, count) = match self.only_reads_at(head) {
+            true => (What::Read, self.rng.below(used) * self.plan.stride * SECTORS, SECTORS),
+            false => self.choose(used),
+        };
         self.submit(volume, Some(client), head, what, from, count);
     }
 

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 /// Says whether there was anything to hit.
 type Apply = fn(&mut World) -> bool;
 
-fn kinds(plan: &Plan) -> [(u64, &'static str, Apply); 32] {
+fn kinds(plan: &Plan) -> [(u64, &'static str, Apply); 36] {
     let (w, more) = (&plan.weights, &plan.growth.weights);
     [
         (w.crash, "crash", World::fault_crash),
@@ -48,6 +48,10 @@ fn kinds(plan: &Plan) -> [(u64, &'static str, Apply); 32] {
         (more.lost_log, "lost consensus log", World::fault_lost_log),
         (more.wall_clock, "wall clock", World::fault_wall_clock),
         (more.control_gone, "control gone", World::fault_control_gone),
+        (more.usurp, "usurped head", World::fault_usurp),
+        (more.attach_back, "attached back", World::fault_attach_back),
+        (more.forgotten_vote, "forgotten vote", World::fault_forgotten_vote),
+        (more.overtaken_join, "overtaken join", World::fault_overtaken_join),
     ]
 }
 

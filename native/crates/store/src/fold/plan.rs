@@ -8,6 +8,7 @@ use crate::dirty::{Content, DirtyBlock, DirtyKey};
 use crate::index::entry::BLOCKS;
 use crate::index::{Entry, Group, Place, Stamp};
 use crate::meta_record::MetaRecord;
+use crate::planted::planted;
 use crate::state::State;
 use crate::store::Store;
 
@@ -41,6 +42,8 @@ impl Store {
         if blocks.is_empty() {
             return None;
         }
+        let above = planted!(FoldAboveWatermark);
+        let watermark = if above { Version::new(u32::MAX, 1 << 40) } else { watermark };
         let before = state.index.entry(key.pg, key.chunk);
         let before = before.unwrap_or_else(|| Entry::new(key.chunk));
         let mut entry = before.clone();

@@ -124,6 +124,7 @@ impl World {
             RecordEvent::Open { disk } => self.open_disk(disk),
             RecordEvent::Back { disk } => self.take_back(peer, disk),
             RecordEvent::Retry => self.retry_heads(peer),
+            RecordEvent::Forget { voter } => self.forget(peer, voter),
         }
     }
 
@@ -151,12 +152,14 @@ impl World {
 
     fn on_message(&mut self, peer: u64, from: PeerId, bytes: Vec<u8>) {
         let silent = self.services().silent_until_us > self.now_us;
-        if silent || !self.net.carries(number_of(from), peer) {
+        let sender = number_of(from);
+        let carried = self.net.carries(sender, peer) || self.is_heard_again(sender, peer);
+        if silent || !carried {
             if self.rng.percent(20) {
                 // What cannot be delivered is found out by its sender, some time.
                 let (after, from_here) = (self.rng.below(500_000), id_of(peer));
                 let lost = RecordEvent::Disconnected { from: from_here };
-                self.record_soon(number_of(from), after, lost);
+                self.record_soon(sender, after, lost);
             }
             return;
         }
@@ -211,7 +214,7 @@ impl World {
         self.counts.record_messages += 1;
         let copies = 1 + u64::from(self.rng.permille(self.plan.duplicate_permille));
         for _ in 0..copies {
-            let delay = self.delay() + self.clog(peer, to);
+            let delay = self.delay() + self.clog(peer, to) + self.thinness(to, bytes.len());
             let (from, bytes) = (id_of(peer), bytes.to_vec());
             self.record_soon(to, delay, RecordEvent::Message { from, bytes });
         }

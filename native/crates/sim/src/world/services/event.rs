@@ -31,6 +31,10 @@ pub enum RecordEvent {
     },
     /// What was not granted is asked for again.
     Retry,
+    /// At the leader: a voter loses its log, and the leader is away.
+    Forget {
+        voter: u64,
+    },
 }
 
 impl RecordEvent {
@@ -45,6 +49,7 @@ impl RecordEvent {
             Self::Open { disk } => 7 + (disk.0 << 8),
             Self::Back { disk } => 8 + (disk.0 << 8),
             Self::Retry => 9,
+            Self::Forget { voter } => 10 + (voter << 8),
         }
     }
 }

@@ -39,7 +39,7 @@ impl World {
         true
     }
 
-    fn cut(&mut self, from: u64, to: u64, lasts: u64) {
+    pub(super) fn cut(&mut self, from: u64, to: u64, lasts: u64) {
         self.net.block(from, to);
         self.at(lasts, Event::Heal { from, to });
     }
@@ -75,25 +75,34 @@ impl World {
         let voters = self.voters();
         let whole = voters.iter().all(|p| self.peers[*p as usize].alive);
         let Some(peer) = self.rng.pick(&voters).copied() else { return false };
-        // Beyond what a majority bears nothing is promised: one at a time, and only of all three or five.
+        if !whole || !self.may_lose_a_log() {
+            return false;
+        }
+        self.lose_log(peer, 1_000_000);
+        true
+    }
+
+    /// Beyond what a majority bears nothing is promised: one at a time, and only of all three or five.
+    pub(super) fn may_lose_a_log(&mut self) -> bool {
+        let voters = self.voters();
         let full = voters.len() as u64 == super::setup::wanted_voters(self.plan.peers);
         let sound = |s: &shoal_meta::state::ClusterState| {
             s.voters().voters.iter().all(|p| !s.upkeep().never_vote.contains(p))
         };
         let known = self.newest(|s| s.upkeep().never_vote.len() as u64).unwrap_or(0);
-        let may = voters.len() >= 3 && full && whole && self.newest(sound) == Some(true);
+        let may = voters.len() >= 3 && full && self.newest(sound) == Some(true);
         let services = self.services();
-        if !may || services.lost_logs >= LOST_LOGS_MAX || services.lost_logs != known {
-            return false;
-        }
-        services.lost_logs += 1;
-        self.crash_for(peer, 1_000_000);
+        may && services.lost_logs < LOST_LOGS_MAX && services.lost_logs == known
+    }
+
+    pub(super) fn lose_log(&mut self, peer: u64, down_us_max: u64) {
+        self.services().lost_logs += 1;
+        self.crash_for(peer, down_us_max);
         let station = self.station(peer);
         station.dir = shoal_meta::log_store::MemDir::new();
         if self.rng.percent(50) {
             self.station(peer).known = None;
         }
-        true
     }
 
     pub fn fault_wall_clock(&mut self) -> bool {

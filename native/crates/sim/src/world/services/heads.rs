@@ -19,6 +19,8 @@ use crate::world::heads::Launch;
 pub struct Entry {
     pub key: u64,
     pub generation: u64,
+    /// The attachment in whose name it was asked for.
+    pub asked_as: u64,
     pub state: EntryState,
     /// Once it was granted, and as long as it lives.
     pub head: Option<u64>,
@@ -48,7 +50,8 @@ impl World {
         }
         let key = process.next_key;
         process.next_key += 1;
-        let entry = Entry { key, generation, state: EntryState::Taking, head: None };
+        let entry =
+            Entry { key, generation, asked_as: generation, state: EntryState::Taking, head: None };
         process.heads.insert(volume, entry);
         self.take(peer, volume);
     }
@@ -57,13 +60,13 @@ impl World {
         let expected = |state: &ClusterState| Some(state.volumes().get(&volume)?.head.epoch);
         let Some(Some(expected)) = self.read(peer, expected) else { return };
         let id = self.services().fresh_id();
+        let newest = |s: &ClusterState| s.volumes().get(&volume).map(|v| v.generation);
+        let newest = self.read(peer, newest).flatten();
         let Some(entry) = self.process(peer).heads.get_mut(&volume) else { return };
-        entry.state = EntryState::Taking;
-        let (key, mut generation) = (entry.key, entry.generation);
-        if is_planted(Bug::FencedTakenBack) {
-            let newest = |s: &ClusterState| s.volumes().get(&volume).map(|v| v.generation);
-            generation = self.read(peer, newest).flatten().unwrap_or(generation);
-        }
+        let taken_back = newest.filter(|_| is_planted(Bug::FencedTakenBack));
+        let generation = taken_back.unwrap_or(entry.generation);
+        (entry.state, entry.asked_as) = (EntryState::Taking, generation);
+        let key = entry.key;
         self.process(peer).proposals.insert(id, After::Taken { volume, key });
         self.drive(peer, |service, now| service.take_head(id, volume, generation, expected, now));
     }

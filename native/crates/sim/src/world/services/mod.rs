@@ -3,7 +3,9 @@
 //! makes of the state is `shoal_meta::local`; this is the edge around it, as the data process has
 //! one.
 
+mod contest;
 mod control;
+mod directed;
 mod disks;
 mod drive;
 mod event;
@@ -42,6 +44,8 @@ pub struct Services {
     map_epoch: Option<MapEpoch>,
     /// Newest head of each volume that served, and its attachment.
     served: BTreeMap<VolumeId, (HeadEpoch, u64)>,
+    /// Newest head of each volume, and its newest attachment.
+    attached: BTreeMap<VolumeId, (HeadEpoch, u64)>,
     /// Volumes that their user wants to be gone.
     unwanted: BTreeSet<VolumeId>,
     names: u64,
@@ -51,6 +55,8 @@ pub struct Services {
     lost_logs: u64,
     /// The control process of whoever leads does nothing until then.
     control_gone_until_us: u64,
+    /// A volume that people take away from a peer that nobody reaches.
+    contest: Option<contest::Contest>,
     is_set_up: bool,
 }
 
@@ -83,11 +89,13 @@ impl Services {
             index: 0,
             map_epoch: None,
             served: BTreeMap::new(),
+            attached: BTreeMap::new(),
             unwanted: BTreeSet::new(),
             names: 0,
             silent_until_us: 0,
             lost_logs: 0,
             control_gone_until_us: 0,
+            contest: None,
             is_set_up: false,
         }
     }

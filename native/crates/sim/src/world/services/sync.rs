@@ -116,7 +116,9 @@ impl World {
     fn sync_head(&mut self, peer: u64, volume: VolumeId, generation: u64) {
         let Some(entry) = self.process(peer).heads.get(&volume).cloned() else { return };
         if entry.generation != generation {
-            match is_planted(Bug::FencedTakenBack) && entry.head.is_none() {
+            let is_asked = entry.asked_as == generation;
+            match is_planted(Bug::FencedTakenBack) && (is_asked || entry.head.is_none()) {
+                true if is_asked => {}
                 true => self.take(peer, volume),
                 false => self.on_fenced(peer, volume),
             }

@@ -3,18 +3,35 @@
 
 use shoal_engine::insync::PgRecord;
 use shoal_meta::local;
-use shoal_meta::state::{ClusterState, VolumeState};
+use shoal_meta::state::{ClusterState, Volume, VolumeState};
 use shoal_types::{DiskId, HeadEpoch, MapEpoch, VolumeId};
 
 use super::number_of;
 use crate::world::World;
 use crate::world::cluster::VolumeRecord;
 
+/// Who has the head of a volume, and the newest of its attachments.
+struct Grant {
+    volume: VolumeId,
+    head_epoch: HeadEpoch,
+    granted_to: Option<u64>,
+    generation: u64,
+}
+
+impl Grant {
+    fn of(volume: &Volume) -> Self {
+        let granted_to = volume.head.owner.map(|owner| owner.generation);
+        let (head_epoch, generation) = (volume.head.epoch, volume.generation);
+        Self { volume: volume.id, head_epoch, granted_to, generation }
+    }
+}
+
 struct News {
     index: u64,
     map_epoch: MapEpoch,
     records: Vec<PgRecord>,
     volumes: Vec<(VolumeId, HeadEpoch, Option<u64>, u64)>,
+    grants: Vec<Grant>,
     deleting: Vec<VolumeId>,
     positions: Vec<(DiskId, u64)>,
 }
@@ -23,13 +40,14 @@ impl News {
     fn of(state: &ClusterState, told: Option<MapEpoch>) -> Self {
         let changed = local::changed_views(state, told);
         let active = state.volumes().values().filter(|v| v.is_active());
-        let deleting = |v: &&shoal_meta::state::Volume| v.state != VolumeState::Active;
-        let owner = |v: &shoal_meta::state::Volume| v.head.owner.map(|o| number_of(o.peer));
+        let deleting = |v: &&Volume| v.state != VolumeState::Active;
+        let owner = |v: &Volume| v.head.owner.map(|o| number_of(o.peer));
         Self {
             index: state.index(),
             map_epoch: state.map_epoch(),
             records: changed.iter().filter_map(|view| state.pg(view.pg).cloned()).collect(),
             volumes: active.map(|v| (v.id, v.head.epoch, owner(v), v.size_bytes)).collect(),
+            grants: state.volumes().values().map(Grant::of).collect(),
             deleting: state.volumes().values().filter(deleting).map(|v| v.id).collect(),
             positions: state.disks().values().map(|d| (d.id, d.store_session)).collect(),
         }
@@ -57,6 +75,7 @@ impl World {
             self.learn_record(record);
         }
         self.cluster.positions.extend(news.positions);
+        news.grants.into_iter().for_each(|grant| self.check_grant(grant));
         self.learn_volumes(&news.volumes, &news.deleting);
     }
 
@@ -72,6 +91,20 @@ impl World {
         }
         if self.disks.len() as u64 == self.plan.disks() {
             self.keep_a_good_copy(pg);
+        }
+    }
+
+    /// THE PROMISE: once an attachment was fenced, no head is given to it.
+    fn check_grant(&mut self, grant: Grant) {
+        let Grant { volume, head_epoch, granted_to, generation } = grant;
+        let before = self.services().attached.insert(volume, (head_epoch, generation));
+        let (Some(before), Some(granted_to)) = (before, granted_to) else { return };
+        if head_epoch > before.0 && granted_to < before.1 {
+            let why = format!(
+                "the head of volume {volume} was given to attachment {granted_to}, fenced by {}",
+                before.1
+            );
+            self.fail(why);
         }
     }
 

@@ -9,14 +9,15 @@ use super::{id_of, number_of};
 use crate::world::World;
 
 /// What a person sees of a volume.
-struct Seen {
-    attachment: Option<Attachment>,
+pub(super) struct Seen {
+    pub attachment: Option<Attachment>,
     fenced: Vec<Fenced>,
     size_bytes: u64,
 }
 
 impl World {
     pub(super) fn users_turn(&mut self) {
+        self.press_contest();
         for volume in self.cluster.volumes.keys().copied().collect::<Vec<_>>() {
             let Some(seen) = self.see(volume) else { continue };
             if self.services().unwanted.contains(&volume) {
@@ -27,7 +28,7 @@ impl World {
         }
     }
 
-    fn see(&self, volume: VolumeId) -> Option<Seen> {
+    pub(super) fn see(&self, volume: VolumeId) -> Option<Seen> {
         let of = |v: &Volume| Seen {
             attachment: v.attachment,
             fenced: v.fenced.clone(),
@@ -39,7 +40,10 @@ impl World {
     /// Somewhere, and served there.
     fn look_after(&mut self, volume: VolumeId, seen: &Seen) {
         for fenced in &seen.fenced {
-            if self.healing || self.rng.percent(5) {
+            // Where it is attached again nothing serves before the old device is gone.
+            let stays = self.plan.growth.fenced_stay
+                && seen.attachment.is_none_or(|held| held.peer != fenced.peer);
+            if !(self.healing && stays) && (self.healing || self.rng.percent(5)) {
                 self.detach(volume, fenced.peer, fenced.generation);
             }
         }
@@ -92,7 +96,7 @@ impl World {
         self.propose(by, Command::Detach { volume, peer, generation }, After::Nothing);
     }
 
-    fn some_volume(&mut self) -> Option<VolumeId> {
+    pub(super) fn some_volume(&mut self) -> Option<VolumeId> {
         let volumes: Vec<VolumeId> = self.cluster.volumes.keys().copied().collect();
         self.rng.pick(&volumes).copied()
     }
