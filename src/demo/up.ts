@@ -6,7 +6,7 @@ import { ShoalError } from '../common/errors.ts'
 import { type Random, systemRandom } from '../common/random.ts'
 import { makeDemoDir, readDemo, requireEmpty, withDemoLock, writeDemo } from './demo-file.ts'
 import { freePorts } from './free-port.ts'
-import { apiOf, startPeer } from './peer-process.ts'
+import { apiOf, readyMsUsual, startPeer } from './peer-process.ts'
 import {
   checkRequest,
   type Demo,
@@ -24,6 +24,7 @@ import { type DemoView, demoView, type VolumeView } from './view.ts'
 export type Say = (text: string) => void
 
 const settleMs = 15_000
+const readyMsPerPeer = 1_000
 const pollMs = 50
 
 export async function demoUp(request: DemoRequest, say: Say): Promise<DemoView> {
@@ -32,7 +33,9 @@ export async function demoUp(request: DemoRequest, say: Say): Promise<DemoView> 
   return withDemoLock(request.dir, async () => {
     const demo = await prepare(request, systemRandom)
     say(`starting ${demo.peers.length} peers in ${demo.dir}`)
-    await Promise.all(demo.peers.map(peer => startPeer(peer, request.ready_ms)))
+    // All at once: each waits for the cores that the others use.
+    const readyMs = request.ready_ms ?? readyMsUsual + readyMsPerPeer * demo.peers.length
+    await Promise.all(demo.peers.map(peer => startPeer(peer, readyMs)))
     await formCluster(demo, say)
     await Promise.all(demo.peers.map(peer => addDisks(demo, peer, say)))
     await createPolicy(demo, say)

@@ -21,7 +21,9 @@ export default class DemoUp extends DemoCommand {
     peers: Flags.integer({ description: 'how many peers', default: 3 }),
     disks: Flags.integer({ description: 'disks of each peer', default: 1 }),
     'disk-size': Flags.string({ description: 'size of each disk', default: '2GiB' }),
-    patience: Flags.string({ description: 'how long a peer may take to start', default: '20s' }),
+    patience: Flags.string({
+      description: 'how long the peers may take to start (default: 20s, and 1s more for each)',
+    }),
     'no-volume': Flags.boolean({ description: 'create no volume' }),
   }
 
@@ -34,7 +36,7 @@ export default class DemoUp extends DemoCommand {
       disks: flags.disks,
       disk_size: parseSize(flags['disk-size']),
       has_volume: !flags['no-volume'],
-      ready_ms: parseDuration(flags.patience),
+      ...(flags.patience && { ready_ms: parseDuration(flags.patience) }),
     }
     const view = await demoUp(request, text => this.say(text))
     const demo = requireDemo(dir)

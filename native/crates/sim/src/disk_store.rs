@@ -73,7 +73,7 @@ impl DiskStore {
 
     /// A new store under the disk's name, beyond everything that was heard of the old one.
     pub fn format(&mut self, disk: DiskId, log_beyond: u64) {
-        self.medium = Medium::default();
+        self.put_back(Medium::default());
         self.armed.clear();
         self.formats += 1;
         let identity =
@@ -307,7 +307,7 @@ impl DiskStore {
         if self.store.is_none()
             && let Some(medium) = self.before_start.take()
         {
-            self.medium = medium;
+            self.put_back(medium);
         }
         self.medium.undo_damage();
     }
@@ -322,6 +322,13 @@ impl DiskStore {
     /// Another content, of whatever age.
     pub fn restore(&mut self, medium: Medium) {
         self.before_start = None;
+        self.put_back(medium);
+    }
+
+    /// What a start wrote to the content that was there before has not happened.
+    fn put_back(&mut self, medium: Medium) {
+        self.cached.clear();
+        self.issued.clear();
         self.medium = medium;
     }
 

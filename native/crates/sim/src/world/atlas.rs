@@ -133,6 +133,8 @@ impl World {
     pub fn put_right(&mut self, id: DiskId) -> Option<Recovered> {
         self.note(|| format!("{id} must be a good copy"));
         let disk = self.disk(id);
+        // The start that met the damage has not happened either.
+        disk.store.close();
         if let Some(kept) = disk.kept.take() {
             disk.store.restore(kept);
         }
