@@ -37,7 +37,12 @@ export class DataProcess {
   }
 
   start(configPath: string): void {
-    const argv = [process.execPath, join(packageRoot, 'bin/data.js'), configPath]
+    const argv = [
+      process.execPath,
+      ...process.execArgv,
+      join(packageRoot, 'bin/data.js'),
+      configPath,
+    ]
     const env = envKept.flatMap(name => {
       const value = process.env[name]
       return value === undefined ? [] : [`${name}=${value}`]

@@ -59,7 +59,14 @@ function spawnControl(peer: DemoPeer): void {
   mkdirSync(paths.logDir, { recursive: true })
   writeFileSync(paths.config, peerSettings(peer))
   const log = openSync(paths.controlLog, 'a')
-  const argv = [join(packageRoot, 'bin/run.js'), 'daemon', 'run', '--dir', peer.dir]
+  const argv = [
+    ...process.execArgv,
+    join(packageRoot, 'bin/run.js'),
+    'daemon',
+    'run',
+    '--dir',
+    peer.dir,
+  ]
   const child = spawn(process.execPath, argv, {
     detached: true,
     stdio: ['ignore', log, log],
