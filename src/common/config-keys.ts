@@ -14,7 +14,7 @@ export type ConfigKey = KeyBase &
     | { kind: 'duration'; default: string; min: string; max: string }
     | { kind: 'count'; default: number; min: number; max: number }
     | { kind: 'flag'; default: boolean }
-    | { kind: 'texts'; default: readonly string[] }
+    | { kind: 'addresses'; default: readonly string[] }
   )
 
 export const configKeys = {
@@ -41,7 +41,7 @@ export const configKeys = {
     doc: 'Address on which other peers reach the data process, as HOST:PORT.',
   },
   'net.advertise': {
-    kind: 'texts',
+    kind: 'addresses',
     default: [],
     doc: "Addresses told to other peers. Default: `net.listen`, or the host's own.",
   },

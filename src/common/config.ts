@@ -20,7 +20,7 @@ type Value<K extends ConfigKeyName> = (typeof configKeys)[K] extends { kind: inf
         : number
       : Kind extends 'flag'
         ? boolean
-        : Kind extends 'texts'
+        : Kind extends 'addresses'
           ? readonly string[]
           : (typeof configKeys)[K] extends { choices: readonly (infer Choice)[] }
             ? Choice
@@ -79,7 +79,7 @@ function readEnvLayer(env: NodeJS.ProcessEnv): Record<string, unknown> {
 }
 
 function fromText(key: ConfigKey, text: string): unknown {
-  if (key.kind === 'texts') return text.split(',').filter(part => part !== '')
+  if (key.kind === 'addresses') return text.split(',').filter(part => part !== '')
   if (key.kind === 'count' && /^\d+$/.test(text)) return Number(text)
   if (key.kind === 'flag' && /^(true|false)$/.test(text)) return text === 'true'
   return text
@@ -135,9 +135,9 @@ function readValue(origin: string, name: ConfigKeyName, raw: unknown): unknown {
       if (typeof raw !== 'string' || !isListenAddress(raw))
         throw fail('it must be an IP address and a port, such as 0.0.0.0:7440 or [::]:7440')
       return raw
-    case 'texts':
-      if (!Array.isArray(raw) || raw.some(item => typeof item !== 'string'))
-        throw fail('it must be a list of texts')
+    case 'addresses':
+      if (!Array.isArray(raw) || !raw.every(isDialAddress))
+        throw fail('it must be a list of HOST:PORT, such as ["10.0.0.1:7440"]')
       return Object.freeze([...raw])
     case 'flag':
       if (typeof raw !== 'boolean') throw fail('it must be true or false')
@@ -171,6 +171,11 @@ function readValue(origin: string, name: ConfigKeyName, raw: unknown): unknown {
 function isListenAddress(text: string): boolean {
   const found = parseHostPort(text)
   return found !== undefined && found.kind !== 'name'
+}
+
+function isDialAddress(raw: unknown): boolean {
+  const found = typeof raw === 'string' ? parseHostPort(raw) : undefined
+  return found !== undefined && found.port > 0
 }
 
 type Fail = (why: string) => ShoalError

@@ -1,8 +1,7 @@
 // demo.json: what a demo consists of, so that later commands find it again.
 import {
-  closeSync,
+  linkSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -54,9 +53,13 @@ export function makeDemoDir(dir: string): void {
   }
 }
 
+function isOurs(name: string): boolean {
+  return demoFiles.includes(name) || name.startsWith('demo.lock.')
+}
+
 /** A demo ends with the removal of what is in its directory: nothing of anybody else may be there. */
 export function requireEmpty(dir: string): void {
-  if (readdirSync(dir).every(name => demoFiles.includes(name))) return
+  if (readdirSync(dir).every(isOurs)) return
   throw new ShoalError('conflict', `${dir} is not empty, and there is no demo in it`, {
     next: 'choose a new or an empty directory: --dir',
   })
@@ -88,14 +91,19 @@ export async function withDemoLock<T>(dir: string, work: () => Promise<T>): Prom
 }
 
 function takeLock(path: string): void {
+  // Linked, so that it is never seen without the pid in it.
+  const own = `${path}.${process.pid}`
+  writePidFile(own, process.pid)
   try {
-    closeSync(openSync(path, 'wx'))
+    linkSync(own, path)
   } catch {
     if (readPidFile(path)) {
       throw new ShoalError('busy', 'another command is changing this demo', {
         next: 'wait for it to end, then repeat',
       })
     }
+    renameSync(own, path)
+  } finally {
+    rmSync(own, { force: true })
   }
-  writePidFile(path, process.pid)
 }

@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { identifyProcess } from '../../src/common/process-identity.ts'
 import { DemoCluster, type PeerInfo } from '../helpers/demo-cluster.ts'
-import { runShoal } from '../helpers/run-shoal.ts'
+import { runShoal, shoalPath } from '../helpers/run-shoal.ts'
 
 const life = suite('demo life')
 const demo = new DemoCluster()
@@ -52,6 +54,19 @@ life('stop and start one peer; status names it meanwhile', async () => {
   assert.ok(warned.reasons.length > 0)
   await demo.act('start', 'p3')
   await demo.waitHealthy()
+})
+
+life('SIGTERM ends a daemon orderly', async () => {
+  await demo.act('stop', 'p3')
+  const daemon = spawn(shoalPath, ['daemon', 'run', '--dir', demo.peer('p3').dir], {
+    stdio: 'ignore',
+  })
+  const ended = once(daemon, 'exit')
+  await demo.waitHealthy()
+  daemon.kill('SIGTERM')
+  assert.equal(await ended, [0, null])
+  assert.is(identifyProcess(demo.peer('p3').data_pid ?? 0), undefined)
+  await demo.act('start', 'p3')
 })
 
 life('down ends every process and removes the directory', async () => {

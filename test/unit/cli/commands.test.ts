@@ -1,4 +1,9 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -163,6 +168,19 @@ cli('help is there for every topic, the hidden command is not shown', async ({ f
   assert.match(asked.stdout, 'EXAMPLES')
   assert.is((await shoal(fixture, 'help', 'volume', 'create')).stdout, asked.stdout)
   assert.is((await shoal(fixture, 'help')).stdout, help.stdout)
+})
+
+cli('Ctrl-C ends a command that waits, with the exit code of its kind', async () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'shoal-silent-')), 'silent.sock')
+  const silent = createServer().listen(path)
+  await once(silent, 'listening')
+  const server = ['--server', `unix:${path}`]
+  const waiting = spawn(shoalPath, ['peer', 'list', ...server], { stdio: 'ignore' })
+  const ended = once(waiting, 'exit')
+  await once(silent, 'connection')
+  waiting.kill('SIGINT')
+  assert.equal(await ended, [130, null])
+  silent.close()
 })
 
 cli.run()

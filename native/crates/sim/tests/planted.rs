@@ -38,7 +38,7 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::LeaseNotWaitedOut, 7),
     // With the production record.
     (Bug::SoundVoterGoesFirst, 123),
-    (Bug::OrphansKept, 276),
+    (Bug::OrphansKept, 331),
     (Bug::DeletedLayerKept, 8),
     // Where everything aims at who leads, who has the head, and resyncs that begin anew.
     (Bug::FencedTakenBack, 14),

@@ -1,5 +1,7 @@
 //! Why a store cannot be made or opened.
 
+use std::fmt;
+
 use shoal_types::DiskId;
 
 use crate::io::IoError;
@@ -92,4 +94,68 @@ pub enum Damage {
     CellRange {
         cell: u64,
     },
+}
+
+impl fmt::Display for FormatError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooSmall { least_bytes } => {
+                write!(f, "too small for a store: {} MiB are the least", least_bytes >> 20)
+            }
+            Self::TooLarge { most_bytes } => {
+                write!(f, "too large for a store: {} TiB are the most", most_bytes >> 40)
+            }
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RecoveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::NoStore => f.write_str("no store is on it"),
+            Self::DamagedSuperblock => f.write_str("both copies of its superblock are damaged"),
+            Self::Newer { incompat, major } => write!(
+                f,
+                "its store was written by a newer version of Shoal (format {major}, features \
+                 {incompat:#x})"
+            ),
+            Self::ForeignCluster { found } => {
+                f.write_str("its store belongs to another cluster: ")?;
+                found.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+            Self::OtherDisk { found } => write!(f, "it holds the store of disk {found}"),
+            Self::DeviceTooSmall { need_bytes } => {
+                write!(f, "it has become smaller than its store, which needs {need_bytes} bytes")
+            }
+            Self::Damaged { what } => write!(f, "its store is damaged: {what}"),
+            Self::SelfTest => f.write_str("this machine computes wrong checksums"),
+        }
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => f.write_str("no root is whole"),
+            Self::DataLogMiddle { end, found } => {
+                write!(f, "the data log ends at {end} and goes on at {found}")
+            }
+            Self::MetaLogMiddle { end, found } => {
+                write!(f, "the metadata log ends at {end} and goes on at {found}")
+            }
+            Self::DataLogShort { end, seen } => {
+                write!(f, "the data log ends at {end}, and had come to {seen}")
+            }
+            Self::MetaLogShort { end, seen } => {
+                write!(f, "the metadata log ends at {end}, and had come to {seen}")
+            }
+            Self::Record { lsn } => write!(f, "a record at {lsn} of a log makes no sense"),
+            Self::IndexPage { cell } => write!(f, "the index page in cell {cell} fails its checks"),
+            Self::IndexTiling { pg } => write!(f, "the index of group {pg} has gaps"),
+            Self::CellShared { cell } => write!(f, "cell {cell} has two owners"),
+            Self::CellRange { cell } => write!(f, "cell {cell} is outside of the disk"),
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! What the store asks of its disk, and how the disk answers. The driver (runtime or simulator)
 //! carries these out in any order, as many at once as it likes.
 
+use std::fmt;
+
 use bytes::Bytes;
 use shoal_types::{StoreError, StoreReply};
 
@@ -34,6 +36,12 @@ pub enum IoKind {
 pub struct IoError {
     /// errno of the failure.
     pub code: i32,
+}
+
+impl fmt::Display for IoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        std::io::Error::from_raw_os_error(self.code).fmt(f)
+    }
 }
 
 /// What `Store::poll` hands out.

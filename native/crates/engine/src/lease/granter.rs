@@ -55,6 +55,11 @@ impl Granter {
         self.over_at_ms(peer) <= now_ms
     }
 
+    /// Of what this granter gave; 0 where it gave nothing.
+    pub fn granted_until_ms(&self, peer: PeerId) -> u64 {
+        self.expiry_ms.get(&peer).copied().unwrap_or(0)
+    }
+
     /// From when on no lease of this peer can be valid.
     pub fn over_at_ms(&self, peer: PeerId) -> u64 {
         let own = self.expiry_ms.get(&peer).copied();

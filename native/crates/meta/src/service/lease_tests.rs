@@ -32,6 +32,32 @@ fn a_head_moves_only_after_the_lease() {
 }
 
 #[test]
+fn renewals_that_can_wait_share_a_round() {
+    let mut world = World::new(1, 20);
+    world.run_ms(6_000);
+    let before = world.services[&1].reads.rounds_begun();
+    let end_ms = world.now_ms + 12_000;
+    while world.now_ms < end_ms {
+        world.step();
+        assert!(world.services.values().all(|s| s.lease_until_ms() > world.now_ms));
+    }
+    let rounds = world.services[&1].reads.rounds_begun() - before;
+    // 20 peers ask nine times each; one round in 300 ms at most is for them.
+    assert!((9..=40).contains(&rounds), "{rounds} rounds");
+}
+
+#[test]
+fn a_new_process_is_granted_its_lease_at_once() {
+    let mut world = World::new(1, 3);
+    world.run_ms(6_000);
+    world.stop(2);
+    world.run_ms(500);
+    world.start(2);
+    world.run_ms(250);
+    assert!(world.services[&2].lease_until_ms() > world.now_ms);
+}
+
+#[test]
 fn a_session_that_was_given_back_is_not_waited_for() {
     let mut world = World::new(1, 3);
     world.run_ms(6_000);

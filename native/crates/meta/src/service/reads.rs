@@ -49,6 +49,11 @@ impl Reads {
         self.rounds.values().any(|(_, purpose)| matches!(purpose, Purpose::Renewals(_)))
     }
 
+    #[cfg(test)]
+    pub fn rounds_begun(&self) -> u64 {
+        self.next_round
+    }
+
     pub fn answered(&mut self, request: u64, index: u64) {
         if let Some(barrier) = self.barriers.get_mut(&request) {
             barrier.index = Some(index);

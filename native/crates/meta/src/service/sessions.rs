@@ -17,6 +17,9 @@ use crate::state::ClusterState;
 const ASKED_MAX: usize = 16;
 /// Of other peers, per round.
 const RENEWALS_MAX: usize = 16_384;
+/// A renewal that comes early enough waits so long for others, to share their round: BELOW `retry_ms`, or
+/// who asked would doubt its leader.
+const SHARE_MS: u64 = 300;
 
 #[derive(Debug, Default)]
 pub struct Sessions {
@@ -26,6 +29,8 @@ pub struct Sessions {
     settling_until_ms: u64,
     /// Waiting for the next confirmation of leadership.
     renewals: Vec<(PeerId, u64)>,
+    /// When the next confirmation is due, if somebody waits.
+    round_at_ms: u64,
     /// Judged over, not yet decided by the log: no new lease meanwhile, or its old holder would
     /// trust a lease for a head that is just being given away.
     take_overs: BTreeMap<ProposalId, PeerId>,
@@ -90,6 +95,19 @@ impl Sessions {
         }
     }
 
+    /// A lease of this very process, of which more than half is left.
+    fn can_wait(&self, peer: PeerId, process: ProcessNonce, now_ms: u64) -> bool {
+        let is_known = self.processes.get(&peer) == Some(&process) && !self.gone.contains(&peer);
+        let Some((_, granter)) = self.granter.as_ref().filter(|_| is_known) else { return false };
+        granter.granted_until_ms(peer) > now_ms + granter.duration_ms() / 2
+    }
+
+    fn wait_for_round(&mut self, peer: PeerId, sequence: u64, at_ms: u64) {
+        let others = !self.renewals.is_empty();
+        self.round_at_ms = if others { self.round_at_ms.min(at_ms) } else { at_ms };
+        self.renewals.push((peer, sequence));
+    }
+
     pub fn take_over_begins(&mut self, id: ProposalId, owner: PeerId) {
         self.take_overs.insert(id, owner);
     }
@@ -148,17 +166,21 @@ impl<S: LogStore> MetaService<S> {
         if !self.state().is_some_and(|state| state.peers().contains_key(&from)) {
             return Ok(());
         }
+        let now = self.now.boot_ms;
+        let wait_ms = if self.sessions.can_wait(from, process, now) { SHARE_MS } else { 0 };
         self.sessions.processes.insert(from, process);
         self.sessions.gone.remove(&from);
         if self.sessions.renewals.len() < RENEWALS_MAX {
-            self.sessions.renewals.push((from, sequence));
+            self.sessions.wait_for_round(from, sequence, now + wait_ms);
         }
         self.begin_renewal_round()
     }
 
     /// One round confirms leadership for every request that came before it.
     fn begin_renewal_round(&mut self) -> Result<(), Fatal> {
-        if self.sessions.renewals.is_empty() || self.reads.renewal_round_runs() {
+        let is_due = self.sessions.round_at_ms <= self.now.boot_ms;
+        let nobody = self.sessions.renewals.is_empty();
+        if !is_due || nobody || self.reads.renewal_round_runs() {
             return Ok(());
         }
         let renewals = std::mem::take(&mut self.sessions.renewals);

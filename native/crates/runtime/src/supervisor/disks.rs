@@ -296,5 +296,5 @@ pub(super) fn format(path: &Path, identity: Identity, log_beyond: u64) -> Result
     let params = FormatParams { identity, device_bytes: disk.size, log_beyond };
     store_thread::format(&disk, params)
         .map_err(io)?
-        .map_err(|error| ControlError::new("io", format!("{}: {error:?}", path.display())))
+        .map_err(|error| ControlError::new("io", format!("{}: {error}", path.display())))
 }

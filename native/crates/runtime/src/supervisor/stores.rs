@@ -455,7 +455,7 @@ fn open(
     let recovered =
         store_thread::recover(&file, params, &mut reactor).map_err(|error| again(&error))?;
     let (store, figures) = recovered.map_err(|error| {
-        let reason = format!("{}: {error:?}", path.display());
+        let reason = format!("{}: {error}", path.display());
         match error {
             RecoveryError::Damaged { .. } => NotOpened::Damaged { reason },
             // Wiped, or a format that was cut short. What holds anything else is not ours to take.
