@@ -41,13 +41,13 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::OrphansKept, 331),
     (Bug::DeletedLayerKept, 8),
     // Where everything aims at who leads, who has the head, and resyncs that begin anew.
-    (Bug::FencedTakenBack, 14),
-    (Bug::LeaseUnconfirmed, 46),
-    (Bug::FencedNotGivenBack, 110),
-    (Bug::GenerationUnchecked, 174),
-    (Bug::OlderLeasesForgotten, 206),
-    (Bug::GrantBeforeState, 622),
-    (Bug::LostLogVotes, 622),
+    (Bug::FencedTakenBack, 238),
+    (Bug::LeaseUnconfirmed, 110),
+    (Bug::FencedNotGivenBack, 558),
+    (Bug::GenerationUnchecked, 782),
+    (Bug::OlderLeasesForgotten, 78),
+    (Bug::GrantBeforeState, 206),
+    (Bug::LostLogVotes, 46),
     (Bug::JoinRestartedOnce, 29),
 ];
 
