@@ -13,7 +13,10 @@ interface Choice {
 }
 
 function choices(only: string | undefined, stages: Stage[]): Choice[] {
-  if (only === undefined) return stages.map(stage => ({ stage: stage.name, filter: undefined }))
+  if (only === undefined) {
+    const all = stages.filter(stage => !stage.isExtra)
+    return all.map(stage => ({ stage: stage.name, filter: undefined }))
+  }
   return only.split(',').map(text => {
     const [stage = '', filter] = text.split(':')
     if (!stages.some(one => one.name === stage)) {

@@ -1,6 +1,7 @@
 // The Rust side: one result for each crate of the workspace.
 import { readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { lintedEnv } from './linted.ts'
 import { runLimited } from './process.ts'
 import { failedOne, type Result, type Skip } from './result.ts'
 
@@ -13,13 +14,14 @@ interface TestProgram {
   path: string
 }
 
-/** Built once, for all crates together: crate by crate cargo would build dependencies again. */
+/** Built once, for all crates together: crate by crate cargo would build dependencies again. Lints count. */
 export async function runCargo(root: string, filter: string | undefined): Promise<Result[]> {
   const cwd = join(root, 'native')
   // Quiet: what cargo says of its progress could fall into the middle of a line of JSON.
   const format = ['--quiet', '--message-format=json-render-diagnostics']
-  const args = ['test', '--workspace', '--locked', '--no-run', ...format]
-  const build = await runLimited('cargo', args, { limitMs: buildLimitMs, cwd })
+  const args = ['test', '--workspace', '--all-targets', '--locked', '--no-run', ...format]
+  const env = lintedEnv()
+  const build = await runLimited('cargo', args, { limitMs: buildLimitMs, cwd, env })
   const said = build.output.split('\n').filter(line => !line.startsWith('{"reason":'))
   if (build.code !== 0) return [failedOne('rust build', build.ms, said.join('\n'))]
   const programs = testPrograms(build.output)

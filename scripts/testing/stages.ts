@@ -5,11 +5,13 @@ import { runCargo } from './cargo.ts'
 import { runCrashStates } from './crash-states.ts'
 import { runLimited } from './process.ts'
 import { failedOne, type Result } from './result.ts'
-import { runStyle } from './style.ts'
+import { runLints, runStyle } from './style.ts'
 import { runUvuFile } from './uvu-file.ts'
 
 export interface Stage {
   name: string
+  /** Only when it is asked for. */
+  isExtra?: boolean
   run: (filter: string | undefined) => Promise<Result[]>
 }
 
@@ -44,6 +46,7 @@ export function allStages(root: string, isLong: boolean): Stage[] {
     tidy!,
     unit!,
     { name: 'style', run: filter => runStyle(root, filter) },
+    { name: 'lint', isExtra: true, run: () => runLints(root) },
     { name: 'rust', run: filter => runCargo(root, filter) },
     ...(isLong ? [crash] : []),
     ...rest,

@@ -2,6 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { lintedEnv } from '../../scripts/testing/linted.ts'
 
 const guestLimitSeconds = 540
 /** By this code a test file says that the machine cannot run it; its last line says why. */
@@ -40,7 +41,9 @@ export function serverOf(
   if (named) return named
   const args = ['build', '--quiet', '-p', crate, '--example', example]
   if (profile === 'release') args.push('--release')
-  execFileSync('cargo', args, { cwd: join(root, 'native'), stdio: 'inherit' })
+  // As the tests of the crates are built: nothing is compiled again.
+  const env = profile === 'debug' ? lintedEnv() : process.env
+  execFileSync('cargo', args, { cwd: join(root, 'native'), stdio: 'inherit', env })
   const target = process.env.CARGO_TARGET_DIR ?? join(root, 'native', 'target')
   return join(target, profile, 'examples', example)
 }
