@@ -181,7 +181,14 @@ export interface DataMethods {
   propose: Method<{ command: Command; proposal_id: string }, { outcome: Outcome; index: number }>
   'disk.probe': Method<{ path: string }, DiskProbe>
   'disk.add': Method<
-    { path: string; size: number | null; class: DiskClass; wipe: boolean; existing: boolean },
+    {
+      path: string
+      size: number | null
+      class: DiskClass
+      wipe: boolean
+      existing: boolean
+      reserve?: boolean
+    },
     AddedDisk
   >
   'disk.list': Method<Nothing, LocalDisk[]>

@@ -35,6 +35,8 @@ export interface DemoRequest {
   disks: number
   disk_size: number
   has_volume: boolean
+  /** Files of disks are written whole, as `disk add` does. */
+  fills_disks?: boolean
   /** How long a peer may take until it answers. */
   ready_ms?: number
 }

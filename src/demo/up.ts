@@ -37,7 +37,7 @@ export async function demoUp(request: DemoRequest, say: Say): Promise<DemoView> 
     const readyMs = request.ready_ms ?? readyMsUsual + readyMsPerPeer * demo.peers.length
     await Promise.all(demo.peers.map(peer => startPeer(peer, readyMs)))
     await formCluster(demo, say)
-    await Promise.all(demo.peers.map(peer => addDisks(demo, peer, say)))
+    await Promise.all(demo.peers.map(peer => addDisks(demo, peer, request, say)))
     await createPolicy(demo, say)
     const volume = demo.has_volume ? await serveVolume(demo, say) : null
     return demoView(demo, volume)
@@ -86,7 +86,7 @@ async function isMember(peer: DemoPeer): Promise<boolean> {
   }
 }
 
-async function addDisks(demo: Demo, peer: DemoPeer, say: Say): Promise<void> {
+async function addDisks(demo: Demo, peer: DemoPeer, request: DemoRequest, say: Say): Promise<void> {
   const api = apiOf(peer)
   const present = (await api.call('disk.list')).filter(disk => disk.peer === peer.name)
   for (let index = 0; index < demo.disks; index++) {
@@ -94,7 +94,8 @@ async function addDisks(demo: Demo, peer: DemoPeer, say: Say): Promise<void> {
     if (present.some(disk => disk.path === path)) continue
     say(`${peer.name}: preparing disk ${index + 1}`)
     mkdirSync(`${peer.dir}/disks`, { recursive: true })
-    await api.call('disk.add', { body: { path, size: demo.disk_size, class: null, wipe: false } })
+    const disk = { path, size: demo.disk_size, class: null, wipe: false }
+    await api.call('disk.add', { body: { ...disk, reserve: !request.fills_disks } })
   }
 }
 

@@ -21,6 +21,8 @@ export interface NewDisk {
   wipe: boolean
   /** It holds a store of this cluster, which is taken in as it is. */
   existing?: boolean | undefined
+  /** Most of a new file is only allocated: made sooner, slower when it is first written. */
+  reserve?: boolean | undefined
 }
 
 export interface DiskView {
@@ -112,6 +114,7 @@ export class Disks {
       class: wanted.class ?? (await classOfPath(wanted.path)),
       wipe: wanted.wipe,
       existing: false,
+      reserve: wanted.reserve === true,
     })
     this.#cluster.invalidate()
     return this.show(added.disk_id)

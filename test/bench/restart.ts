@@ -15,7 +15,7 @@ const askMs = 5
 const demo = new DemoCluster()
 
 async function main(): Promise<void> {
-  await demo.up()
+  await demo.up('--fill-disks')
   await demo.json('p1', 'export', 'delete', '1', '--force')
   await demo.json('p1', 'detach', 'demo').catch(() => undefined)
   const { uri } = await demo.json<{ uri: string }>(name, 'export', 'create', 'demo', '--nbd')

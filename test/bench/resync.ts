@@ -17,7 +17,7 @@ interface Resync {
 }
 
 async function main(): Promise<void> {
-  await demo.up('--disk-size', '3GiB')
+  await demo.up('--disk-size', '3GiB', '--fill-disks')
   await fio('--rw=write', '--bs=1M', `--size=${volumeMiB}M`)
   console.log(`${volumeMiB} MiB written, three peers; one is away while blocks of 4 KiB change`)
   for (const percent of percents) {

@@ -106,7 +106,7 @@ export class NetCluster {
   async addDisk({ api, dir }: NetPeer, name = 'disk1'): Promise<void> {
     const path = join(peerPaths(dir).diskDir, name)
     const size = this.#options.diskBytes ?? diskBytesUsual
-    const body = { path, size, class: null, wipe: false } as const
+    const body = { path, size, class: null, wipe: false, reserve: true } as const
     await retried(startMs, () => api.call('disk.add', { body }))
   }
 

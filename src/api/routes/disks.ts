@@ -62,6 +62,12 @@ export const diskRoutes = {
         existing: Type.Optional(
           Type.Boolean({ description: 'it holds a store of this cluster, which is kept' }),
         ),
+        reserve: Type.Optional(
+          Type.Boolean({
+            description:
+              'most of a new file is only allocated: made sooner, slower when first written',
+          }),
+        ),
       }),
       reply: DiskSchema,
     },

@@ -24,6 +24,9 @@ export default class DemoUp extends DemoCommand {
     patience: Flags.string({
       description: 'how long the peers may take to start (default: 20s, and 1s more for each)',
     }),
+    'fill-disks': Flags.boolean({
+      description: 'write the files of the disks whole, as disk add does: slower to start',
+    }),
     'no-volume': Flags.boolean({ description: 'create no volume' }),
   }
 
@@ -36,6 +39,7 @@ export default class DemoUp extends DemoCommand {
       disks: flags.disks,
       disk_size: parseSize(flags['disk-size']),
       has_volume: !flags['no-volume'],
+      fills_disks: flags['fill-disks'],
       ...(flags.patience && { ready_ms: parseDuration(flags.patience) }),
     }
     const view = await demoUp(request, text => this.say(text))

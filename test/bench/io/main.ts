@@ -95,7 +95,7 @@ async function bench(seconds: number): Promise<Report> {
   let peakBytes = 0
   try {
     process.env.SHOAL_DATA_MEMORY = `${budgetBytes}`
-    await demo.up('--disk-size', '4GiB')
+    await demo.up('--disk-size', '4GiB', '--fill-disks')
     await tool(
       'fio',
       '--name=fill',

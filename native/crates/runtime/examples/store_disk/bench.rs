@@ -35,7 +35,7 @@ pub struct Bench {
 impl Bench {
     /// A new, empty store in the file.
     pub fn format(path: &Path) -> Result<(), Box<dyn Error>> {
-        prepare_file(path, DISK_BYTES, |_, _| {})?;
+        prepare_file(path, DISK_BYTES, DISK_BYTES, |_, _| {})?;
         let disk = DiskFile::open(path)?;
         let identity =
             Identity { cluster_id: [1; 16], disk: DiskId(1), store_uuid: [2; 16], incarnation: 1 };

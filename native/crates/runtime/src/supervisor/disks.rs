@@ -262,7 +262,9 @@ fn fill(add: &params::AddDisk, inlet: &Inlet) -> io::Result<()> {
     let size = wanted.max(has) & !4095;
     let id = add.path.display().to_string();
     let mut told = None;
-    prepare_file(&add.path, size, |done, total| {
+    // A format fills the logs in any case: what every acknowledgement waits for.
+    let filled = if add.reserve { 0 } else { size };
+    prepare_file(&add.path, size, filled, |done, total| {
         // Progress is for people; the clock has no part in any decision.
         #[allow(clippy::disallowed_methods, reason = "pace of progress messages")]
         let now = Instant::now();

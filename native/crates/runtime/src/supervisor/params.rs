@@ -93,6 +93,9 @@ pub struct AddDisk {
     /// It holds a store of this cluster, which is kept.
     #[serde(default)]
     pub existing: bool,
+    /// Of a new file most is only allocated.
+    #[serde(default)]
+    pub reserve: bool,
 }
 
 #[derive(Deserialize)]
