@@ -32,8 +32,26 @@ Its start, after every chunk of 400,000 got one block, the most index that so li
 | | time | index read | entries | log read | blocks found in the log | index in memory |
 |---|--:|--:|--:|--:|--:|--:|
 ${report.store.starts.map(startRow).join('\n')}
+
+${startRates(report.store.starts)}
 `
 }
+
+/** The second start differs from the first by the log alone. */
+function startRates([empty, replayed]: StartRow[]): string {
+  if (!empty || !replayed) return ''
+  const perGib = (ms: number, bytes: number) => ((ms / 1000) * (2 ** 30 / bytes)).toFixed(1)
+  const index = perGib(empty.ms, empty.index_bytes)
+  const log = perGib(replayed.ms - empty.ms, replayed.log_bytes)
+  const gib = ((empty.index_memory_bytes / empty.index_entries) * chunksPerTib) / 2 ** 30
+  return (
+    `That is ${index} s for each GiB of index and ${log} s for each GiB of log. A TiB of whole chunks takes\n` +
+    `${gib.toFixed(2)} GiB of memory for its index.`
+  )
+}
+
+/** Of 128 KiB. */
+const chunksPerTib = 2 ** 23
 
 function tableRow(row: Row): string {
   const isLarge = row.shape.startsWith('1 MiB')
