@@ -9,6 +9,7 @@ pub const POINTS: &[&str] = &[
     "bad block under an older view",
     "bad copy passed over",
     "block by block",
+    "clean joiner takes over a newest version",
     "clean joiner takes over watermarks",
     "collect discarded by a view",
     "confirm round failed",

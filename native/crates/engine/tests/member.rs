@@ -151,7 +151,7 @@ fn answers_only_when_durable_and_lists_only_after_that() {
     let StoreOp::Write { watermark, .. } = bench.store(Ok(StoreReply::Done)) else { panic!() };
     assert_eq!(watermark, Some(Version::new(3, 19)));
     assert_eq!(bench.replies.len(), 1);
-    assert!(matches!(bench.ops[..], [(_, StoreOp::Raise { .. })]), "nothing is listed yet");
+    assert!(matches!(bench.ops[..], [(_, StoreOp::Raise(_))]), "nothing is listed yet");
     bench.store(Ok(StoreReply::Done));
     assert!(matches!(bench.ops[..], [(_, StoreOp::Unsettled { .. })]));
     bench.store(Ok(StoreReply::Unsettled { entries: vec![], more: false }));
@@ -185,8 +185,8 @@ fn a_write_without_room_installs_its_epochs_all_the_same() {
     bench.request(Request::Write(write(6, 8, Role::InSync)));
     bench.store(Err(StoreError::NoSpace));
     assert!(bench.replies.is_empty());
-    let StoreOp::Raise { volumes, pgs, .. } = bench.store(Ok(StoreReply::Done)) else { panic!() };
-    assert_eq!((volumes, pgs), (vec![(V, HeadEpoch(6))], vec![(PG, PgEpoch(8))]));
+    let StoreOp::Raise(raise) = bench.store(Ok(StoreReply::Done)) else { panic!() };
+    assert_eq!((raise.volumes, raise.pgs), (vec![(V, HeadEpoch(6))], vec![(PG, PgEpoch(8))]));
     assert_eq!(bench.replies, [Reply::Refused(Refusal::NoSpace)]);
 }
 
@@ -200,7 +200,7 @@ fn a_version_that_was_refused_for_space_is_never_taken() {
     bench.store(Ok(StoreReply::Done));
     bench.request(Request::Write(write(6, 8, Role::InSync)));
     let op = bench.store(Ok(StoreReply::Done));
-    assert!(matches!(op, StoreOp::Raise { .. }), "the store is not even asked: {op:?}");
+    assert!(matches!(op, StoreOp::Raise(_)), "the store is not even asked: {op:?}");
     assert_eq!(bench.replies, vec![Reply::Refused(Refusal::NoSpace); 2]);
     bench.request(Request::Write(write(6, 9, Role::InSync)));
     let op = bench.store(Ok(StoreReply::Done));
@@ -223,7 +223,7 @@ fn what_was_refused_is_not_taken_below_a_watermark_that_was_refused_with_another
     }
     bench.request(Request::Write(late));
     let op = bench.store(Ok(StoreReply::Done));
-    assert!(matches!(op, StoreOp::Raise { .. }), "{op:?}");
+    assert!(matches!(op, StoreOp::Raise(_)), "{op:?}");
 }
 
 /// Where they found no room nothing was, and a head offers those of an undo until they are taken.
@@ -324,10 +324,10 @@ fn resync_begins_with_what_was_left_over_and_spares_live_writes() {
     let live = write(5, 8, Role::Joining { join_at: PgEpoch(8) });
     bench.request(Request::Write(live));
     assert!(bench.replies.is_empty() && bench.ops.is_empty());
-    let watermarks = vec![(V, Version::new(4, 1))];
-    bench.answer(Reply::JoinOpened { heads: vec![(V, HeadEpoch(5))], layers: vec![], watermarks });
-    let StoreOp::Raise { volumes, pgs, .. } = bench.store(Ok(StoreReply::Done)) else { panic!() };
-    assert_eq!((volumes, pgs), (vec![(V, HeadEpoch(5))], vec![(PG, PgEpoch(8))]));
+    let marks = vec![(V, Version::new(4, 1), Version::new(4, 1))];
+    bench.answer(Reply::JoinOpened { heads: vec![(V, HeadEpoch(5))], layers: vec![], marks });
+    let StoreOp::Raise(raise) = bench.store(Ok(StoreReply::Done)) else { panic!() };
+    assert_eq!((raise.volumes, raise.pgs), (vec![(V, HeadEpoch(5))], vec![(PG, PgEpoch(8))]));
     let left = |block| message::EntryInfo {
         layer: LAYER,
         block,
@@ -352,12 +352,73 @@ fn resync_begins_with_what_was_left_over_and_spares_live_writes() {
     let StoreOp::Copy { items, .. } = bench.store(Ok(StoreReply::Done)) else { panic!() };
     assert_eq!(items[0].version, Version::new(2, 2), "the source is right, even if older");
     // Clean now: the source's watermark is taken over, and the rest is asked for.
-    let raise = bench.store(Ok(StoreReply::Done));
-    assert!(matches!(raise, StoreOp::Raise { watermarks, .. } if watermarks.len() == 1));
+    let StoreOp::Raise(raise) = bench.store(Ok(StoreReply::Done)) else { panic!() };
+    assert_eq!(raise.watermarks, [(V, PG, Version::new(4, 1))]);
     bench.store(Ok(StoreReply::Changed { entries: vec![], more: false }));
     bench.answer(Reply::CopyList { entries: vec![], more: false });
     let done = bench.other.remove(0);
     assert!(matches!(done, MemberOutput::JoinDone { source: S, .. }), "{done:?}");
+}
+
+/// The last that was written were zeros where nothing was: no copy tells their number, and who is in
+/// sync without it would be taken for one that lost them (rule 31).
+#[test]
+fn a_joiner_is_in_sync_only_with_the_newest_number_of_its_source() {
+    let mut bench = Bench::new(true);
+    bench.join(8, false);
+    let newest = Version::new(4, 9);
+    let marks = vec![(V, Version::new(4, 1), newest)];
+    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], marks });
+    bench.store(Ok(StoreReply::Done));
+    bench.store(Ok(StoreReply::Unsettled { entries: vec![], more: false }));
+    let raise = bench.ops.remove(0);
+    assert!(matches!(&raise.1, StoreOp::Raise(r) if r.newest == [(V, PG, newest)]), "{raise:?}");
+    bench.store(Ok(StoreReply::Changed { entries: vec![], more: false }));
+    bench.answer(Reply::CopyList { entries: vec![], more: false });
+    assert!(bench.other.is_empty(), "not durable yet");
+    bench.ops.insert(0, raise);
+    bench.store(Ok(StoreReply::Done));
+    assert!(matches!(bench.other[..], [MemberOutput::JoinDone { .. }]), "{:?}", bench.other);
+}
+
+/// What a copy was passed over for must be durable before this member is in sync: the store may yet
+/// refuse it for space, and would have neither.
+#[test]
+fn a_joiner_waits_for_the_live_writes_that_it_spared() {
+    for found_room in [true, false] {
+        let mut bench = Bench::new(true);
+        bench.join(8, false);
+        bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], marks: vec![] });
+        bench.store(Ok(StoreReply::Done));
+        bench.store(Ok(StoreReply::Unsettled { entries: vec![], more: false }));
+        bench.store(Ok(StoreReply::Changed { entries: vec![], more: false }));
+        bench.request(Request::Write(write(5, 8, Role::Joining { join_at: PgEpoch(8) })));
+        let (volume, layer, stamp) = (V, LAYER, PgEpoch(2));
+        let entry = message::CopyEntry { volume, layer, block: 8, mask: 1, stamp };
+        bench.answer(Reply::CopyList { entries: vec![entry], more: false });
+        let state = BlockState::Zero;
+        let block = message::CopyBlock { version: Version::new(2, 2), stamp, state };
+        bench.answer(Reply::CopyBlocks { blocks: vec![block] });
+        assert!(bench.other.is_empty(), "{:?}", bench.other);
+        bench.store(if found_room { Ok(StoreReply::Done) } else { Err(StoreError::NoSpace) });
+        let ended = matches!(bench.other[..], [MemberOutput::JoinDone { .. }]);
+        assert_eq!(ended, found_room, "{:?}", bench.other);
+    }
+}
+
+/// A store whose tables are full takes no marks, and comes back in sync all the same.
+#[test]
+fn a_joiner_without_room_for_marks_goes_on() {
+    let mut bench = Bench::new(true);
+    bench.join(8, false);
+    let marks = vec![(V, Version::new(4, 1), Version::new(4, 9))];
+    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], marks });
+    bench.store(Ok(StoreReply::Done));
+    bench.store(Ok(StoreReply::Unsettled { entries: vec![], more: false }));
+    bench.store(Err(StoreError::NoSpace));
+    bench.store(Ok(StoreReply::Changed { entries: vec![], more: false }));
+    bench.answer(Reply::CopyList { entries: vec![], more: false });
+    assert!(matches!(bench.other[..], [MemberOutput::JoinDone { .. }]), "{:?}", bench.other);
 }
 
 #[test]
@@ -377,10 +438,9 @@ fn a_replaced_store_serves_only_after_a_full_join() {
     let open = Request::JoinOpen { pg: PG, join_at: PgEpoch(9), joiner: S };
     assert_eq!(bench.refused(open), Refusal::Unfit, "nobody's source");
     bench.join(9, true);
-    let watermarks = vec![];
-    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], watermarks });
+    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], marks: vec![] });
     assert!(matches!(bench.ops[0].1, StoreOp::DropPg { .. }));
-    assert!(matches!(bench.ops[1].1, StoreOp::Raise { .. }));
+    assert!(matches!(bench.ops[1].1, StoreOp::Raise(_)));
     assert_eq!(bench.ops.len(), 2);
 }
 
@@ -388,8 +448,7 @@ fn a_replaced_store_serves_only_after_a_full_join() {
 fn a_copy_with_a_wrong_sum_ends_the_session() {
     let mut bench = Bench::new(false);
     bench.join(9, true);
-    let watermarks = vec![];
-    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], watermarks });
+    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], marks: vec![] });
     while !bench.ops.is_empty() {
         bench.store(Ok(StoreReply::Done));
     }

@@ -349,15 +349,16 @@ impl DiskStore {
         for _ in 0..FOLDS {
             self.opened().fold();
             self.opened().checkpoint();
-            if !self.drain() {
+            let rests = self.drain();
+            if self.opened().stats().fenced {
+                // By a fault that had waited for the next write: nothing is folded any more.
+                return None;
+            }
+            if !rests {
                 return Some("the store finds no rest".to_owned());
             }
         }
         let (id, kept) = (self.opened().identity().disk, self.opened().stats());
-        if kept.fenced {
-            // By a fault that had waited for the next write: nothing is folded any more.
-            return None;
-        }
         self.close();
         if let Err(error) = self.open(id) {
             // By what the disk had lied about: only a start reads it.

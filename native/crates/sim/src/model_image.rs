@@ -53,10 +53,13 @@ impl Image {
                 }
                 Ok(StoreReply::Done)
             }
-            StoreOp::Raise { volumes, pgs, watermarks } => {
-                self.raise(volumes, pgs);
-                for (volume, pg, wm) in watermarks {
+            StoreOp::Raise(raise) => {
+                self.raise(&raise.volumes, &raise.pgs);
+                for (volume, pg, wm) in &raise.watermarks {
                     self.raise_mark(*pg, *volume, *wm, Version::ZERO);
+                }
+                for (volume, pg, newest) in &raise.newest {
+                    self.raise_mark(*pg, *volume, Version::ZERO, *newest);
                 }
                 Ok(StoreReply::Done)
             }

@@ -186,7 +186,9 @@ impl Store {
     fn admit_rows(&self, change: &Change) -> Admission {
         let share = match change {
             Change::OpenLayer { .. } => 28,
-            Change::Raise(raise) if !raise.watermarks.is_empty() => MARKS_SHARE,
+            Change::Raise(raise) if !raise.watermarks.is_empty() || !raise.newest.is_empty() => {
+                MARKS_SHARE
+            }
             _ => return Admission::Admitted,
         };
         let fits = self.rows_fit(self.state.tables.growth(change), share);

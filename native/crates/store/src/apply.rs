@@ -2,13 +2,13 @@
 //! is decided here, so that records are unconditional and replay needs no decision.
 
 use bytes::Bytes;
-use shoal_types::{BLOCK_BYTES, LayerId, PgEpoch, PgId, StoreError, VolumeId};
+use shoal_types::{BLOCK_BYTES, LayerId, PgEpoch, PgId, Raise, StoreError, VolumeId};
 
 use crate::commit::Draft;
 use crate::data_record::{DataRecord, Run, RunBody};
 use crate::dirty::{Content, DirtyBlock, DirtyKey};
 use crate::index::Stamp;
-use crate::op::{Assign, Change, PendingBody, PendingRun, Raise, WriteRaise};
+use crate::op::{Assign, Change, PendingBody, PendingRun, WriteRaise};
 use crate::state::BlockAt;
 use crate::store::Store;
 use crate::tables::LayerRow;
@@ -210,6 +210,12 @@ impl Store {
         for (volume, pg, watermark) in &raise.watermarks {
             let pg = self.pg_number(*pg, draft);
             self.raise_mark(*volume, pg, *watermark, draft);
+        }
+        for (volume, pg, newest) in &raise.newest {
+            let (volume, pg, newest) = (*volume, self.pg_number(*pg, draft), *newest);
+            if self.state.tables.raise_newest(volume, pg, newest) {
+                draft.push(&DataRecord::Newest { volume, pg, newest });
+            }
         }
     }
 

@@ -53,6 +53,12 @@ pub enum DataRecord {
         pg: u32,
         watermark: Version,
     },
+    /// Newest version there, which no run may have.
+    Newest {
+        volume: VolumeId,
+        pg: u32,
+        newest: Version,
+    },
     NewLayer {
         local: u32,
         layer: LayerId,
@@ -82,6 +88,7 @@ mod tag {
     pub const DELETE_LAYER: u8 = 9;
     pub const FORGET_LAYER: u8 = 10;
     pub const OPEN: u8 = 11;
+    pub const NEWEST: u8 = 12;
 }
 
 impl DataRecord {
@@ -105,6 +112,12 @@ impl DataRecord {
                 out.put_u64_le(volume.0);
                 out.put_u32_le(*pg);
                 out.put_version(*watermark);
+            }
+            Self::Newest { volume, pg, newest } => {
+                out.put_u8(tag::NEWEST);
+                out.put_u64_le(volume.0);
+                out.put_u32_le(*pg);
+                out.put_version(*newest);
             }
             Self::NewLayer { local, layer, volume } => {
                 out.put_u8(tag::NEW_LAYER);
@@ -141,6 +154,9 @@ impl DataRecord {
                 pg: r.u32()?,
                 watermark: r.version()?,
             },
+            tag::NEWEST => {
+                Self::Newest { volume: VolumeId(r.u64()?), pg: r.u32()?, newest: r.version()? }
+            }
             tag::NEW_LAYER => Self::NewLayer {
                 local: r.u32()?,
                 layer: LayerId(r.u64()?),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use shoal_types::checksum::block_crc;
 use shoal_types::message::{BlockState, Body, Encoding};
 use shoal_types::{
-    BLOCK_BYTES, CopyItem, HeadEpoch, LayerId, PgEpoch, PgId, StoreError, StoreOp, Version,
+    BLOCK_BYTES, CopyItem, HeadEpoch, LayerId, PgEpoch, PgId, Raise, StoreError, StoreOp, Version,
     VolumeId,
 };
 
@@ -29,13 +29,6 @@ pub enum Change {
     DeleteLayer { layer: LayerId },
     ForgetLayer { layer: LayerId },
     DropPg { pg: PgId },
-}
-
-#[derive(Default)]
-pub struct Raise {
-    pub volumes: Vec<(VolumeId, HeadEpoch)>,
-    pub pgs: Vec<(PgId, PgEpoch)>,
-    pub watermarks: Vec<(VolumeId, PgId, Version)>,
 }
 
 /// Blocks of one layer get new content.
@@ -121,7 +114,9 @@ impl Change {
     pub fn record_bytes(&self) -> usize {
         let items = match self {
             Self::Assign(a) => a.runs.iter().map(|r| r.blocks() as usize).sum(),
-            Self::Raise(r) => r.volumes.len() + r.pgs.len() + 2 * r.watermarks.len(),
+            Self::Raise(r) => {
+                r.volumes.len() + r.pgs.len() + 2 * (r.watermarks.len() + r.newest.len())
+            }
             _ => 1,
         };
         OP_RECORD_BYTES + items * BLOCK_RECORD_BYTES
@@ -156,9 +151,7 @@ pub fn prepare(op: StoreOp) -> Option<Result<Change, StoreError>> {
             let (raise, forced, still_at) = (None, true, None);
             Change::Assign(Assign { volume, pg, layer, raise, forced, still_at, runs })
         }),
-        StoreOp::Raise { volumes, pgs, watermarks } => {
-            Ok(Change::Raise(Raise { volumes, pgs, watermarks }))
-        }
+        StoreOp::Raise(raise) => Ok(Change::Raise(raise)),
         StoreOp::OpenLayer { volume, layer } => Ok(Change::OpenLayer { volume, layer }),
         StoreOp::DeleteLayer { layer } => Ok(Change::DeleteLayer { layer }),
         StoreOp::ForgetLayer { layer } => Ok(Change::ForgetLayer { layer }),

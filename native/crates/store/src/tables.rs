@@ -194,12 +194,15 @@ impl Tables {
         raised
     }
 
-    pub fn raise_newest(&mut self, volume: VolumeId, pg: u32, version: Version) {
+    /// True if that raised it.
+    pub fn raise_newest(&mut self, volume: VolumeId, pg: u32, version: Version) -> bool {
         let row = self.marks.entry((volume, pg)).or_default();
-        if version > row.newest {
+        let raised = version > row.newest;
+        if raised {
             row.newest = version;
             self.changed.insert(RowKey::Mark(volume, pg));
         }
+        raised
     }
 
     /// Drops the rows of a PG number whose blocks are gone.
@@ -296,7 +299,8 @@ impl Tables {
             Change::Raise(raise) => {
                 let volumes = raise.volumes.iter().map(|(volume, _)| self.volume_growth(*volume));
                 let pgs = raise.pgs.iter().map(|(pg, _)| self.pg_growth(*pg));
-                let marks = raise.watermarks.iter().map(|(v, pg, _)| self.pair_growth(*v, *pg));
+                let marks = raise.watermarks.iter().chain(&raise.newest);
+                let marks = marks.map(|(v, pg, _)| self.pair_growth(*v, *pg));
                 volumes.chain(pgs).chain(marks).sum()
             }
             Change::OpenLayer { volume, layer } => match self.layer_number(*layer) {

@@ -18,4 +18,4 @@ pub use geometry::BLOCK_BYTES;
 pub use id::{DiskId, LayerId, LineageId, PeerId, PgId, PolicyId, VolumeId};
 pub use message::{BlockState, Body, Refusal, Reply, Request, Role};
 pub use pg::PgView;
-pub use store_op::{CopyItem, StoreError, StoreOp, StoreReply};
+pub use store_op::{CopyItem, Raise, StoreError, StoreOp, StoreReply};

@@ -223,9 +223,9 @@ pub enum Reply {
     JoinOpened {
         heads: Vec<(VolumeId, HeadEpoch)>,
         layers: Vec<(VolumeId, LayerId)>,
-        /// S's watermarks in this PG: the joiner takes them over once nothing is left of what it
-        /// held unsettled itself (docs/protocol.md rule 5).
-        watermarks: Vec<(VolumeId, Version)>,
+        /// S's watermark and newest version of each volume in this PG: the joiner takes them over
+        /// once nothing is left of what it held unsettled itself (docs/protocol.md rules 5, 31).
+        marks: Vec<(VolumeId, Version, Version)>,
     },
     CopyList {
         entries: Vec<CopyEntry>,

@@ -6,6 +6,16 @@ use bytes::Bytes;
 use crate::message::{BlockState, Body, CopyEntry, EntryInfo};
 use crate::{HeadEpoch, LayerId, PgEpoch, PgId, Version, VolumeId};
 
+/// What is raised: nothing of it ever goes down.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Raise {
+    pub volumes: Vec<(VolumeId, HeadEpoch)>,
+    pub pgs: Vec<(PgId, PgEpoch)>,
+    pub watermarks: Vec<(VolumeId, PgId, Version)>,
+    /// Newest version of a (volume, PG), where no block that is stored has it.
+    pub newest: Vec<(VolumeId, PgId, Version)>,
+}
+
 /// One operation. Ops take effect, and become durable, in the order of submission; reads see
 /// every op submitted before them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,12 +34,8 @@ pub enum StoreOp {
         watermark: Option<Version>,
         body: Body,
     },
-    /// Raise epochs and watermark without data; durable.
-    Raise {
-        volumes: Vec<(VolumeId, HeadEpoch)>,
-        pgs: Vec<(PgId, PgEpoch)>,
-        watermarks: Vec<(VolumeId, PgId, Version)>,
-    },
+    /// Raise epochs and marks without data; durable.
+    Raise(Raise),
     /// A resync's copies: replace each block by exactly this state, version and stamp, whatever
     /// is stored (rule 24 was decided by the member). `Absent` forgets the block.
     Copy {

@@ -152,7 +152,7 @@ fn replies() -> Vec<(&'static str, Reply)> {
             Reply::JoinOpened {
                 heads: vec![(VolumeId(1), HeadEpoch(6))],
                 layers: vec![(VolumeId(1), LayerId(4))],
-                watermarks: vec![(VolumeId(1), Version::new(6, 5))],
+                marks: vec![(VolumeId(1), Version::new(6, 5), Version::new(6, 8))],
             },
         ),
         ("copy-list", Reply::CopyList { entries: vec![copy_entry], more: false }),

@@ -35,10 +35,10 @@ impl Member {
             self.ask_source(pg, request, AskedWhat::Read(run));
         }
         let session = &self.sessions[&pg];
-        let idle = session.queue.is_empty() && session.in_flight_bytes == 0;
+        let idle = session.is_idle();
         match session.phase {
             JoinPhase::Cleaning if idle => self.become_clean(pg),
-            JoinPhase::Copying if idle && session.list_done && session.own_done => self.done(pg),
+            JoinPhase::Copying if idle && session.is_whole() => self.done(pg),
             JoinPhase::Copying if session.queue.len() <= QUEUE_LOW => self.ask_list(pg),
             _ => {}
         }
@@ -103,7 +103,7 @@ impl Member {
             let refusal = Refusal::BadBlock;
             return self.fail_join(pg, JoinFailure::SourceRefused { source, refusal });
         }
-        let session = &self.sessions[&pg];
+        let session = self.sessions.get_mut(&pg).expect("current");
         let mut items = Vec::with_capacity(blocks.len());
         for (i, copied) in blocks.into_iter().enumerate() {
             let block = first + i as u64;
@@ -113,6 +113,7 @@ impl Member {
             let live = session.is_live(run.layer, block) && !is_planted(Bug::H12CopyAlways);
             if wanted && live {
                 cover!("copy passed over a live write");
+                session.await_live();
             }
             if wanted && !live {
                 let CopyBlock { version, stamp, state } = copied;

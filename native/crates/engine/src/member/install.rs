@@ -2,7 +2,7 @@
 
 use shoal_types::message::EntryInfo;
 use shoal_types::{
-    HeadEpoch, LayerId, PgEpoch, PgId, Refusal, Reply, Role, StoreOp, Version, VolumeId,
+    HeadEpoch, LayerId, PgEpoch, PgId, Raise, Refusal, Reply, Role, StoreOp, Version, VolumeId,
 };
 
 use super::job::Job;
@@ -32,12 +32,12 @@ impl Member {
         }
         self.raise_head(round.volume, round.head_epoch);
         self.raise_pg(round.pg, round.pg_epoch);
-        let op = StoreOp::Raise {
+        let raise = Raise {
             volumes: vec![(round.volume, round.head_epoch)],
             pgs: vec![(round.pg, round.pg_epoch)],
-            watermarks: Vec::new(),
+            ..Raise::default()
         };
-        self.submit(Job::Install { to, round }, op);
+        self.submit(Job::Install { to, round }, StoreOp::Raise(raise));
     }
 
     /// THE LIST IS MADE AFTER THE EPOCHS ARE DURABLE: every write that was admitted before them is
@@ -109,8 +109,8 @@ impl Member {
             return self.reply(to, Reply::Confirmed);
         }
         newer.iter().for_each(|(pg, pg_epoch)| self.raise_pg(*pg, *pg_epoch));
-        let op = StoreOp::Raise { volumes: Vec::new(), pgs: newer, watermarks: Vec::new() };
-        self.submit(Job::Answer { to, reply: Reply::Confirmed }, op);
+        let raise = Raise { pgs: newer, ..Raise::default() };
+        self.submit(Job::Answer { to, reply: Reply::Confirmed }, StoreOp::Raise(raise));
     }
 
     /// Watermarks in role in-sync. What does not fit any more is passed over, not refused: the
@@ -143,8 +143,8 @@ impl Member {
         if watermarks.is_empty() {
             return self.reply(to, Reply::Settled);
         }
-        let op = StoreOp::Raise { volumes: Vec::new(), pgs: Vec::new(), watermarks };
-        self.submit(Job::Answer { to, reply: Reply::Settled }, op);
+        let raise = Raise { watermarks, ..Raise::default() };
+        self.submit(Job::Answer { to, reply: Reply::Settled }, StoreOp::Raise(raise));
     }
 }
 

@@ -2,8 +2,8 @@
 
 use shoal_types::message::EntryInfo;
 use shoal_types::{
-    HeadEpoch, LayerId, PgEpoch, PgId, Refusal, Reply, StoreError, StoreOp, StoreReply, Version,
-    VolumeId,
+    HeadEpoch, LayerId, PgEpoch, PgId, Raise, Refusal, Reply, StoreError, StoreOp, StoreReply,
+    Version, VolumeId,
 };
 
 use super::install::Round;
@@ -101,10 +101,24 @@ impl Job {
 
 impl Member {
     pub(super) fn on_store(&mut self, token: u64, result: Result<StoreReply, StoreError>) {
-        let job = self.jobs.remove(Key(token)).expect("the store answers each token once");
+        let key = Key(token);
+        let job = self.jobs.remove(key).expect("the store answers each token once");
         match result {
-            Ok(reply) => self.job_done(job, reply),
+            Ok(reply) => {
+                let pg = if let Job::Write { pg, .. } = &job { Some(*pg) } else { None };
+                self.job_done(job, reply);
+                pg.into_iter().for_each(|pg| self.live_write_done(pg, key));
+            }
             Err(error) => self.job_failed(job, error),
+        }
+    }
+
+    fn live_write_done(&mut self, pg: PgId, key: Key) {
+        if let Some(session) = self.sessions.get_mut(&pg)
+            && session.live_ended(key)
+            && !session.failed
+        {
+            self.copy_on(pg);
         }
     }
 
@@ -207,12 +221,13 @@ impl Member {
         version: Version,
         stamp: PgEpoch,
     ) {
-        let op = StoreOp::Raise {
+        let raise = Raise {
             volumes: vec![(volume, version.head_epoch)],
             pgs: vec![(pg, stamp)],
-            watermarks: Vec::new(),
+            ..Raise::default()
         };
-        self.submit(Job::Answer { to, reply: Reply::Refused(Refusal::NoSpace) }, op);
+        let reply = Reply::Refused(Refusal::NoSpace);
+        self.submit(Job::Answer { to, reply }, StoreOp::Raise(raise));
     }
 }
 

@@ -1,8 +1,8 @@
 //! A session from its start to the first copy (rules 20–22).
 
 use shoal_types::{
-    DiskId, LayerId, PgEpoch, PgId, Reply, Request, StoreError, StoreOp, StoreReply, Version,
-    VolumeId,
+    DiskId, LayerId, PgEpoch, PgId, Raise, Reply, Request, StoreError, StoreOp, StoreReply,
+    Version, VolumeId,
 };
 
 use super::api::{JoinFailure, JoinPhase};
@@ -59,9 +59,9 @@ impl Member {
         }
         let pg = asked.pg;
         match (asked.what, reply) {
-            (AskedWhat::Open, Reply::JoinOpened { heads, layers, watermarks }) => {
+            (AskedWhat::Open, Reply::JoinOpened { heads, layers, marks }) => {
                 let session = self.sessions.get_mut(&pg).expect("current");
-                (session.heads, session.watermarks) = (heads, watermarks);
+                (session.heads, session.marks) = (heads, marks);
                 self.begin_session(pg, &layers);
             }
             (AskedWhat::List, Reply::CopyList { entries, more }) => {
@@ -108,8 +108,8 @@ impl Member {
         volumes.iter().for_each(|(volume, he)| self.raise_head(*volume, *he));
         self.raise_pg(pg, join_at);
         let pgs = vec![(pg, self.pg_epoch(pg))];
-        let op = StoreOp::Raise { volumes, pgs, watermarks: Vec::new() };
-        self.submit_step(pg, JoinStep::Begin, op);
+        let raise = Raise { volumes, pgs, ..Raise::default() };
+        self.submit_step(pg, JoinStep::Begin, StoreOp::Raise(raise));
     }
 
     pub(super) fn submit_step(&mut self, pg: PgId, step: JoinStep, op: StoreOp) {
@@ -152,6 +152,7 @@ impl Member {
             (JoinStep::OwnChanged, StoreReply::Changed { entries, more }) => {
                 self.take_own_list(pg, entries, more);
             }
+            (JoinStep::Marks, _) => self.copy_on(pg),
             (JoinStep::Copy { run, blocks }, _) => self.copy_ended(pg, run, blocks),
             (step, reply) => panic!("the store answered {step:?} with {reply:?}"),
         }
@@ -195,25 +196,36 @@ impl Member {
         self.set_phase(pg, JoinPhase::Copying);
         let session = self.sessions.get_mut(&pg).expect("current");
         session.clean = true;
-        let mut watermarks = Vec::new();
-        for (volume, watermark) in std::mem::take(&mut session.watermarks) {
-            let marks = self.marks.entry((pg, volume)).or_default();
-            if watermark > marks.watermark && watermark > Version::ZERO {
-                cover!("clean joiner takes over watermarks");
-                marks.watermark = watermark;
-                watermarks.push((volume, pg, watermark));
-            }
-        }
-        if !watermarks.is_empty() {
-            let op = StoreOp::Raise { volumes: Vec::new(), pgs: Vec::new(), watermarks };
-            self.submit(Job::Silent, op);
-        }
+        let marks = std::mem::take(&mut session.marks);
+        self.take_over_marks(pg, marks);
         if self.sessions[&pg].full || is_planted(Bug::H4StampsOnly) {
             self.sessions.get_mut(&pg).expect("current").own_done = true;
         } else {
             self.list_own(pg, None);
         }
         self.ask_list(pg);
+    }
+
+    /// The newest version as well (rule 31): zeros that left no entry come with no copy, and who is in
+    /// sync without their number looks like one that lost them.
+    fn take_over_marks(&mut self, pg: PgId, marks: Vec<(VolumeId, Version, Version)>) {
+        let mut raise = Raise::default();
+        for (volume, watermark, newest) in marks {
+            let own = self.marks.entry((pg, volume)).or_default();
+            if watermark > own.watermark {
+                cover!("clean joiner takes over watermarks");
+                own.watermark = watermark;
+                raise.watermarks.push((volume, pg, watermark));
+            }
+            if newest > own.newest.max(own.watermark) {
+                cover!("clean joiner takes over a newest version");
+                own.newest = newest;
+                raise.newest.push((volume, pg, newest));
+            }
+        }
+        if raise != Raise::default() {
+            self.submit_step(pg, JoinStep::Marks, StoreOp::Raise(raise));
+        }
     }
 
     pub(super) fn set_phase(&mut self, pg: PgId, phase: JoinPhase) {
@@ -245,9 +257,12 @@ impl Member {
         if !self.is_current(pg, join_at) {
             return;
         }
+        self.sessions.get_mut(&pg).expect("current").open_steps -= 1;
         match (step, error) {
             // The layer was deleted meanwhile: its blocks need no copy.
             (JoinStep::Copy { run, .. }, StoreError::NoLayer) => self.copy_ended(pg, run, 0),
+            // Its tables are full. Without marks more is listed at a take-over, no more than that.
+            (JoinStep::Marks, StoreError::NoSpace) => self.copy_on(pg),
             _ => {
                 cover!("join failed: store");
                 self.fail_join(pg, JoinFailure::Store(error));

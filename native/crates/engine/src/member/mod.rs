@@ -33,7 +33,7 @@ pub use api::{
     RepairOutcome, ReplyTo,
 };
 
-use crate::common::{FastMap, FastSet, Slab};
+use crate::common::{FastMap, FastSet, Key, Slab};
 use crate::planted::{Bug, is_planted};
 use job::Job;
 use refused::Refused;
@@ -201,9 +201,10 @@ impl Member {
         self.reply(to, Reply::Refused(refusal));
     }
 
-    fn submit(&mut self, job: Job, op: StoreOp) {
-        let token = self.jobs.insert(job).0;
-        self.out.push(MemberOutput::Store { token, op });
+    fn submit(&mut self, job: Job, op: StoreOp) -> Key {
+        let key = self.jobs.insert(job);
+        self.out.push(MemberOutput::Store { token: key.0, op });
+        key
     }
 
     /// Rule 30: whether the store may take part in this PG at all.

@@ -10,7 +10,7 @@ use shoal_types::{
 use super::ReplyTo;
 use super::api::{JoinPhase, JoinProgress};
 use super::repair::BlockAt;
-use crate::common::FastMap;
+use crate::common::{FastMap, FastSet, Key};
 use crate::cover::cover;
 use crate::planted::{Bug, is_planted};
 
@@ -59,6 +59,8 @@ pub(super) enum JoinStep {
     Leftovers { volume: VolumeId },
     /// Own blocks with a stamp that the others may not have.
     OwnChanged,
+    /// The source's marks, which no block may bring.
+    Marks,
     /// A copy of so many blocks.
     Copy { run: CopyRun, blocks: u32 },
 }
@@ -79,13 +81,17 @@ pub(super) struct Session {
     pub(super) parked: Vec<(ReplyTo, Request)>,
     /// Written live under this session: no copy goes over these (rule 24).
     pub(super) live: Groups,
+    /// Such writes that the store has not answered, and those of them that a copy was passed over for: until
+    /// these are durable, the store may yet have neither.
+    pub(super) live_open: FastSet<Key>,
+    pub(super) awaited: FastSet<Key>,
     /// Copied or queued because this store held something there itself: the source's list need
     /// not bring them again.
     pub(super) flagged: Groups,
     pub(super) queue: VecDeque<CopyRun>,
-    /// Source's heads and watermarks, until they are taken over.
+    /// Source's heads and marks, until they are taken over.
     pub(super) heads: Vec<(VolumeId, HeadEpoch)>,
-    pub(super) watermarks: Vec<(VolumeId, Version)>,
+    pub(super) marks: Vec<(VolumeId, Version, Version)>,
     /// Steps of the phase that are not done.
     pub(super) open_steps: u32,
     /// Bytes asked for or on their way to the disk.
@@ -113,10 +119,12 @@ impl Session {
             failed: false,
             parked: Vec::new(),
             live: Groups::default(),
+            live_open: FastSet::default(),
+            awaited: FastSet::default(),
             flagged: Groups::default(),
             queue: VecDeque::new(),
             heads: Vec::new(),
-            watermarks: Vec::new(),
+            marks: Vec::new(),
             open_steps: 0,
             in_flight_bytes: 0,
             list_done: false,
@@ -127,6 +135,27 @@ impl Session {
             bytes_copied: 0,
             blocks_listed: 0,
         }
+    }
+
+    /// Nothing of this phase is on its way to the store.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.in_flight_bytes == 0 && self.awaited.is_empty()
+    }
+
+    /// Everything is listed.
+    pub(super) fn is_whole(&self) -> bool {
+        self.list_done && self.own_done && self.open_steps == 0
+    }
+
+    /// A copy was passed over for a live write: any that is open may be the one.
+    pub(super) fn await_live(&mut self) {
+        self.awaited.extend(&self.live_open);
+    }
+
+    /// True if that was the last one that anything waited for.
+    pub(super) fn live_ended(&mut self, key: Key) -> bool {
+        self.live_open.remove(&key);
+        self.awaited.remove(&key) && self.awaited.is_empty()
     }
 
     /// Keeps a live write that came before the session is open; gives it back if it cannot.

@@ -2,12 +2,12 @@
 
 use shoal_types::message::CopyBlock;
 use shoal_types::{
-    BlockState, DiskId, LayerId, PgEpoch, PgId, Refusal, Reply, StoreOp, Version, VolumeId,
+    BlockState, DiskId, LayerId, PgEpoch, PgId, Raise, Refusal, Reply, StoreOp, Version, VolumeId,
 };
 
 use super::job::Job;
 use super::read::Run;
-use super::{Member, ReplyTo};
+use super::{Marks, Member, ReplyTo};
 
 /// Chunks in one page of a copy list.
 const PAGE_CHUNKS: u32 = 1024;
@@ -23,9 +23,8 @@ impl Member {
         }
         self.raise_pg(pg, join_at);
         let seen = self.pg_epoch(pg);
-        let op =
-            StoreOp::Raise { volumes: Vec::new(), pgs: vec![(pg, seen)], watermarks: Vec::new() };
-        self.submit(Job::JoinOpen { to, pg }, op);
+        let raise = Raise { pgs: vec![(pg, seen)], ..Raise::default() };
+        self.submit(Job::JoinOpen { to, pg }, StoreOp::Raise(raise));
     }
 
     /// One that is itself not in sync, or whose store is worth nothing, is nobody's source.
@@ -48,12 +47,14 @@ impl Member {
         let mut heads: Vec<_> = self.heads.iter().map(|(v, h)| (*v, *h)).collect();
         let mut layers: Vec<_> = self.layers.iter().map(|(l, v)| (*v, *l)).collect();
         let of_pg = self.marks.iter().filter(|((p, _), _)| *p == pg);
-        let mut watermarks: Vec<(VolumeId, Version)> =
-            of_pg.map(|((_, volume), marks)| (*volume, marks.watermark)).collect();
+        let mark = |((_, volume), marks): (&(PgId, VolumeId), &Marks)| {
+            (*volume, marks.watermark, marks.newest)
+        };
+        let mut marks: Vec<(VolumeId, Version, Version)> = of_pg.map(mark).collect();
         heads.sort_unstable();
         layers.sort_unstable();
-        watermarks.sort_unstable();
-        self.reply(to, Reply::JoinOpened { heads, layers, watermarks });
+        marks.sort_unstable();
+        self.reply(to, Reply::JoinOpened { heads, layers, marks });
     }
 
     pub(super) fn on_copy_list(

@@ -46,7 +46,8 @@ impl Member {
     }
 
     fn submit_write(&mut self, to: ReplyTo, write: WriteRequest, watermark: Option<Version>) {
-        let WriteRequest { volume, pg, layer, block, version, pg_epoch: stamp, body, .. } = write;
+        let WriteRequest { volume, pg, layer, block, version, pg_epoch: stamp, role, body, .. } =
+            write;
         self.raise_head(volume, version.head_epoch);
         self.raise_pg(pg, stamp);
         let marks = self.marks.entry((pg, volume)).or_default();
@@ -58,9 +59,13 @@ impl Member {
         if is_planted(Bug::AckBeforeDurable) {
             let free_blocks = self.free_blocks;
             self.reply(to, Reply::Written { version, pg_epoch: stamp, free_blocks });
-            return self.submit(Job::Silent, op);
+            self.submit(Job::Silent, op);
+            return;
         }
-        self.submit(job, op);
+        let key = self.submit(job, op);
+        if matches!(role, Role::Joining { .. }) {
+            self.sessions.get_mut(&pg).expect("it took the write").live_open.insert(key);
+        }
     }
 
     fn was_refused(&self, write: &WriteRequest) -> bool {

@@ -2,7 +2,7 @@
 
 use shoal_engine::insync::PgRecord;
 use shoal_types::message::Encoding;
-use shoal_types::{Body, DiskId, HeadEpoch, PgEpoch, Seq, StoreOp, Version, checksum};
+use shoal_types::{Body, DiskId, HeadEpoch, PgEpoch, Raise, Seq, StoreOp, Version, checksum};
 
 use super::small::{Budget, LAYER, PG, Small, VOLUME};
 use crate::check::value::{SECTORS, fill};
@@ -77,7 +77,7 @@ fn submit(store: &mut ModelStore, op: StoreOp) {
 fn raise(store: &mut ModelStore, he: u32, pe: u32, wm: Option<Version>) {
     let (volumes, pgs) = (vec![(VOLUME, HeadEpoch(he))], vec![(PG, PgEpoch(pe))]);
     let watermarks = wm.into_iter().map(|wm| (VOLUME, PG, wm)).collect();
-    submit(store, StoreOp::Raise { volumes, pgs, watermarks });
+    submit(store, StoreOp::Raise(Raise { volumes, pgs, watermarks, ..Raise::default() }));
 }
 
 fn write(stores: &mut [ModelStore], block: u64, seq: u64, value: u64, stamp: u32) {

@@ -246,13 +246,15 @@ impl World {
         self.cluster.records.keys().copied().collect()
     }
 
-    /// Tells everyone; some will not hear it, and learn by being refused.
+    /// Tells everyone; some will not hear it, and learn by being refused, or by chance, for which a rest
+    /// is too short.
     pub fn changed(&mut self, pg: PgId) {
         self.keep_a_good_copy(pg);
         let view = self.cluster.records[&pg].view();
         self.note(|| format!("view {view:?}"));
         for peer in 0..self.plan.peers {
-            if !self.rng.percent(100 - self.plan.growth.told_percent) {
+            let is_missed = self.rng.percent(100 - self.plan.growth.told_percent);
+            if !is_missed || self.resting {
                 self.tell_peer(peer, ToPeer::View(view.clone()));
             }
         }

@@ -62,6 +62,8 @@ pub struct World {
     pub clients: Clients,
     pub counts: Counts,
     pub healing: bool,
+    /// Whole again, at its end: nothing more goes wrong.
+    pub resting: bool,
     /// Until then a read may say EIO: a disk lied, or seemed to.
     damage_until_us: u64,
     scrub_at_us: u64,
@@ -117,6 +119,7 @@ impl World {
             next_head: 1,
             counts: Counts::default(),
             healing: false,
+            resting: false,
             damage_until_us: 0,
             scrub_at_us: 0,
             is_over: false,
@@ -198,6 +201,7 @@ impl World {
     /// A write that the disk lost shows once the fold that made it is over: damage is looked for again
     /// after a rest, and what had to be repaired is followed by another one.
     fn rest(&mut self) {
+        self.resting = true;
         for _ in 0..RESTS_MAX {
             let until = self.now_us + REST_US;
             while self.goes_on() && self.now_us < until {

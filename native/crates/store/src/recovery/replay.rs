@@ -107,6 +107,11 @@ impl Replay {
                     tables.raise_mark(volume, pg, watermark);
                 }
             }
+            DataRecord::Newest { volume, pg, newest } => {
+                if tables.has_pg(pg) {
+                    tables.raise_newest(volume, pg, newest);
+                }
+            }
             DataRecord::NewLayer { local, layer, volume } => {
                 tables.set_layer(local, LayerRow { layer, volume, deleted: false, forget: false });
             }

@@ -1,7 +1,7 @@
 //! How finely a store knows what changed: a resync copies what it lists.
 
 use shoal_types::message::Body;
-use shoal_types::{LayerId, PgEpoch, PgId, StoreOp, StoreReply, Version, VolumeId};
+use shoal_types::{LayerId, PgEpoch, PgId, Raise, StoreOp, StoreReply, Version, VolumeId};
 
 use super::rig::Rig;
 use super::rng::Rng;
@@ -32,8 +32,8 @@ impl Chunk {
         let (volume, pg, layer, watermark) = (VOLUME, PG, LAYER, None);
         let op = StoreOp::Write { volume, pg, layer, block, version, stamp, watermark, body };
         self.rig.submit(op);
-        let (volumes, pgs, watermarks) = (vec![], vec![], vec![(VOLUME, PG, version)]);
-        self.rig.submit(StoreOp::Raise { volumes, pgs, watermarks });
+        let watermarks = vec![(VOLUME, PG, version)];
+        self.rig.submit(StoreOp::Raise(Raise { watermarks, ..Raise::default() }));
         self.rig.settle(&mut self.rng);
         self.rig.store.fold();
         self.rig.settle(&mut self.rng);

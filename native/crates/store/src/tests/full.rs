@@ -1,7 +1,9 @@
 //! A full disk, a full log, and a disk that fails.
 
 use shoal_types::message::Body;
-use shoal_types::{LayerId, PgEpoch, PgId, StoreError, StoreOp, StoreReply, Version, VolumeId};
+use shoal_types::{
+    LayerId, PgEpoch, PgId, Raise, StoreError, StoreOp, StoreReply, Version, VolumeId,
+};
 
 use super::rig::Rig;
 use super::rng::Rng;
@@ -374,10 +376,13 @@ fn full_tables_refuse_new_pairs_alone() {
     assert!(stats.tables_full, "{stats:?}");
     // A join would raise more marks than there is room for; epochs alone always go in.
     let marks = (0..3000).map(|i| (VolumeId(50_000 + i), PG, Version::new(1, 1)));
-    let raise = |watermarks| StoreOp::Raise {
-        volumes: vec![(VOLUME, shoal_types::HeadEpoch(7))],
-        pgs: vec![(PG, PgEpoch(3))],
-        watermarks,
+    let raise = |watermarks| {
+        StoreOp::Raise(Raise {
+            volumes: vec![(VOLUME, shoal_types::HeadEpoch(7))],
+            pgs: vec![(PG, PgEpoch(3))],
+            watermarks,
+            ..Raise::default()
+        })
     };
     assert!(w.run(raise(marks.take(400).collect())).is_err());
     assert_eq!(w.run(raise(Vec::new())), Ok(()));

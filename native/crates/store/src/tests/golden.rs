@@ -62,6 +62,7 @@ fn data_records() -> Vec<DataRecord> {
         DataRecord::Volume { volume: VolumeId(12), epoch: HeadEpoch(13) },
         DataRecord::Pg { local: 4, pg: PgId::new(1, 2), epoch: PgEpoch(3) },
         DataRecord::Watermark { volume: VolumeId(12), pg: 4, watermark: Version::new(7, 98) },
+        DataRecord::Newest { volume: VolumeId(12), pg: 4, newest: Version::new(7, 102) },
         DataRecord::NewLayer { local: 1, layer: LayerId(2), volume: VolumeId(3) },
         DataRecord::DeleteLayer { local: 1 },
         DataRecord::ForgetLayer { local: 1 },

@@ -25,6 +25,8 @@ pub struct Model {
     pub heads: BTreeMap<VolumeId, HeadEpoch>,
     pub pgs: BTreeMap<PgId, PgEpoch>,
     pub marks: BTreeMap<(VolumeId, PgId), Version>,
+    /// Newest versions that were raised without a block.
+    pub newest: BTreeMap<(VolumeId, PgId), Version>,
     pub layers: BTreeMap<LayerId, VolumeId>,
     pub deleted: BTreeSet<LayerId>,
 }
@@ -62,10 +64,11 @@ impl Model {
                     self.blocks.insert(key, (*pg, held));
                 }
             }
-            StoreOp::Raise { volumes, pgs, watermarks } => {
-                volumes.iter().for_each(|(v, e)| self.raise_head(*v, *e));
-                pgs.iter().for_each(|(p, e)| self.raise_pg(*p, *e));
-                watermarks.iter().for_each(|(v, p, w)| self.raise_mark(*v, *p, *w));
+            StoreOp::Raise(raise) => {
+                raise.volumes.iter().for_each(|(v, e)| self.raise_head(*v, *e));
+                raise.pgs.iter().for_each(|(p, e)| self.raise_pg(*p, *e));
+                raise.watermarks.iter().for_each(|(v, p, w)| self.raise_mark(*v, *p, *w));
+                raise.newest.iter().for_each(|(v, p, n)| self.raise_newest(*v, *p, *n));
             }
             StoreOp::OpenLayer { volume, layer } => {
                 self.layers.entry(*layer).or_insert(*volume);
@@ -77,6 +80,7 @@ impl Model {
             StoreOp::DropPg { pg } => {
                 self.blocks.retain(|_, (p, _)| p != pg);
                 self.marks.retain(|(_, p), _| p != pg);
+                self.newest.retain(|(_, p), _| p != pg);
             }
             _ => {}
         }
@@ -134,6 +138,11 @@ impl Model {
         self.raise_pg(pg, PgEpoch::ZERO);
         let seen = self.marks.entry((volume, pg)).or_default();
         *seen = watermark.max(*seen);
+    }
+
+    fn raise_newest(&mut self, volume: VolumeId, pg: PgId, version: Version) {
+        let seen = self.newest.entry((volume, pg)).or_default();
+        *seen = version.max(*seen);
     }
 }
 

@@ -16,6 +16,7 @@ pub struct Snapshot {
     pub blocks: BTreeMap<(LayerId, u64), Held>,
     live: BTreeSet<LayerId>,
     marks: BTreeMap<(VolumeId, PgId), Version>,
+    newest: BTreeMap<(VolumeId, PgId), Version>,
     unsettled: BTreeMap<(VolumeId, PgId), BTreeMap<(LayerId, u64), Version>>,
     changed: BTreeSet<(LayerId, u64)>,
     since: PgEpoch,
@@ -31,6 +32,7 @@ impl Snapshot {
             blocks: BTreeMap::new(),
             live: live.map(|l| l.0).collect(),
             marks: BTreeMap::new(),
+            newest: BTreeMap::new(),
             unsettled: BTreeMap::new(),
             changed: BTreeSet::new(),
             since,
@@ -43,6 +45,7 @@ impl Snapshot {
         for pg in pgs() {
             for volume in [VolumeId(1), VolumeId(2)] {
                 snapshot.marks.insert((volume, pg), rig.store.watermark(volume, pg));
+                snapshot.newest.insert((volume, pg), rig.store.newest_version(volume, pg));
                 let list = list_unsettled(rig, volume, pg, rng)?;
                 snapshot.unsettled.insert((volume, pg), list);
             }
@@ -126,6 +129,12 @@ impl Snapshot {
             let now = self.marks[&(*volume, *pg)];
             if now < *mark && !dropped.contains(pg) {
                 return Err(format!("{volume:?} {pg:?} watermark {now:?}, not {mark:?}"));
+            }
+        }
+        for ((volume, pg), newest) in &model.newest {
+            let now = self.newest[&(*volume, *pg)];
+            if now < *newest && !dropped.contains(pg) {
+                return Err(format!("{volume:?} {pg:?} newest version {now:?}, not {newest:?}"));
             }
         }
         self.match_layers(model, all)?;
@@ -279,6 +288,8 @@ impl Snapshot {
         model.pgs.extend(&self.pgs);
         model.marks =
             self.marks.iter().filter(|(_, m)| **m > Version::ZERO).map(|(k, m)| (*k, *m)).collect();
+        let raised = self.newest.iter().filter(|(_, newest)| **newest > Version::ZERO);
+        model.newest = raised.map(|(key, newest)| (*key, *newest)).collect();
         let gone: Vec<LayerId> =
             model.layers.keys().copied().filter(|l| !self.live.contains(l)).collect();
         for layer in gone {

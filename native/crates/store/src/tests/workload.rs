@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use shoal_types::checksum::block_crc;
 use shoal_types::message::{BlockState, Body, Encoding};
-use shoal_types::{CopyItem, LayerId, PgEpoch, PgId, StoreOp, Version, VolumeId};
+use shoal_types::{CopyItem, LayerId, PgEpoch, PgId, Raise, StoreOp, Version, VolumeId};
 
 use super::model::fill;
 use super::rng::Rng;
@@ -187,10 +187,13 @@ impl Workload {
         }
         let head = shoal_types::HeadEpoch(self.head);
         let watermarks = self.watermark(rng).map(|w| (volume, pg, w));
-        StoreOp::Raise {
+        let version = Version::new(self.head, self.next_seq);
+        let newest = self.next_seq.is_multiple_of(2).then_some((volume, pg, version));
+        StoreOp::Raise(Raise {
             volumes: vec![(volume, head)],
             pgs: vec![(pg, PgEpoch(self.epoch))],
             watermarks: watermarks.into_iter().collect(),
-        }
+            newest: newest.into_iter().collect(),
+        })
     }
 }

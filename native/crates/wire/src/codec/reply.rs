@@ -98,7 +98,7 @@ fn encode_lists(out: &mut Vec<u8>, reply: &Reply) {
             out.put_count(entries.len());
             entries.iter().for_each(|entry| out.put_entry(entry));
         }
-        Reply::JoinOpened { heads, layers, watermarks } => {
+        Reply::JoinOpened { heads, layers, marks } => {
             out.put_u8(number::JOIN_OPENED);
             out.put_count(heads.len());
             for (volume, epoch) in heads {
@@ -110,10 +110,11 @@ fn encode_lists(out: &mut Vec<u8>, reply: &Reply) {
                 out.put_u64(volume.0);
                 out.put_u64(layer.0);
             }
-            out.put_count(watermarks.len());
-            for (volume, watermark) in watermarks {
+            out.put_count(marks.len());
+            for (volume, watermark, newest) in marks {
                 out.put_u64(volume.0);
                 out.put_version(*watermark);
+                out.put_version(*newest);
             }
         }
         Reply::CopyList { entries, more } => {
@@ -214,7 +215,7 @@ fn decode_plain(number: u8, r: &mut Reader<'_>) -> Result<Reply, CodecError> {
         number::JOIN_OPENED => Reply::JoinOpened {
             heads: r.list("heads", 12, |r| Ok((r.volume()?, r.head_epoch()?)))?,
             layers: r.list("layers", 16, |r| Ok((r.volume()?, r.layer()?)))?,
-            watermarks: r.list("watermarks", 20, |r| Ok((r.volume()?, r.version()?)))?,
+            marks: r.list("marks", 32, |r| Ok((r.volume()?, r.version()?, r.version()?)))?,
         },
         number::COPY_LIST => {
             let more = r.flag("more")?;

@@ -169,7 +169,7 @@ pub(crate) fn reply(which: u64, rng: &mut Rng) -> Reply {
         6 => Reply::JoinOpened {
             heads: list(rng, |rng| (VolumeId(rng.wide()), HeadEpoch(rng.wide() as u32))),
             layers: list(rng, |rng| (VolumeId(rng.wide()), LayerId(rng.wide()))),
-            watermarks: list(rng, |rng| (VolumeId(rng.wide()), version(rng))),
+            marks: list(rng, |rng| (VolumeId(rng.wide()), version(rng), version(rng))),
         },
         7 => Reply::CopyList { entries: list(rng, copy_entry), more: rng.flip() },
         8 => {
