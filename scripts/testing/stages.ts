@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { runCargo } from './cargo.ts'
 import { runCrashStates } from './crash-states.ts'
+import { lintedEnv } from './linted.ts'
 import { runLimited } from './process.ts'
 import { failedOne, type Result } from './result.ts'
 import { runLints, runStyle } from './style.ts'
@@ -64,7 +65,7 @@ async function runUvuStage(
   )
   if (paths.length === 0) return []
   if (stage.needsAddon) {
-    const build = await runLimited(join(root, 'scripts/build'), [], { limitMs: buildLimitMs })
+    const build = await buildAddon(root, isLong)
     if (build.code !== 0) return [failedOne(`${stage.name} build`, build.ms, build.output)]
   }
   return runAll(paths, stage.width, path =>
@@ -75,6 +76,13 @@ async function runUvuStage(
       root,
     }),
   )
+}
+
+/** The long run tests what a clone runs; the short one has no time to compile all that it depends on again. */
+function buildAddon(root: string, isLong: boolean): ReturnType<typeof runLimited> {
+  const args = isLong ? [] : ['--checked']
+  const env = isLong ? process.env : lintedEnv()
+  return runLimited(join(root, 'scripts/build'), args, { limitMs: buildLimitMs, env })
 }
 
 /** All test files below a path; `*.long.test.ts` only in the long run. */

@@ -1,13 +1,13 @@
 // What peers use while nobody asks anything of them: CPU of both processes of each peer of a demo, in
-// percent of a core. `bin/with-node test/bench/idle.ts PEERS SECONDS`
+// percent of a core. `bin/with-node test/bench/idle.ts PEERS SECONDS [SECONDS BEFORE]`
 import { readFileSync } from 'node:fs'
 import { DemoCluster } from '../helpers/demo-cluster.ts'
 import { sleep } from '../helpers/sleep.ts'
 
 const peers = process.argv[2] ?? '3'
 const seconds = Number(process.argv[3] ?? 60)
-/** Copies, connections and voters have come to rest by then. */
-const settleMs = 45_000
+/** Copies, connections, voters and the memory of Node have come to rest by then. */
+const settleSeconds = Number(process.argv[4] ?? 240)
 /** Of /proc/PID/stat. */
 const ticksPerSecond = 100
 const demo = new DemoCluster()
@@ -15,7 +15,7 @@ const demo = new DemoCluster()
 async function main(): Promise<void> {
   await demo.up('--peers', peers, '--disk-size', '128MiB')
   await demo.waitHealthy(300_000)
-  await sleep(settleMs)
+  await sleep(settleSeconds * 1000)
   const before = demo.peers.map(ticksOf)
   await sleep(seconds * 1000)
   const percent = (ticks: number) => (100 * ticks) / ticksPerSecond / seconds

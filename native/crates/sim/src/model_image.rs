@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shoal_engine::planted::{Bug, is_planted};
 use shoal_types::message::{CopyEntry, EntryInfo, EntryKind};
 use shoal_types::{
-    BLOCK_BYTES, BlockState, Body, CopyItem, HeadEpoch, LayerId, PgEpoch, PgId, StoreError,
+    BLOCK_BYTES, BlockState, Body, CopyItem, HeadEpoch, LayerId, PgEpoch, PgId, Raise, StoreError,
     StoreOp, StoreReply, Version, VolumeId,
 };
 
@@ -55,12 +55,7 @@ impl Image {
             }
             StoreOp::Raise(raise) => {
                 self.raise(&raise.volumes, &raise.pgs);
-                for (volume, pg, wm) in &raise.watermarks {
-                    self.raise_mark(*pg, *volume, *wm, Version::ZERO);
-                }
-                for (volume, pg, newest) in &raise.newest {
-                    self.raise_mark(*pg, *volume, Version::ZERO, *newest);
-                }
+                self.raise_marks(raise);
                 Ok(StoreReply::Done)
             }
             StoreOp::Copy { volume, pg, layer, items } => {
@@ -178,6 +173,15 @@ impl Image {
         for (pg, pe) in pgs {
             let kept = self.pgs.entry(*pg).or_default();
             *kept = (*kept).max(*pe);
+        }
+    }
+
+    fn raise_marks(&mut self, raise: &Raise) {
+        for (volume, pg, watermark) in &raise.watermarks {
+            self.raise_mark(*pg, *volume, *watermark, Version::ZERO);
+        }
+        for (volume, pg, newest) in &raise.newest {
+            self.raise_mark(*pg, *volume, Version::ZERO, *newest);
         }
     }
 
