@@ -78,7 +78,7 @@ async function runUvuStage(
   )
 }
 
-/** The long run tests what a clone runs; the short one has no time to compile all that it depends on again. */
+/** The long run tests what a clone runs; the short one has no time to compile all of it again. */
 function buildAddon(root: string, isLong: boolean): ReturnType<typeof runLimited> {
   const args = isLong ? [] : ['--checked']
   const env = isLong ? process.env : lintedEnv()
