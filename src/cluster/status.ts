@@ -14,7 +14,7 @@ import type { Hold } from './flapping.ts'
 import { heldFindings } from './flapping-finding.ts'
 import { waitFindings, waitsFor } from './io-waits.ts'
 import { slowFindings } from './slow-disks.ts'
-import { spaceFindings } from './space.ts'
+import { type Fullness, spaceFindings } from './space.ts'
 import { voterFindings } from './status-voters.ts'
 import type { TaskView } from './task-view.ts'
 import {
@@ -53,6 +53,8 @@ export interface StatusInput {
   usedBytes: ReadonlyMap<number, number>
   /** Median of small writes by disk, in microseconds, as far as the peers told. */
   writeUs: ReadonlyMap<number, number>
+  /** What each disk has no room for, as far as the peers told. */
+  fullness: ReadonlyMap<number, Fullness>
   /** How the store of each disk is, as far as the peers told. */
   storeStates: ReadonlyMap<number, string>
   /** The peer that is asked. */
@@ -83,7 +85,7 @@ export function clusterStatus(input: StatusInput): StatusView {
     ...diskFindings(state),
     ...closedStoreFindings(state, input.storeStates, input.self),
     ...slowFindings(state, input.writeUs),
-    ...spaceFindings(input.data),
+    ...spaceFindings(state, input.fullness),
     ...policyFindings(state, reaches),
     ...togetherFindings(state),
     ...heldFindings(state, input.held),

@@ -1,6 +1,7 @@
 // Feeds gossip: tells it who the members are, and the others how this peer is; on change, else every
 // few seconds.
 import { loadavg } from 'node:os'
+import { fullnessOf } from '../cluster/space.ts'
 import type { Clock } from '../common/clock.ts'
 import type { Log } from '../common/log.ts'
 import { programVersion } from '../common/version.ts'
@@ -119,6 +120,7 @@ export class GossipFeed {
         used_bytes: disk.stats.used_bytes ?? 0,
         state: disk.state,
         write_us: Math.min(disk.stats.write_us ?? 0, 2 ** 32 - 1),
+        full: fullnessOf(disk),
       })),
     }
   }
@@ -140,9 +142,9 @@ export function viewOf(state: ClusterState, self: number) {
 
 /** What of a digest is worth a message of its own. Map epochs are announced by themselves. */
 function whatIsNews(digest: Digest): string {
-  const disks = digest.disks.map(({ id, size_bytes, used_bytes, state }) => {
+  const disks = digest.disks.map(({ id, size_bytes, used_bytes, state, full }) => {
     const step = size_bytes > 0 ? Math.round((usedSteps * used_bytes) / size_bytes) : 0
-    return `${id} ${size_bytes} ${step} ${state}`
+    return `${id} ${size_bytes} ${step} ${state} ${full}`
   })
   return [digest.data_version, ...disks].join('|')
 }

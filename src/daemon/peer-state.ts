@@ -2,6 +2,7 @@
 import type { Clock } from '../common/clock.ts'
 import type { Hello } from '../data/protocol.ts'
 import type { Presence } from '../gossip/presence.ts'
+import type { Fullness } from '../gossip/record.ts'
 import type { Digest } from './gossip-port.ts'
 import { TaskBoard } from './task-board.ts'
 
@@ -65,6 +66,12 @@ export class PeerState {
   *digestedWrites(): Iterable<[number, number]> {
     for (const digest of this.#digests.values())
       for (const disk of digest.disks) if (disk.write_us > 0) yield [disk.id, disk.write_us]
+  }
+
+  /** What each disk has no room for, as the other peers told by gossip. */
+  *digestedFullness(): Iterable<[number, Fullness]> {
+    for (const digest of this.#digests.values())
+      for (const disk of digest.disks) yield [disk.id, disk.full]
   }
 
   /** How the store of each disk is, as the other peers told by gossip. */

@@ -6,6 +6,7 @@ import { Movement } from '../cluster/movement.ts'
 import { Peers } from '../cluster/peers.ts'
 import { PlacementService } from '../cluster/placement-service.ts'
 import { Policies } from '../cluster/policies.ts'
+import { type Fullness, fullnessOf } from '../cluster/space.ts'
 import { clusterStatus, joinTasks, taskView } from '../cluster/status.ts'
 import type { TaskView } from '../cluster/task-view.ts'
 import type { Clock } from '../common/clock.ts'
@@ -111,6 +112,10 @@ async function readStatus(
     data,
     usedBytes: usedBytesOf(peer, local),
     writeUs: writeUsOf(peer, local),
+    fullness: new Map([
+      ...peer.digestedFullness(),
+      ...local.map((disk): [number, Fullness] => [disk.disk_id, fullnessOf(disk)]),
+    ]),
     storeStates: new Map([
       ...peer.digestedStates(),
       ...local.map((disk): [number, string] => [disk.disk_id, disk.state]),

@@ -10,10 +10,11 @@ import {
   subjectBytesMax,
   versionBytesMax,
 } from './limits.ts'
-import type { Body, DigestBody, DigestDisk, EventBody, Kind } from './record.ts'
+import type { Body, DigestBody, DigestDisk, EventBody, Fullness, Kind } from './record.ts'
 
 const kinds = ['map', 'digest', 'event'] as const satisfies readonly Kind[]
 const states = ['up', 'leaving'] as const
+const fullnesses = ['no', 'data', 'tables'] as const satisfies readonly Fullness[]
 const severities = ['info', 'warn', 'error'] as const
 
 export function kindNumber(kind: Kind): number {
@@ -49,6 +50,7 @@ function writeDigest(out: ByteWriter, body: DigestBody): void {
   for (const disk of disks)
     out.u64(disk.id).u64(disk.size_bytes).u64(disk.used_bytes).text(disk.state, stateBytesMax)
   for (const disk of disks) out.u32(disk.write_us)
+  for (const disk of disks) out.u8(fullnesses.indexOf(disk.full))
 }
 
 function readDigest(from: ByteReader): DigestBody {
@@ -60,15 +62,17 @@ function readDigest(from: ByteReader): DigestBody {
   if (count > disksPerDigestMax) throw new RecordFault('bad_value', `${count} disks`)
   const disks: DigestDisk[] = []
   while (disks.length < count) disks.push(readDisk(from))
-  // Earlier versions end here.
-  for (const disk of disks) if (from.left >= 4) disk.write_us = from.u32()
+  // Earlier versions end here, or behind the times; later ones may know more ways to be full.
+  if (from.left >= 4 * count) for (const disk of disks) disk.write_us = from.u32()
+  if (from.left >= count) for (const disk of disks) disk.full = fullnesses[from.u8()] ?? 'no'
   const times = { sent_at_ms, map_epoch, load_percent }
   return { kind: 'digest', state, ...times, control_version, data_version, disks }
 }
 
 function readDisk(from: ByteReader): DigestDisk {
   const [id, size_bytes, used_bytes] = [from.u64(), from.u64(), from.u64()]
-  return { id, size_bytes, used_bytes, state: from.text(stateBytesMax), write_us: 0 }
+  const state = from.text(stateBytesMax)
+  return { id, size_bytes, used_bytes, state, write_us: 0, full: 'no' }
 }
 
 function writeEvent(out: ByteWriter, body: EventBody): void {

@@ -14,6 +14,9 @@ export interface MapBody {
   map_epoch: number
 }
 
+/** What a disk has no room for: new data, or even its own tables. */
+export type Fullness = 'no' | 'data' | 'tables'
+
 export interface DigestDisk {
   id: number
   size_bytes: number
@@ -22,6 +25,7 @@ export interface DigestDisk {
   state: string
   /** Median of its small writes, microseconds; 0: not known. */
   write_us: number
+  full: Fullness
 }
 
 export interface DigestBody {

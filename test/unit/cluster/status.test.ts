@@ -1,8 +1,10 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { type Fullness, fullnessOf } from '../../../src/cluster/space.ts'
 import { clusterStatus, joinTasks, type StatusInput } from '../../../src/cluster/status.ts'
 import { safety, votersView } from '../../../src/cluster/voters.ts'
 import type { ClusterState } from '../../../src/data/state.ts'
+
 import { addDisk, addPeer, makeVolume, threePeers } from '../../helpers/cluster-fixture.ts'
 
 const status = suite('status')
@@ -20,6 +22,7 @@ function of(change: (state: ClusterState) => void, more: Partial<StatusInput> = 
     ...{ state, usedBytes, tasks: [], movement: [], data },
     presenceOf: () => undefined,
     writeUs: new Map(),
+    fullness: new Map(),
     storeStates: new Map(),
     held: [],
     self: null,
@@ -103,28 +106,31 @@ status('a disk that is counted on and not open warns, with the reason', () => {
   assert.not.match(`${codes(told('failed'), down)}`, 'disk_not_open', 'said once')
 })
 
-status('a disk of this peer that takes no new data is named, with what is full', () => {
-  const store = (stats: Record<string, number>) => ({
-    data: {
-      ...{ heads: [], sessions: null, joins: [], budget: {} },
-      stores: [{ disk_id: 1, path: '/srv/disk1', state: 'open', scrub: null, stats }],
-    },
-  })
-  const nothing = () => undefined
-  assert.is(of(nothing, store({ writable_bytes: 4096, tables_full: 0 })).health, 'ok')
-  assert.is(of(nothing, store({})).health, 'ok', 'a store that told nothing')
-  const full = of(nothing, store({ writable_bytes: 0, tables_full: 0 }))
+status('a disk that takes no new data is named, whoever is asked, with what is full', () => {
+  const told = (full: Fullness, change = (_: ClusterState) => {}) =>
+    of(change, { fullness: new Map([[2, full]]) })
+  assert.is(told('no').health, 'ok')
+  const full = told('data')
   assert.is(full.health, 'warn')
-  assert.match(full.reasons[0]!.message, 'disk 1 (/srv/disk1) is full: writes of new blocks')
-  const tables = of(
-    nothing,
-    store({ writable_bytes: 0, tables_full: 1, root_bytes: 50_000, root_bytes_max: 46_080 }),
-  )
+  assert.match(full.reasons[0]!.message, 'disk 2 (/srv/disk2) is full: writes of new blocks')
+  const tables = told('tables').reasons
   assert.equal(
-    tables.reasons.map(reason => reason.code),
+    tables.map(reason => reason.code),
     ['disk_tables_full'],
   )
-  assert.match(tables.reasons[0]!.message, 'has no room in its tables (50000 of 46080 bytes)')
+  const away = told('data', state => {
+    state.disks[1]!.state = 'out'
+  })
+  assert.not.match(JSON.stringify(away.reasons), 'disk_full', 'what it was does not count')
+})
+
+status('what a store says of its room', () => {
+  const store = (stats: Record<string, number>) =>
+    fullnessOf({ disk_id: 1, path: '/srv/disk1', state: 'open', scrub: null, stats })
+  assert.is(store({}), 'no', 'a store that told nothing')
+  assert.is(store({ writable_bytes: 4096, tables_full: 0 }), 'no')
+  assert.is(store({ writable_bytes: 0, tables_full: 0 }), 'data')
+  assert.is(store({ writable_bytes: 0, tables_full: 1 }), 'tables')
 })
 
 status('a copy that is missing warns and names whom to start', () => {

@@ -15,7 +15,7 @@ const feed = suite('gossip feed')
 function makeFeed(used: { bytes: number }) {
   const clock = new SteppedClock()
   const state = threePeers()
-  const stats = () => ({ used_bytes: used.bytes, write_us: 321 })
+  const stats = () => ({ used_bytes: used.bytes, write_us: 321, writable_bytes: 0 })
   const answers: Record<string, () => unknown> = {
     'state.get': () => state,
     'disk.list': () => [{ disk_id: 1, path: '/srv/disk1', state: 'open', stats: stats() }],
@@ -47,7 +47,7 @@ feed('a peer that is no member says nothing; then it tells how it is, every inte
   await clock.pass(1_200)
   assert.is(digests.length, 1)
   assert.equal(digests[0]!.disks, [
-    { id: 1, size_bytes: 2 ** 31, used_bytes: 10, state: 'open', write_us: 321 },
+    { id: 1, size_bytes: 2 ** 31, used_bytes: 10, state: 'open', write_us: 321, full: 'data' },
   ])
   await clock.pass(10_500)
   assert.is(digests.length, 3)

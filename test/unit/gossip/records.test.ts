@@ -55,21 +55,33 @@ records('the bytes are those of the golden file', () => {
   assert.is(lines.join(''), golden)
 })
 
-records('digests of before write times were told are heard', () => {
-  const golden = readFileSync(
-    join(import.meta.dirname, '../../golden/gossip-records-1.txt'),
-    'utf8',
-  )
-  const digest = golden.split('\n').find(line => line.startsWith('digest '))!
-  const { body } = decode(Buffer.from(digest.split(' ')[1]!, 'hex'))
-  assert.ok(body.kind === 'digest' && body.disks.length === 1 && body.disks[0]!.write_us === 0)
+records('digests of before write times, and what is full, were told are heard', () => {
+  for (const [version, write_us] of [
+    [1, 0],
+    [2, 250],
+  ]) {
+    const path = join(import.meta.dirname, `../../golden/gossip-records-${version}.txt`)
+    const lines = readFileSync(path, 'utf8').split('\n')
+    const digest = lines.find(line => line.startsWith('digest '))!
+    const { body } = decode(Buffer.from(digest.split(' ')[1]!, 'hex'))
+    assert.ok(body.kind === 'digest' && body.disks.length === 1)
+    assert.is(body.disks[0]!.write_us, write_us)
+    assert.is(body.disks[0]!.full, 'no')
+  }
 })
 
 records('texts are cut at a character, and lists at their bound', () => {
   const long = { ...eventOf('🐟'.repeat(300)), code: 'c'.repeat(100) }
   const { body } = decode(encodeRecord(clusterId, origin, long, sign))
   assert.equal(body, { ...long, message: '🐟'.repeat(256), code: 'c'.repeat(64) })
-  const disk = { id: 1, size_bytes: 2, used_bytes: 1, state: 's'.repeat(40), write_us: 1 }
+  const disk = {
+    id: 1,
+    size_bytes: 2,
+    used_bytes: 1,
+    state: 's'.repeat(40),
+    write_us: 1,
+    full: 'no' as const,
+  }
   const digest = digestOf(1, { disks: Array.from({ length: 400 }, () => disk) })
   const largest = encodeRecord(clusterId, origin, digest, sign)
   const found = decode(largest).body

@@ -36,7 +36,9 @@ export function digestOf(sent_at_ms: number, more: Partial<DigestBody> = {}): Di
     load_percent: 12,
     control_version: '0.1.0',
     data_version: '0.1.0',
-    disks: [{ id: 1, size_bytes: 2 ** 31, used_bytes: 4096, state: 'open', write_us: 250 }],
+    disks: [
+      { id: 1, size_bytes: 2 ** 31, used_bytes: 4096, state: 'open', write_us: 250, full: 'data' },
+    ],
     ...more,
   }
 }
