@@ -1,18 +1,40 @@
 // How scrubs, checks and damage are shown to people.
 import type { Reply } from '../api/contract.ts'
 import { formatSize } from '../common/units.ts'
+import { durationText } from './placement-text.ts'
 
 type Scrub = Reply<'volume.scrub'>
 type Check = Reply<'disk.check'>
 type Result = NonNullable<Check['result']>
 
+const blockBytes = 4096
+
 export function scrubText(scrub: Scrub): string {
   const lines = scrub.disks.map(one => {
-    const text = one.result ? resultText(one.result) : one.is_away ? 'away' : 'under way'
+    const text = one.result ? resultText(one.result) : one.is_away ? 'away' : runningText(one)
     return `disk ${one.disk} on ${one.peer}: ${text}`
   })
   const head = scrub.is_done ? `scrub ${scrub.id} is done` : `scrub ${scrub.id} is under way`
   return [head, ...lines].join('\n')
+}
+
+function runningText({ running }: Scrub['disks'][number]): string {
+  if (!running) return 'under way'
+  const { done, total, eta_s } = running
+  const left = eta_s === null ? '' : `, ${durationText(eta_s)} left`
+  return `under way, ${formatSize(done)} of ${formatSize(total)} read${left}`
+}
+
+/** Bytes of all disks that told; null as long as one of those that are there did not. */
+export function scrubProgress(scrub: Scrub): { done: number; total: number } | null {
+  const sum = { done: 0, total: 0 }
+  for (const { result, running, is_away } of scrub.disks) {
+    if (is_away && !result) continue
+    if (!result && !running) return null
+    sum.done += result ? result.blocks * blockBytes : running!.done
+    sum.total += result ? result.blocks * blockBytes : running!.total
+  }
+  return sum
 }
 
 /** Nobody else reads a disk that is away: the scrub goes on when it is back. */
@@ -42,8 +64,6 @@ export function damageText(ranges: Reply<'volume.damage'>, scrub: Scrub | null):
   if (lines.length === 0) lines.push('no damage is known')
   return [...lines, lookedText(scrub)].join('\n')
 }
-
-const blockBytes = 4096
 
 function lookedText(scrub: Scrub | null): string {
   if (!scrub) return 'no scrub is on record: shoal volume scrub --wait reads all copies'

@@ -13,6 +13,7 @@ import { togetherFindings } from './copies-together.ts'
 import type { Hold } from './flapping.ts'
 import { heldFindings } from './flapping-finding.ts'
 import { waitFindings, waitsFor } from './io-waits.ts'
+import { type RunningScrub, scrubTasks } from './scrub-tasks.ts'
 import { slowFindings } from './slow-disks.ts'
 import { type Fullness, spaceFindings } from './space.ts'
 import { voterFindings } from './status-voters.ts'
@@ -61,6 +62,8 @@ export interface StatusInput {
   self: number | null
   presenceOf: PresenceOf
   tasks: readonly TaskProgress[]
+  /** Of the whole cluster, as far as the peers told. */
+  scrubs: readonly RunningScrub[]
   /** Who was lost again and again, and is given time. */
   held: readonly Hold[]
   /** Of the whole cluster. */
@@ -124,7 +127,12 @@ export function clusterStatus(input: StatusInput): StatusView {
       degraded: count(['degraded']),
       blocked: count(['blocked', 'empty']),
     },
-    tasks: [...input.movement, ...input.tasks.map(taskView), ...joinTasks(input.data)],
+    tasks: [
+      ...input.movement,
+      ...input.tasks.map(taskView),
+      ...joinTasks(input.data),
+      ...scrubTasks(state, input.scrubs),
+    ],
   }
 }
 

@@ -41,6 +41,7 @@ export class Progress {
   readonly #startedMs = systemClock.monotonicMs()
   readonly #isTerminal = process.stderr.isTTY === true
   #lastMs = Number.NEGATIVE_INFINITY
+  #isEnded = false
 
   constructor(label: string, unit: 'bytes' | 'items') {
     this.#label = label
@@ -50,6 +51,8 @@ export class Progress {
   update(done: number, total: number): void {
     const nowMs = systemClock.monotonicMs()
     const isDone = done >= total
+    if (this.#isEnded && isDone) return
+    this.#isEnded = isDone
     if (!isDone && nowMs - this.#lastMs < (this.#isTerminal ? redrawMs : lineEveryMs)) return
     this.#lastMs = nowMs
     const elapsedMs = nowMs - this.#startedMs

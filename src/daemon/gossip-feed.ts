@@ -1,6 +1,7 @@
 // Feeds gossip: tells it who the members are, and the others how this peer is; on change, else every
 // few seconds.
 import { loadavg } from 'node:os'
+import { runningScrubOf } from '../cluster/scrub-tasks.ts'
 import { fullnessOf } from '../cluster/space.ts'
 import type { Clock } from '../common/clock.ts'
 import type { Log } from '../common/log.ts'
@@ -27,6 +28,8 @@ const looksApartMs = 1_000
 const stateAgeMsMax = 10_000
 /** A change of the used bytes by less than such a part of the disk is no news. */
 const usedSteps = 100
+/** Nor is a scrub that went on by less than such a part. */
+const scrubSteps = 100
 
 export class GossipFeed {
   readonly #init: GossipFeedInit
@@ -122,6 +125,7 @@ export class GossipFeed {
         write_us: Math.min(disk.stats.write_us ?? 0, 2 ** 32 - 1),
         full: fullnessOf(disk),
       })),
+      scrubs: disks.flatMap(runningScrubOf),
     }
   }
 }
@@ -146,5 +150,8 @@ function whatIsNews(digest: Digest): string {
     const step = size_bytes > 0 ? Math.round((usedSteps * used_bytes) / size_bytes) : 0
     return `${id} ${size_bytes} ${step} ${state} ${full}`
   })
-  return [digest.data_version, ...disks].join('|')
+  const scrubs = digest.scrubs.map(({ disk, order, done, total }) => {
+    return `${disk} ${order} ${Math.floor((scrubSteps * done) / Math.max(1, total))}`
+  })
+  return [digest.data_version, ...disks, 'scrubs', ...scrubs].join('|')
 }

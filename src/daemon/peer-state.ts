@@ -2,7 +2,7 @@
 import type { Clock } from '../common/clock.ts'
 import type { Hello } from '../data/protocol.ts'
 import type { Presence } from '../gossip/presence.ts'
-import type { Fullness } from '../gossip/record.ts'
+import type { DigestScrub, Fullness } from '../gossip/record.ts'
 import type { Digest } from './gossip-port.ts'
 import { TaskBoard } from './task-board.ts'
 
@@ -72,6 +72,11 @@ export class PeerState {
   *digestedFullness(): Iterable<[number, Fullness]> {
     for (const digest of this.#digests.values())
       for (const disk of digest.disks) yield [disk.id, disk.full]
+  }
+
+  /** Scrubs that run, as the other peers told by gossip. */
+  *digestedScrubs(): Iterable<DigestScrub> {
+    for (const digest of this.#digests.values()) yield* digest.scrubs
   }
 
   /** How the store of each disk is, as the other peers told by gossip. */

@@ -6,6 +6,7 @@ import { Movement } from '../cluster/movement.ts'
 import { Peers } from '../cluster/peers.ts'
 import { PlacementService } from '../cluster/placement-service.ts'
 import { Policies } from '../cluster/policies.ts'
+import { type RunningScrub, runningScrubOf, scrubTasks } from '../cluster/scrub-tasks.ts'
 import { type Fullness, fullnessOf } from '../cluster/space.ts'
 import { clusterStatus, joinTasks, taskView } from '../cluster/status.ts'
 import type { TaskView } from '../cluster/task-view.ts'
@@ -73,7 +74,9 @@ export function buildServices(init: ServicesInit): Services {
     }),
     policies: new Policies(cluster),
     volumes: new Volumes(cluster),
-    scrubs: new Scrubs(cluster),
+    scrubs: new Scrubs(cluster, async () => {
+      return runningScrubs(peer, await cluster.data.request('disk.list', {}))
+    }),
     devices,
     exports: new Exports(cluster, { socketPath: paths.nbdSocket, selfId }),
     status,
@@ -123,6 +126,7 @@ async function readStatus(
     self: peer.peerId,
     presenceOf: id => peer.presences.get(id),
     tasks: peer.tasks.list(),
+    scrubs: runningScrubs(peer, local),
     movement: moving,
     held: held(state),
   })
@@ -157,9 +161,22 @@ async function allTasks(
 ): Promise<TaskView[]> {
   const own = peer.tasks.list().map(taskView)
   if (peer.peerId === null) return own
-  const [moving, data] = await Promise.all([
+  const [moving, data, scrubs] = await Promise.all([
     movement.tasks().catch(() => []),
     cluster.data.request('status.get', {}).catch(() => ({ joins: [] })),
+    allScrubTasks(cluster, peer).catch(() => []),
   ])
-  return [...moving, ...joinTasks(data), ...own]
+  return [...moving, ...joinTasks(data), ...own, ...scrubs]
+}
+
+async function allScrubTasks(cluster: ClusterPort, peer: PeerState): Promise<TaskView[]> {
+  const [state, local] = await Promise.all([cluster.state(), cluster.data.request('disk.list', {})])
+  return scrubTasks(state, runningScrubs(peer, local))
+}
+
+/** Of the own disks by asking, of the others as their peers told. */
+function runningScrubs(peer: PeerState, local: readonly LocalDisk[]): RunningScrub[] {
+  const own = new Set(local.map(disk => disk.disk_id))
+  const others = [...peer.digestedScrubs()].filter(scrub => !own.has(scrub.disk))
+  return [...others, ...local.flatMap(runningScrubOf)]
 }

@@ -5,16 +5,30 @@ import { RecordFault } from './faults.ts'
 import {
   codeBytesMax,
   disksPerDigestMax,
+  envelopeBytes,
   messageBytesMax,
+  recordBytesMax,
+  scrubsPerDigestMax,
   stateBytesMax,
   subjectBytesMax,
   versionBytesMax,
 } from './limits.ts'
-import type { Body, DigestBody, DigestDisk, EventBody, Fullness, Kind } from './record.ts'
+import type {
+  Body,
+  DigestBody,
+  DigestDisk,
+  DigestScrub,
+  EventBody,
+  Fullness,
+  Kind,
+} from './record.ts'
 
 const kinds = ['map', 'digest', 'event'] as const satisfies readonly Kind[]
 const states = ['up', 'leaving'] as const
 const fullnesses = ['no', 'data', 'tables'] as const satisfies readonly Fullness[]
+/** u64 disk, order, done, total; u32 seconds left, or this. */
+const scrubBytes = 36
+const noEta = 2 ** 32 - 1
 const severities = ['info', 'warn', 'error'] as const
 
 export function kindNumber(kind: Kind): number {
@@ -51,6 +65,18 @@ function writeDigest(out: ByteWriter, body: DigestBody): void {
     out.u64(disk.id).u64(disk.size_bytes).u64(disk.used_bytes).text(disk.state, stateBytesMax)
   for (const disk of disks) out.u32(disk.write_us)
   for (const disk of disks) out.u8(fullnesses.indexOf(disk.full))
+  writeScrubs(out, body.scrubs)
+}
+
+/** As many as the record has room for. */
+function writeScrubs(out: ByteWriter, all: readonly DigestScrub[]): void {
+  const room = Math.floor((recordBytesMax - envelopeBytes - out.length - 1) / scrubBytes)
+  const scrubs = all.slice(0, Math.min(room, scrubsPerDigestMax))
+  out.u8(scrubs.length)
+  for (const { disk, order, done, total, eta_s } of scrubs) {
+    out.u64(disk).u64(order).u64(done).u64(total)
+    out.u32(Math.min(eta_s ?? noEta, noEta))
+  }
 }
 
 function readDigest(from: ByteReader): DigestBody {
@@ -65,8 +91,19 @@ function readDigest(from: ByteReader): DigestBody {
   // Earlier versions end here, or behind the times; later ones may know more ways to be full.
   if (from.left >= 4 * count) for (const disk of disks) disk.write_us = from.u32()
   if (from.left >= count) for (const disk of disks) disk.full = fullnesses[from.u8()] ?? 'no'
+  const scrubs = from.left > 0 ? readScrubs(from) : []
   const times = { sent_at_ms, map_epoch, load_percent }
-  return { kind: 'digest', state, ...times, control_version, data_version, disks }
+  return { kind: 'digest', state, ...times, control_version, data_version, disks, scrubs }
+}
+
+function readScrubs(from: ByteReader): DigestScrub[] {
+  const count = from.u8()
+  if (count > scrubsPerDigestMax) throw new RecordFault('bad_value', `${count} scrubs`)
+  return Array.from({ length: count }, () => {
+    const [disk, order, done, total] = [from.u64(), from.u64(), from.u64(), from.u64()]
+    const eta = from.u32()
+    return { disk, order, done, total, eta_s: eta === noEta ? null : eta }
+  })
 }
 
 function readDisk(from: ByteReader): DigestDisk {

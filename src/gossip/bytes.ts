@@ -35,6 +35,10 @@ export class ByteWriter {
     return this.bytes(bytes)
   }
 
+  get length(): number {
+    return this.#parts.reduce((sum, part) => sum + part.length, 0)
+  }
+
   finish(): Uint8Array {
     return Buffer.concat(this.#parts)
   }

@@ -2,7 +2,10 @@
 
 /** One record, signature included. */
 export const recordBytesMax = 16 * 1024
+/** What comes before a body, and the signature behind it. */
+export const envelopeBytes = 48 + 64
 export const disksPerDigestMax = 256
+export const scrubsPerDigestMax = 64
 export const versionBytesMax = 32
 export const stateBytesMax = 32
 export const codeBytesMax = 64

@@ -28,6 +28,17 @@ export interface DigestDisk {
   full: Fullness
 }
 
+/** Bytes of a disk that are read and verified, of those that were there when it began. */
+export interface DigestScrub {
+  disk: number
+  /** As the store was told: 0 by itself, else the number of an event, else of a check of this peer. */
+  order: number
+  done: number
+  total: number
+  /** Seconds; null before it can be told. */
+  eta_s: number | null
+}
+
 export interface DigestBody {
   kind: 'digest'
   state: 'up' | 'leaving'
@@ -38,6 +49,8 @@ export interface DigestBody {
   control_version: string
   data_version: string
   disks: DigestDisk[]
+  /** Under way. */
+  scrubs: DigestScrub[]
 }
 
 export interface EventBody {

@@ -1,5 +1,6 @@
 // What the events of the cluster say of scrubs and of lost blocks (docs/formats/control.md, "Scrubs"):
 // plain functions of the cluster state.
+import type { RunningScrub } from '../cluster/scrub-tasks.ts'
 import { disksAway } from '../cluster/views.ts'
 import {
   type ClusterState,
@@ -27,6 +28,8 @@ export interface DiskScrubView {
   peer: string
   /** Null until it is done. */
   result: ScrubResult | null
+  /** Bytes of this volume and seconds left; null before its turn, and while nothing was told. */
+  running: { done: number; total: number; eta_s: number | null } | null
   /** It, or its peer, is down: it answers when it is back. */
   is_away: boolean
 }
@@ -44,11 +47,16 @@ export interface DamageRange {
   length: number
 }
 
-/** The scrub of this number; without a number the newest one. */
+interface WhichScrub {
+  /** Null: the newest one. */
+  id: number | null
+  running: readonly RunningScrub[]
+}
+
 export function scrubOf(
   state: ClusterState,
   volume: VolumeRecord,
-  id: number | null,
+  { id, running }: WhichScrub,
 ): ScrubView | null {
   const asked = state.events.findLast(
     event => isAskedOf(event, volume) && (id === null || event.id === id),
@@ -62,11 +70,17 @@ export function scrubOf(
     disk,
     peer: peerName(state, state.disks.find(one => one.id === disk)?.peer ?? null),
     result: results.get(disk) ?? null,
+    running: away.has(disk) ? null : progressOf(running, disk, asked.id),
     is_away: away.has(disk),
   }))
   const asked_at = new Date(asked.time_ms).toISOString()
   const is_done = [...members].every(disk => results.has(disk))
   return { id: asked.id, asked_at, is_done, disks }
+}
+
+function progressOf(running: readonly RunningScrub[], disk: number, order: number) {
+  const found = running.find(one => one.disk === disk && one.order === order)
+  return found ? { done: found.done, total: found.total, eta_s: found.eta_s } : null
 }
 
 /** Answers to one scrub, by disk. */
@@ -100,7 +114,9 @@ export function damageOf(state: ClusterState, volume: VolumeRecord): DamageRange
 
 function lastComplete(state: ClusterState, volume: VolumeRecord): number {
   const asked = state.events.filter(event => isAskedOf(event, volume))
-  return asked.findLast(event => scrubOf(state, volume, event.id)?.is_done)?.id ?? 0
+  return (
+    asked.findLast(event => scrubOf(state, volume, { id: event.id, running: [] })?.is_done)?.id ?? 0
+  )
 }
 
 function isAskedOf(event: EventRecord, volume: VolumeRecord): boolean {

@@ -1,4 +1,5 @@
 // Scrubs of volumes and checks of disks: asked of the data process, read off the cluster's events.
+import type { RunningScrub } from '../cluster/scrub-tasks.ts'
 import { ShoalError } from '../common/errors.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import { type ClusterState, type DiskRecord, peerName } from '../data/state.ts'
@@ -27,9 +28,12 @@ export interface CheckView {
 
 export class Scrubs {
   readonly #cluster: ClusterPort
+  readonly #running: () => Promise<readonly RunningScrub[]>
 
-  constructor(cluster: ClusterPort) {
+  /** `running`: of the whole cluster, as far as the peers told. */
+  constructor(cluster: ClusterPort, running: () => Promise<readonly RunningScrub[]>) {
     this.#cluster = cluster
+    this.#running = running
   }
 
   async start(name: string): Promise<ScrubView> {
@@ -41,8 +45,8 @@ export class Scrubs {
   }
 
   async show(name: string, id: number | null): Promise<ScrubView | null> {
-    const state = await this.#cluster.state()
-    return scrubOf(state, findVolume(state, name), id)
+    const [state, running] = await Promise.all([this.#cluster.state(), this.#running()])
+    return scrubOf(state, findVolume(state, name), { id, running })
   }
 
   async damage(name: string): Promise<DamageRange[]> {

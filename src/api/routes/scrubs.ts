@@ -20,6 +20,16 @@ const ScrubSchema = Type.Object({
       disk: Type.Integer(),
       peer: Type.String(),
       result: Nullable(ScrubResult),
+      running: Nullable(
+        Type.Object(
+          {
+            done: Type.Integer({ description: 'bytes' }),
+            total: Type.Integer({ description: 'bytes' }),
+            eta_s: Nullable(Type.Integer()),
+          },
+          { description: 'as its peer told last, some seconds ago' },
+        ),
+      ),
       is_away: Type.Boolean({
         description: 'it, or its peer, is down: it answers when it is back',
       }),

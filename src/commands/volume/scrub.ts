@@ -1,9 +1,10 @@
 import { Args, Flags } from '@oclif/core'
 import type { Reply } from '../../api/contract.ts'
 import { ShoalCommand } from '../../cli/base-command.ts'
-import { scrubText, waitText } from '../../cli/scrub-text.ts'
+import { scrubProgress, scrubText, waitText } from '../../cli/scrub-text.ts'
 import { sleep } from '../../common/clock.ts'
 import { ShoalError } from '../../common/errors.ts'
+import { Progress } from '../../common/progress.ts'
 
 const pollMs = 300
 
@@ -24,6 +25,7 @@ export default class VolumeScrub extends ShoalCommand {
     const params = { name: args.name }
     let scrub: Reply<'volume.scrub'> = await api.call('volume.scrub', { params })
     let said = ''
+    const progress = new Progress(`scrub of ${args.name}`, 'bytes')
     while (flags.wait && !scrub.is_done) {
       await sleep(pollMs)
       const now = await api.call('volume.scrubbed', { params, query: { id: scrub.id } })
@@ -32,6 +34,8 @@ export default class VolumeScrub extends ShoalCommand {
       const waits = waitText(scrub)
       if (waits !== said && waits !== '') this.say(waits)
       said = waits
+      const sum = scrubProgress(scrub)
+      if (sum && !flags.json) progress.update(sum.done, sum.total)
     }
     this.show(flags.json, scrub, () => scrubText(scrub))
   }

@@ -19,7 +19,7 @@ function of(change: (state: ClusterState) => void, more: Partial<StatusInput> = 
     [99, 1],
   ])
   return clusterStatus({
-    ...{ state, usedBytes, tasks: [], movement: [], data },
+    ...{ state, usedBytes, tasks: [], scrubs: [], movement: [], data },
     presenceOf: () => undefined,
     writeUs: new Map(),
     fullness: new Map(),
@@ -122,6 +122,38 @@ status('a disk that takes no new data is named, whoever is asked, with what is f
     state.disks[1]!.state = 'out'
   })
   assert.not.match(JSON.stringify(away.reasons), 'disk_full', 'what it was does not count')
+})
+
+status('scrubs of all peers are tasks, with who asked for them', () => {
+  const scrub = (disk: number, order: number) => ({ disk, order, done: 8, total: 32, eta_s: 60 })
+  const scrubs = [scrub(3, 2 ** 48 + 1), scrub(1, 0), scrub(2, 9)]
+  const asked = (state: ClusterState) => {
+    state.volumes.push(makeVolume(7, 'db', 1))
+    const event = { id: 9, time_ms: 1, severity: 'info' as const, code: 'scrub_asked' }
+    state.events.push({ ...event, message: '', subject: 'volume:7' })
+  }
+  const { health, tasks } = of(asked, { scrubs })
+  assert.is(health, 'ok')
+  assert.equal(
+    tasks.map(task => task.message),
+    [
+      'disk 1 on p1, by itself',
+      'disk 2 on p2, copies of volume db',
+      'disk 3 on p3, as a check of it asked',
+    ],
+  )
+  const { id, unit, done, total, eta_seconds } = tasks[1]!
+  assert.equal([id, unit, done, total, eta_seconds], ['scrub-disk-2', 'bytes', 8, 32, 60])
+  const away = of(
+    state => {
+      state.peers[1]!.state = 'down'
+    },
+    { scrubs },
+  )
+  assert.equal(
+    away.tasks.map(task => task.id),
+    ['scrub-disk-1', 'scrub-disk-3'],
+  )
 })
 
 status('what a store says of its room', () => {

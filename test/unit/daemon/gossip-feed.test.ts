@@ -7,18 +7,21 @@ import { type Digest, type Gossip, noGossip } from '../../../src/daemon/gossip-p
 import { PeerState } from '../../../src/daemon/peer-state.ts'
 import type { DataPort } from '../../../src/data/client.ts'
 import { ClusterPort } from '../../../src/data/cluster-port.ts'
+import type { LocalDisk } from '../../../src/data/protocol.ts'
 import { threePeers } from '../../helpers/cluster-fixture.ts'
 import { SteppedClock } from '../../helpers/stepped-clock.ts'
 
 const feed = suite('gossip feed')
 
-function makeFeed(used: { bytes: number }) {
+function makeFeed(used: { bytes: number; scrub?: LocalDisk['scrub'] }) {
   const clock = new SteppedClock()
   const state = threePeers()
   const stats = () => ({ used_bytes: used.bytes, write_us: 321, writable_bytes: 0 })
   const answers: Record<string, () => unknown> = {
     'state.get': () => state,
-    'disk.list': () => [{ disk_id: 1, path: '/srv/disk1', state: 'open', stats: stats() }],
+    'disk.list': () => [
+      { disk_id: 1, path: '/srv/disk1', state: 'open', stats: stats(), scrub: used.scrub ?? null },
+    ],
   }
   const data = { request: async (method: string) => answers[method]!() } as unknown as DataPort
   const cluster = new ClusterPort(data, { clock, random: seededRandom(1) })
@@ -77,6 +80,27 @@ feed('a change is told soon, many at once are one, and little is none', async ()
   await clock.pass(1_200)
   assert.is(digests.length, 2)
   assert.is(digests[1]!.map_epoch, 2)
+  made.stop()
+})
+
+feed('a scrub is told when it begins, by hundredths, and when it is over', async () => {
+  const used: { bytes: number; scrub?: LocalDisk['scrub'] } = { bytes: 10 }
+  const { clock, peer, digests, made, hello } = makeFeed(used)
+  peer.connected({ ...hello, peer_id: 1 })
+  await clock.pass(1_500)
+  const told = async (done: number | null) => {
+    const rest = { order: 4, total: 1_000, bad_blocks: 0, eta_s: 3 }
+    used.scrub = done === null ? null : { done, ...rest }
+    const before = digests.length
+    peer.changed()
+    await clock.pass(1_200)
+    return digests.length === before ? null : digests.at(-1)!.scrubs
+  }
+  const line = { disk: 1, order: 4, total: 1_000, eta_s: 3 }
+  assert.equal(await told(5), [{ ...line, done: 5 }])
+  assert.is(await told(9), null)
+  assert.equal(await told(10), [{ ...line, done: 10 }])
+  assert.equal(await told(null), [])
   made.stop()
 })
 

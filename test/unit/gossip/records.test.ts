@@ -8,7 +8,7 @@ import { RecordFault, type RecordFaultCode } from '../../../src/gossip/faults.ts
 import { signerOf, verifierOf } from '../../../src/gossip/keys.ts'
 import { recordBytesMax } from '../../../src/gossip/limits.ts'
 import { MemberTable } from '../../../src/gossip/members.ts'
-import type { Body, GossipRecord } from '../../../src/gossip/record.ts'
+import type { Body, DigestBody, GossipRecord } from '../../../src/gossip/record.ts'
 import { decodeRecord, encodeRecord } from '../../../src/gossip/record-codec.ts'
 import { Records } from '../../../src/gossip/records.ts'
 import { clusterId, digestOf, eventOf, identityOf } from './world.ts'
@@ -22,7 +22,7 @@ const verifierOfPeer = (peer: number) => verifiers.get(peer)
 const bodies: Body[] = [
   { kind: 'map', map_epoch: 9 },
   digestOf(77, { state: 'leaving' }),
-  digestOf(0, { disks: [] }),
+  digestOf(0, { disks: [], scrubs: [{ disk: 7, order: 0, done: 0, total: 1, eta_s: null }] }),
   { ...eventOf('Grüße 🐟'), severity: 'error' },
 ]
 
@@ -55,18 +55,20 @@ records('the bytes are those of the golden file', () => {
   assert.is(lines.join(''), golden)
 })
 
-records('digests of before write times, and what is full, were told are heard', () => {
-  for (const [version, write_us] of [
-    [1, 0],
-    [2, 250],
-  ]) {
+records('digests of before write times, what is full, and scrubs were told are heard', () => {
+  for (const [version, write_us, full] of [
+    [1, 0, 'no'],
+    [2, 250, 'no'],
+    [3, 250, 'data'],
+  ] as const) {
     const path = join(import.meta.dirname, `../../golden/gossip-records-${version}.txt`)
     const lines = readFileSync(path, 'utf8').split('\n')
     const digest = lines.find(line => line.startsWith('digest '))!
     const { body } = decode(Buffer.from(digest.split(' ')[1]!, 'hex'))
     assert.ok(body.kind === 'digest' && body.disks.length === 1)
     assert.is(body.disks[0]!.write_us, write_us)
-    assert.is(body.disks[0]!.full, 'no')
+    assert.is(body.disks[0]!.full, full)
+    assert.equal(body.scrubs, [])
   }
 })
 
@@ -82,11 +84,19 @@ records('texts are cut at a character, and lists at their bound', () => {
     write_us: 1,
     full: 'no' as const,
   }
-  const digest = digestOf(1, { disks: Array.from({ length: 400 }, () => disk) })
-  const largest = encodeRecord(clusterId, origin, digest, sign)
-  const found = decode(largest).body
-  assert.ok(found.kind === 'digest' && found.disks.length === 256)
-  assert.ok(largest.length <= recordBytesMax)
+  const scrub = { disk: 1, order: 0, done: 1, total: 2, eta_s: 1 }
+  const scrubs = Array.from({ length: 100 }, () => scrub)
+  const heard = (digest: DigestBody) => {
+    const bytes = encodeRecord(clusterId, origin, digest, sign)
+    assert.ok(bytes.length <= recordBytesMax)
+    const { body } = decode(bytes)
+    assert.ok(body.kind === 'digest')
+    return [body.disks.length, body.scrubs.length]
+  }
+  const disks = Array.from({ length: 400 }, () => disk)
+  assert.equal(heard(digestOf(1, { disks, scrubs })), [256, 10], 'what there is room for')
+  const open = disks.map(one => ({ ...one, state: 'open' }))
+  assert.equal(heard(digestOf(1, { disks: open, scrubs })), [256, 64])
 })
 
 records('not one bit may be changed, no byte cut or added', () => {

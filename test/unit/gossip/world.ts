@@ -39,6 +39,7 @@ export function digestOf(sent_at_ms: number, more: Partial<DigestBody> = {}): Di
     disks: [
       { id: 1, size_bytes: 2 ** 31, used_bytes: 4096, state: 'open', write_us: 250, full: 'data' },
     ],
+    scrubs: [{ disk: 1, order: 2 ** 48 + 1, done: 4096, total: 2 ** 40, eta_s: 90 }],
     ...more,
   }
 }

@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { damageText, scrubText, waitText } from '../../../src/cli/scrub-text.ts'
+import { damageText, scrubProgress, scrubText, waitText } from '../../../src/cli/scrub-text.ts'
 import type { ClusterState } from '../../../src/data/state.ts'
 import { type ApiFixture, failure, startApi } from '../../helpers/api-fixture.ts'
 import { makeVolume, threePeers } from '../../helpers/cluster-fixture.ts'
@@ -66,6 +66,28 @@ scrub('is done when every in-sync disk has answered', async context => {
   })
 })
 
+scrub('shows how far each disk is, its own and as the others told', async context => {
+  const { api, peer, data } = context.fixture
+  const { id, disks } = await api.call('volume.scrub', { params })
+  const line = { total: 2 ** 30, eta_s: 90 }
+  const own = { order: id, done: 2 ** 28, bad_blocks: 0, ...line }
+  data.localDisk = { scrub: own }
+  const told = { state: 'up', sent_at_ms: 1, map_epoch: 1, load_percent: 1 } as const
+  const digest = { kind: 'digest' as const, ...told, control_version: '1', data_version: '1' }
+  const scrubs = [{ disk: disks[1]!.disk, order: id, done: 2 ** 29, ...line }]
+  peer.digested(2, { ...digest, disks: [], scrubs })
+  const look = async () => (await api.call('volume.scrubbed', { params, query: { id } }))!
+  const partly = await look()
+  assert.equal(partly.disks[0]!.running, { done: 2 ** 28, ...line })
+  assert.match(scrubText(partly), 'on p1: under way, 256MiB of 1GiB read, 1m 30s left')
+  assert.match(scrubText(partly), 'on p2: under way, 512MiB of 1GiB read')
+  assert.is(scrubProgress(partly), null, 'p3 told nothing yet')
+  peer.digested(3, { ...digest, disks: [], scrubs: [{ ...scrubs[0]!, disk: disks[2]!.disk }] })
+  assert.equal(scrubProgress(await look()), { done: 2 ** 28 + 2 * 2 ** 29, total: 3 * 2 ** 30 })
+  data.localDisk = { scrub: { ...own, order: id + 1 } }
+  assert.is((await look()).disks[0]!.running, null, 'another scrub comes first')
+})
+
 scrub('whoever is away is named, and still has to answer', async context => {
   const { api } = context.fixture
   context.state.peers[2]!.state = 'down'
@@ -84,7 +106,7 @@ scrub('whoever is away is named, and still has to answer', async context => {
 
 scrub('damage that is not named is counted, and it is said when somebody looked last', () => {
   const result = { blocks: 9, bad: 5, repaired: 0, lost: 5, postponed: 0, metadata: 0 }
-  const disk = { disk: 1, peer: 'p1', result, is_away: false }
+  const disk = { disk: 1, peer: 'p1', result, running: null, is_away: false }
   const done = { id: 4, asked_at: 'then', is_done: true, disks: [disk] }
   const named = [{ offset: 8192, length: 3 * 4096 }]
   assert.equal(damageText(named, done).split('\n'), [
