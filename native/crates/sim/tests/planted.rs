@@ -37,8 +37,8 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::LeaseFromReply, 242),
     (Bug::LeaseNotWaitedOut, 7),
     // With the production record.
-    (Bug::SoundVoterGoesFirst, 123),
-    (Bug::OrphansKept, 331),
+    (Bug::SoundVoterGoesFirst, 33),
+    (Bug::OrphansKept, 148),
     (Bug::DeletedLayerKept, 8),
     // Where everything aims at who leads, who has the head, and resyncs that begin anew.
     (Bug::FencedTakenBack, 238),

@@ -150,6 +150,7 @@ impl World {
 
     /// Rule 30: registered before it serves, under the same name, beyond what was heard of it.
     fn replace_store(&mut self, id: DiskId, known: u64) -> Recovered {
+        self.cluster.deleted.made_anew(id);
         let disk = self.disk(id);
         (disk.kept, disk.old) = (None, None);
         disk.store.format(id, known);

@@ -1,6 +1,6 @@
 //! After the faults: the world is healed, must become whole, and is checked.
 
-use shoal_engine::member::MemberEvent;
+use shoal_engine::member::{JoinPhase, MemberEvent};
 use shoal_types::{BlockState, DiskId, StoreError, VolumeId};
 
 use super::World;
@@ -72,6 +72,16 @@ impl World {
         // A full disk cannot take its share back.
         let tight = self.plan.is_tight();
         tight || self.cluster.records.values().all(|r| r.in_sync.len() == r.members.len())
+    }
+
+    /// Everyone in sync, and nobody on the way there.
+    pub fn is_undisturbed(&self) -> bool {
+        let resyncs = |disk: &super::DiskState| {
+            let member = disk.member.as_ref();
+            member.is_some_and(|m| m.progress().iter().any(|p| p.phase != JoinPhase::Done))
+        };
+        // A full disk may never take its share back, and tries again and again.
+        self.plan.is_tight() || (self.is_in_sync() && !self.disks.values().any(resyncs))
     }
 
     fn has_heads(&self) -> bool {

@@ -199,7 +199,9 @@ impl World {
     }
 
     /// A write that the disk lost shows once the fold that made it is over: damage is looked for again
-    /// after a rest, and what had to be repaired is followed by another one.
+    /// after a rest, and what had to be repaired is followed by another one. So is a disk that left once
+    /// more: what was decided before the healing may be heard late, and clocks that are far off let
+    /// leases lapse.
     fn rest(&mut self) {
         self.resting = true;
         for _ in 0..RESTS_MAX {
@@ -207,7 +209,7 @@ impl World {
             while self.goes_on() && self.now_us < until {
                 self.step();
             }
-            if !self.goes_on() || self.scrub() {
+            if !self.goes_on() || (self.scrub() && self.is_undisturbed()) {
                 return;
             }
         }

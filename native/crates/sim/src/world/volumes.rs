@@ -47,6 +47,13 @@ impl Deleted {
         }
     }
 
+    /// It may be filled with what others did not drop yet: it drops that once more.
+    pub fn made_anew(&mut self, disk: DiskId) {
+        self.going.values_mut().for_each(|gone| {
+            gone.remove(&disk);
+        });
+    }
+
     pub fn all_forgotten(&self) -> bool {
         self.going.is_empty()
     }

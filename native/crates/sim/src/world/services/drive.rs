@@ -131,6 +131,7 @@ impl World {
     fn tick_service(&mut self, peer: u64) {
         self.drive(peer, MetaService::tick);
         self.keep_state(peer);
+        self.begin_rejoins(peer);
         let every_us = (self.plan.lease_ms / 40).max(5) * 1000;
         let clock = &self.peers[peer as usize].clock;
         let wait = clock.wait_us(self.now_us, clock.local_us(self.now_us) + every_us);

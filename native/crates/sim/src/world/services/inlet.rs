@@ -83,6 +83,13 @@ impl World {
         }
     }
 
+    pub(super) fn begin_rejoins(&mut self, peer: u64) {
+        let now_ms = self.now_of(peer).boot_ms;
+        for (disk, pg, join_at) in self.process(peer).rejoins.take_due(now_ms) {
+            self.restart_join(peer, disk, pg, join_at);
+        }
+    }
+
     fn on_purged(&mut self, peer: u64, disk: DiskId, volume: VolumeId, layer: LayerId) {
         if self.read(peer, |state| !state.volumes().contains_key(&volume)) == Some(true) {
             self.forget_layer(peer, layer);

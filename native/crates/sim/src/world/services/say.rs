@@ -30,7 +30,10 @@ impl World {
                 disk, reason: JoinFailure::Store(StoreError::NoSpace), ..
             } => self.cancel_joins(peer, disk),
             ToCluster::JoinFailed { disk, pg, join_at, .. } => {
-                self.restart_join(peer, disk, pg, join_at);
+                let now_ms = self.now_of(peer).boot_ms;
+                if self.process(peer).rejoins.failed((disk, pg), join_at, now_ms) {
+                    self.restart_join(peer, disk, pg, join_at);
+                }
             }
             ToCluster::LayerGone { disk, volume } => self.purged(peer, disk, volume),
             ToCluster::Released { volume, head_epoch } => {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use shoal_meta::hex::{Hex, ProcessNonce, ProposalId};
+use shoal_meta::local::Rejoins;
 use shoal_meta::log_store::{DirLog, MemDir};
 use shoal_meta::service::{MetaService, Unavailable};
 use shoal_meta::state::{ClusterState, InSyncItem, Outcome};
@@ -48,6 +49,7 @@ pub struct Process {
     pub deleting: BTreeSet<(DiskId, LayerId)>,
     /// Disks that are held back: out until somebody says otherwise.
     pub held: BTreeSet<DiskId>,
+    pub rejoins: Rejoins,
 }
 
 /// What goes on when a proposal was answered.
@@ -123,6 +125,7 @@ impl Process {
             standings_told: BTreeSet::new(),
             deleting: BTreeSet::new(),
             held: BTreeSet::new(),
+            rejoins: Rejoins::default(),
         }
     }
 }
