@@ -22,6 +22,8 @@ export class ClusterPort {
   readonly #random: Random
   #cached: { state: ClusterState; readAtMs: number } | undefined
   #reading: Promise<ClusterState> | undefined
+  /** As it came last, however old it is. */
+  #last: ClusterState | undefined
   /** Raised by every change: what was read before it is not kept. */
   #generation = 0
 
@@ -61,12 +63,20 @@ export class ClusterPort {
   async #read(generation: number): Promise<ClusterState> {
     const readAtMs = this.#clock.monotonicMs()
     try {
-      const state = await this.data.request('state.get', {})
+      const state = await this.#ask()
       if (generation === this.#generation) this.#cached = { state, readAtMs }
       return state
     } finally {
       if (generation === this.#generation) this.#reading = undefined
     }
+  }
+
+  async #ask(): Promise<ClusterState> {
+    const last = this.#last
+    const found = await this.data.request('state.get', last?.tag ? { known: last.tag } : {})
+    const state = 'unchanged' in found ? last! : found
+    this.#last = state
+    return state
   }
 }
 

@@ -177,7 +177,7 @@ export interface DataMethods {
     },
     RestoredCluster
   >
-  'state.get': Method<Nothing, ClusterState>
+  'state.get': Method<{ known?: string }, ClusterState | UnchangedState>
   propose: Method<{ command: Command; proposal_id: string }, { outcome: Outcome; index: number }>
   'disk.probe': Method<{ path: string }, DiskProbe>
   'disk.add': Method<
@@ -221,8 +221,16 @@ export interface DataMethods {
 
 export type MethodName = keyof DataMethods
 
+/** Of a state that was asked for with its own tag. */
+export interface UnchangedState {
+  tag: string
+  unchanged: true
+}
+
 export type DataEvent =
   | { event: 'state.changed'; data: { index: number; map_epoch: number } }
+  /** Of peers, as the leader sees them; or who leads. */
+  | { event: 'sessions.changed'; data: Nothing }
   | { event: 'task'; data: TaskProgress }
   | { event: 'head.changed'; data: { volume: string; state: string } }
   | { event: 'store.changed'; data: { disk_id: number; state: string; reason: string | null } }

@@ -132,6 +132,8 @@ export interface SettingsRecord {
 }
 
 export interface ClusterState {
+  /** Another one where anything below is; a data process of an older version has none. */
+  tag?: string
   cluster_id: string
   name: string
   incarnation: number

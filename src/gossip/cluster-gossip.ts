@@ -44,6 +44,8 @@ export interface PeerPresence {
 }
 
 const tickMs = 1_000
+/** While all are there: nobody to find, to ask or to dial. */
+const restMs = 5_000
 
 export class ClusterGossip {
   readonly #init: ClusterGossipInit
@@ -54,6 +56,7 @@ export class ClusterGossip {
   readonly #probing = new Set<string>()
   #node: GossipNode | undefined
   #cancelTick: () => void = () => undefined
+  #tickDueMs = Number.POSITIVE_INFINITY
   #nextSyncMs = 0
   #mapEpoch = 0
   #lastPresence = ''
@@ -131,6 +134,7 @@ export class ClusterGossip {
       if (announces) this.#say({ kind: 'map', map_epoch: mapEpoch })
     }
     this.#dial()
+    if (changed.length > 0) this.#tickIn(tickMs)
   }
 
   publishDigest(digest: DigestBody): void {
@@ -200,15 +204,42 @@ export class ClusterGossip {
     this.#plan.disconnected(peer, nowMs)
     this.#presence.disconnected(peer, nowMs)
     this.#watchPresence()
+    this.#tickIn(tickMs)
   }
 
   #tick(): void {
-    const { clock, times, random } = this.#init
-    this.#cancelTick = clock.after(tickMs, () => this.#tick())
+    this.#tickDueMs = Number.POSITIVE_INFINITY
     this.#findLost()
     this.#probeSilent()
     this.#dial()
     this.#watchPresence()
+    this.#syncInTurn()
+    if (this.#isAtRest()) this.#rest()
+    else this.#tickIn(tickMs)
+  }
+
+  #rest(): void {
+    const untilSyncMs = this.#nextSyncMs - this.#init.clock.monotonicMs()
+    this.#tickIn(Math.min(restMs, Math.max(tickMs, untilSyncMs)))
+  }
+
+  /** Never later than it is due already: who comes and goes all the time must not put it off. */
+  #tickIn(ms: number): void {
+    const { clock } = this.#init
+    const dueMs = clock.monotonicMs() + ms
+    if (!this.#node || dueMs >= this.#tickDueMs) return
+    this.#cancelTick()
+    this.#tickDueMs = dueMs
+    this.#cancelTick = clock.after(ms, () => this.#tick())
+  }
+
+  #isAtRest(): boolean {
+    const isMesh = this.#members.size <= fullMeshMax
+    return isMesh && this.peers().every(one => one.presence === 'up')
+  }
+
+  #syncInTurn(): void {
+    const { clock, times, random } = this.#init
     const nowMs = clock.monotonicMs()
     if (nowMs < this.#nextSyncMs) return
     this.#nextSyncMs = nowMs + times.syncMs * (0.75 + random.fraction() / 2)

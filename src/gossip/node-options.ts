@@ -16,8 +16,12 @@ export type NodeServices = { identify: Identify; ping: Ping; gossip: GossipSub }
 const connectionsMax = 2_048
 const pendingInboundMax = 200
 const dialTimeoutMs = 5_000
-/** The mesh is a second way only: who publishes sends to everyone, and a sync fills the gaps. */
-const mesh = { D: 3, Dlo: 2, Dhi: 4, Dout: 1, Dscore: 1, Dlazy: 2, heartbeatInterval: 2_000 }
+/**
+ * The mesh is a second way only: who publishes sends to everyone, and a sync fills the gaps. So nobody
+ * is told, with each heartbeat, what he has long had (Dlazy, gossipFactor).
+ */
+const mesh = { D: 3, Dlo: 2, Dhi: 4, Dout: 1, Dscore: 1, heartbeatInterval: 5_000 }
+const tellsNothingTwice = { Dlazy: 0, gossipFactor: 0 }
 /** A copy of what was checked already is known by its publisher and number, before it costs a signature. */
 const publication = ({ from, seqno }: { from?: Uint8Array; seqno?: Uint8Array }) =>
   Buffer.concat([from ?? noBytes, seqno ?? noBytes]).toString('latin1')
@@ -66,6 +70,7 @@ export function nodeOptions(setup: NodeSetup): Libp2pOptions<NodeServices> {
       ping: ping(),
       gossip: gossipsub({
         ...mesh,
+        ...tellsNothingTwice,
         emitSelf: false,
         fastMsgIdFn: publication,
         allowPublishToZeroTopicPeers: true,

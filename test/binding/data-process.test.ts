@@ -8,6 +8,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { poll, systemClock } from '../../src/common/clock.ts'
 import { DataClient } from '../../src/data/client.ts'
+import type { DataEvent } from '../../src/data/protocol.ts'
 import { detachWithoutDaemon } from '../../src/ublk/force-detach.ts'
 import { dataConfig } from '../helpers/data-config.ts'
 
@@ -26,7 +27,10 @@ interface Running {
   end(): Promise<void>
 }
 
-async function started(dir: string): Promise<Running> {
+async function started(
+  dir: string,
+  onEvent: (event: DataEvent) => void = () => {},
+): Promise<Running> {
   mkdirSync(dir)
   const config = dataConfig(dir)
   const socketPath = config.control_socket
@@ -34,7 +38,7 @@ async function started(dir: string): Promise<Running> {
   const argv = [join(root, 'bin/data.js'), join(dir, 'data.json')]
   const child: ChildProcess = spawn(process.execPath, argv, { stdio: 'inherit' })
   assert.ok(await poll(30_000, 20, () => existsSync(socketPath) || undefined), 'it did not start')
-  const init = { socketPath, clock: systemClock, onEvent: () => {}, onClose: () => {} }
+  const init = { socketPath, clock: systemClock, onEvent, onClose: () => {} }
   const { client } = await DataClient.connect(init)
   const end = async () => {
     client.close()
@@ -57,6 +61,34 @@ data('whoever founded a cluster can admit others at once', async () => {
       } finally {
         await end()
       }
+    }
+  } finally {
+    rmSync(dir, { recursive: true })
+  }
+})
+
+data('a state is told whole to whom it is new, and a new leader is told of', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'shoal-data-'))
+  const events: string[] = []
+  try {
+    const { client, end } = await started(join(dir, 'run'), event => events.push(event.event))
+    try {
+      await client.request('cluster.init', founding)
+      const told = await poll(30_000, 20, () => events.includes('sessions.changed') || undefined)
+      assert.ok(told, 'it began to lead')
+      const leads = async () => {
+        const state = await client.request('state.get', {})
+        return 'unchanged' in state || !state.is_leader || !state.reachable ? undefined : state
+      }
+      const first = (await poll(30_000, 20, leads))!
+      const known = first.tag!
+      assert.equal(await client.request('state.get', { known }), { tag: known, unchanged: true })
+      const settings = { type: 'set_settings' as const, settings: first.settings }
+      await client.request('propose', { command: settings, proposal_id: 'ab'.repeat(16) })
+      const next = await client.request('state.get', { known })
+      assert.ok(!('unchanged' in next) && next.index > first.index && next.tag !== known)
+    } finally {
+      await end()
     }
   } finally {
     rmSync(dir, { recursive: true })

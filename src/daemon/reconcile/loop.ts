@@ -1,5 +1,5 @@
 // The edge of the reconciler: reads, asks `decide`, proposes. Runs on a change and, while this peer
-// leads, at an interval, because a lapsed session is no event.
+// leads and somebody is away or held back, at an interval, because time passing is no event.
 import { holds } from '../../cluster/flapping.ts'
 import { byTopology, Planner } from '../../cluster/planner.ts'
 import type { Clock } from '../../common/clock.ts'
@@ -7,6 +7,7 @@ import { ShoalError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
 import type { ClusterPort } from '../../data/cluster-port.ts'
 import type { Command } from '../../data/command.ts'
+import type { DataStatus } from '../../data/protocol.ts'
 import type { ClusterState } from '../../data/state.ts'
 import type { Batch } from '../../placement/index.ts'
 import { lateAbsences } from './absences.ts'
@@ -15,13 +16,13 @@ import { fillIntervalMs } from './fills.ts'
 import { Sessions } from './sessions.ts'
 import { batchOf } from './tables.ts'
 
-/** A peer that does not lead looks this much more seldom. */
-const followerFactor = 10
+/** While nothing is owed but to those who tell: a peer that does not lead, and a leader who misses nobody. */
+const restFactor = 10
 /** While one step leads to the next, looks follow each other this much faster ... */
 const busyFactor = 10
 /** ... yet take no more than this share of one core. */
 const busyShare = 1 / 5
-/** Who leads can change without an event; everything else is told. */
+/** Changes are told; without one, what is this old will do. */
 const stateAgeMsMax = 10_000
 
 export interface ReconcileInit {
@@ -81,11 +82,11 @@ export class ReconcileLoop {
     this.#isRunning = true
     this.#lastMs = this.#init.clock.monotonicMs()
     this.#pauseMs = this.#init.intervalMs
-    let isLeader = false
+    let isAtRest = true
     try {
       const isChanged = this.#isChanged
       this.#isChanged = false
-      isLeader = await this.#reconcile()
+      isAtRest = await this.#reconcile()
       if (isChanged) await this.#init.local()
     } catch (thrown) {
       // Expected while there is no leader or no data process; the next look tries again.
@@ -93,16 +94,17 @@ export class ReconcileLoop {
       this.#init.log.debug({ err: thrown }, 'could not reconcile')
     } finally {
       this.#isRunning = false
-      this.#schedule(this.#pauseMs * (isLeader || this.#isChanged ? 1 : followerFactor))
+      this.#schedule(this.#pauseMs * (isAtRest && !this.#isChanged ? restFactor : 1))
     }
   }
 
+  /** Whether nothing follows from the passing of time alone. */
   async #reconcile(): Promise<boolean> {
     const state = await this.#cluster.state(stateAgeMsMax)
     if (!state.is_leader) {
       this.#planner.forget()
       this.#fillsMs = undefined
-      return false
+      return true
     }
     const status = await this.#cluster.data.request('status.get', {})
     const sessions = this.#sessions.look(status.sessions)
@@ -111,7 +113,8 @@ export class ReconcileLoop {
     const held = holds(state, nowMs, this.#init.limits.holdBackMsMax).length
     const seen = [state.index, ...live, lateAbsences(state, nowMs), held].join(' ')
     const isTimeForFills = this.#isTimeForFills()
-    if (seen === this.#settled && !isTimeForFills) return true
+    if (seen === this.#settled && !isTimeForFills)
+      return held === 0 && isNobodyMissed(state, status)
     const batch = await this.#batch(state)
     const usedBytes = isTimeForFills ? await this.#init.usedBytes() : null
     const commands = decide({ state, sessions, batch, nowMs, usedBytes }, this.#init.limits)
@@ -119,7 +122,7 @@ export class ReconcileLoop {
     let isOnTheWay = false
     for (const command of commands) isOnTheWay = (await this.#propose(command)) || isOnTheWay
     if (isOnTheWay) this.#pauseMs = this.#busyPauseMs()
-    return true
+    return false
   }
 
   /** Whether it changed anything. */
@@ -157,4 +160,10 @@ export class ReconcileLoop {
     this.#init.log.warn({ why: planned.fault.message }, 'nothing can be placed')
     return null
   }
+}
+
+function isNobodyMissed(state: ClusterState, { sessions }: DataStatus): boolean {
+  const out = new Set(state.peers.filter(peer => peer.state === 'out').map(peer => peer.id))
+  const isUp = state.peers_down.length === 0 && state.disks_down.length === 0
+  return isUp && (sessions ?? []).every(one => one.state === 'live' || out.has(one.peer))
 }

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::{Value, json};
 use shoal_engine::head::ReportReason;
 use shoal_meta::hex::ProposalId;
 use shoal_meta::local;
@@ -77,23 +76,39 @@ impl MetaShared {
         self.with(|service| service.lease_until_ms() > now_ms).unwrap_or(false)
     }
 
-    /// Sessions as the leader sees them; null elsewhere.
-    pub fn sessions(&self) -> Value {
+    /// Sessions as the leader sees them, with the ms that are left of each; `None` elsewhere.
+    pub fn sessions(&self) -> Option<Vec<(PeerId, SessionState, u64)>> {
         let now_ms = clock::now_ms();
-        let line = |service: &Service, peer: PeerId, until_ms: u64| {
-            let state = match until_ms > now_ms {
-                true if service.is_gone(peer) => "gone",
-                true => "live",
-                false => "lapsed",
-            };
-            json!({ "peer": peer.0, "state": state, "left_ms": until_ms.saturating_sub(now_ms) })
-        };
         let lines = |service: &Service| {
-            let sessions = service.sessions().into_iter();
-            let lines = || sessions.map(|(peer, until)| line(service, peer, until)).collect();
-            if service.is_leader() { Value::Array(lines()) } else { Value::Null }
+            let line = |(peer, until_ms): (PeerId, u64)| {
+                let state = match until_ms > now_ms {
+                    true if service.is_gone(peer) => SessionState::Gone,
+                    true => SessionState::Live,
+                    false => SessionState::Lapsed,
+                };
+                (peer, state, until_ms.saturating_sub(now_ms))
+            };
+            service.is_leader().then(|| service.sessions().into_iter().map(line).collect())
         };
-        self.with(lines).unwrap_or(Value::Null)
+        self.with(lines).flatten()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SessionState {
+    Live,
+    Lapsed,
+    /// Nobody was found there.
+    Gone,
+}
+
+impl SessionState {
+    pub fn name(self) -> &'static str {
+        match self {
+            SessionState::Live => "live",
+            SessionState::Lapsed => "lapsed",
+            SessionState::Gone => "gone",
+        }
     }
 }
 
@@ -116,7 +131,7 @@ impl MetaHandle {
         self.shared.read(read)
     }
 
-    pub fn sessions(&self) -> Value {
+    pub fn sessions(&self) -> Option<Vec<(PeerId, SessionState, u64)>> {
         self.shared.sessions()
     }
 

@@ -13,7 +13,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use handle::{Done, MetaError, MetaHandle, MetaShared, Proposed};
+pub use handle::{Done, MetaError, MetaHandle, MetaShared, Proposed, SessionState};
 pub use message::MetaMessage;
 use thread::MetaThread;
 

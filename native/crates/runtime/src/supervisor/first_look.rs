@@ -5,6 +5,7 @@
 use shoal_types::LayerId;
 
 use super::Supervisor;
+use super::params::StateQuery;
 use crate::clock;
 use crate::control::{ControlError, Responder};
 use crate::ring::Sender;
@@ -19,7 +20,7 @@ pub(super) struct FirstLook {
     is_current: bool,
     is_asking: bool,
     /// Who asked for the state, and when.
-    waiting: Vec<(u64, Responder)>,
+    waiting: Vec<(u64, StateQuery, Responder)>,
     /// Layers that stores had purged when they were opened.
     purged: Vec<(Sender<StoreMessage>, Vec<LayerId>)>,
 }
@@ -61,11 +62,11 @@ impl Supervisor {
         self.first_look.purged.push((store, layers));
     }
 
-    pub(super) fn state_for(&mut self, responder: Responder) {
+    pub(super) fn state_for(&mut self, query: StateQuery, responder: Responder) {
         if self.peer_id().is_none() || self.is_current() {
-            return responder.answer(self.state());
+            return responder.answer(self.state(&query));
         }
-        self.first_look.waiting.push((clock::now_ms(), responder));
+        self.first_look.waiting.push((clock::now_ms(), query, responder));
     }
 
     pub(super) fn tick_first_look(&mut self) {
@@ -78,10 +79,10 @@ impl Supervisor {
     fn show_state(&mut self, asked_ms: u64) {
         let waiting = std::mem::take(&mut self.first_look.waiting);
         let (due, rest): (Vec<_>, Vec<_>) =
-            waiting.into_iter().partition(|(at, _)| *at <= asked_ms);
+            waiting.into_iter().partition(|(at, ..)| *at <= asked_ms);
         self.first_look.waiting = rest;
-        for (_, responder) in due {
-            responder.answer(self.state().map_err(|_| unavailable()));
+        for (_, query, responder) in due {
+            responder.answer(self.state(&query).map_err(|_| unavailable()));
         }
     }
 }

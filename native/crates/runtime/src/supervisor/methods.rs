@@ -47,7 +47,7 @@ impl Supervisor {
                 with!(recover: params::Recover => self.recover(recover, responder));
             }
             "cluster.recover_from_disks" => with!(r: params::Restore => self.restore(r, responder)),
-            "state.get" => self.state_for(responder),
+            "state.get" => with!(query: params::StateQuery => self.state_for(query, responder)),
             "propose" => with!(propose: params::Propose => self.propose_for(propose, responder)),
             "disk.probe" => with!(probe: params::Probe => self.probe_disk(probe, responder)),
             "disk.add" => with!(add: params::AddDisk => self.add_disk(add, responder)),
@@ -113,15 +113,29 @@ impl Supervisor {
         }))
     }
 
-    pub(super) fn state(&self) -> Result<Value, ControlError> {
+    /// Whoever knows it already is told just that: control asks every few seconds, and a large state
+    /// is much work on both sides.
+    pub(super) fn state(&self, query: &params::StateQuery) -> Result<Value, ControlError> {
         let shared = self.context.meta.shared();
-        let mut view = self.context.meta.read(state_json).ok_or_else(no_cluster)?;
-        if let Some(map) = view.as_object_mut() {
-            map.insert("leader".into(), json!(shared.leader().map(|peer| peer.0)));
-            map.insert("is_leader".into(), json!(shared.is_leader()));
-            map.insert("reachable".into(), json!(shared.is_reachable()));
-        }
-        Ok(view)
+        let leader = shared.leader().map(|peer| peer.0);
+        let (is_leader, reachable) = (shared.is_leader(), shared.is_reachable());
+        let answer = |state: &ClusterState| {
+            let (cluster, incarnation) = (state.cluster_id(), state.incarnation());
+            let index = state.index();
+            let tag = format!("{cluster}.{incarnation}.{index}.{leader:?}.{is_leader}.{reachable}");
+            if query.known.as_ref() == Some(&tag) {
+                return json!({ "tag": tag, "unchanged": true });
+            }
+            let mut view = state_json(state);
+            if let Some(map) = view.as_object_mut() {
+                map.insert("tag".into(), json!(tag));
+                map.insert("leader".into(), json!(leader));
+                map.insert("is_leader".into(), json!(is_leader));
+                map.insert("reachable".into(), json!(reachable));
+            }
+            view
+        };
+        self.context.meta.read(answer).ok_or_else(no_cluster)
     }
 
     fn propose_for(&self, propose: params::Propose, responder: Responder) {

@@ -27,6 +27,7 @@ mod rejoins;
 mod report;
 mod restore;
 mod scrubs;
+mod session_news;
 mod shutdown;
 mod stalls;
 mod stores;
@@ -38,6 +39,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use shoal_meta::hex::Hex;
+use shoal_meta::local::Rejoins;
 use shoal_types::{DiskId, MapEpoch, PeerId, VolumeId};
 
 pub use context::Context;
@@ -123,7 +125,8 @@ pub struct Supervisor {
     pace: pace::PaceBook,
     log_watch: log_marks::Watch,
     kept_map: kept_map::KeptMap,
-    rejoins: rejoins::Rejoins,
+    rejoins: Rejoins,
+    session_news: session_news::SessionNews,
 }
 
 impl Supervisor {
@@ -148,7 +151,8 @@ impl Supervisor {
             pace: pace::PaceBook::default(),
             log_watch: log_marks::Watch::default(),
             kept_map: kept_map::KeptMap::default(),
-            rejoins: rejoins::Rejoins::default(),
+            rejoins: Rejoins::default(),
+            session_news: session_news::SessionNews::default(),
         }
     }
 
@@ -206,6 +210,7 @@ impl Supervisor {
         self.mark_logs();
         self.tick_kept_map();
         self.tick_rejoins();
+        self.tell_sessions();
     }
 
     fn broadcast(&self, name: &str, data: serde_json::Value) {

@@ -123,6 +123,13 @@ pub struct DeleteExport {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct StateQuery {
+    /// Tag of a state that is known to whoever asks.
+    pub known: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VolumeRef {
     pub volume: String,
 }

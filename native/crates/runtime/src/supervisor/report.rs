@@ -122,7 +122,7 @@ impl Supervisor {
         json!({
             "stores": self.disk_list(),
             "heads": self.head_lines(),
-            "sessions": self.context.meta.sessions(),
+            "sessions": self.sessions(),
             "joins": joins,
             "budget": { "bytes": self.memory(), "wanted_bytes": self.memory_wanted() },
         })
