@@ -35,7 +35,7 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::NoSpaceNotUndone, 26),
     (Bug::RefusedComesBack, 92),
     (Bug::LeaseFromReply, 242),
-    (Bug::LeaseNotWaitedOut, 7),
+    (Bug::LeaseNotWaitedOut, 712),
     // With the production record.
     (Bug::SoundVoterGoesFirst, 33),
     (Bug::OrphansKept, 148),

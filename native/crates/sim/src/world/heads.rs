@@ -92,7 +92,7 @@ impl World {
     pub fn head_event(&mut self, id: u64, event: HeadEvent) {
         let Some(peer) = self.heads.get(&id).map(|h| h.peer) else { return };
         if let Some(wait) = self.pause_left(peer) {
-            return self.at(wait, Event::HeadTold { head: id, event });
+            return self.put_off(wait, Event::HeadTold { head: id, event });
         }
         let local_us = self.peers[peer as usize].clock.local_us(self.now_us);
         let mut commands = Vec::new();

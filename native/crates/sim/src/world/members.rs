@@ -148,7 +148,7 @@ impl World {
 
     pub fn member_told(&mut self, id: DiskId, life: u64, event: MemberEvent) {
         if let Some(wait) = self.pause_left(self.plan.peer_of(id)) {
-            return self.at(wait, Event::MemberTold { disk: id, life, event });
+            return self.put_off(wait, Event::MemberTold { disk: id, life, event });
         }
         if self.disk(id).life == life {
             self.member_event(id, event);
@@ -233,7 +233,7 @@ impl World {
             return;
         }
         if let Some(wait) = self.pause_left(self.plan.peer_of(id)) {
-            return self.at(wait, Event::Commit { disk: id, life });
+            return self.put_off(wait, Event::Commit { disk: id, life });
         }
         let count = self.rng.range(1, 8) as usize;
         let (now_us, now_ms) = (self.now_us, self.now_us / 1000);

@@ -261,6 +261,11 @@ impl World {
         self.queue.push(self.now_us + delay_us, event);
     }
 
+    /// What is being dealt with meets someone who stands still.
+    pub fn put_off(&mut self, delay_us: u64, event: Event) {
+        self.queue.put_off(self.now_us + delay_us, event);
+    }
+
     pub fn note(&mut self, text: impl FnOnce() -> String) {
         self.trace.note(self.now_us, text);
     }

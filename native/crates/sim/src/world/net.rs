@@ -185,7 +185,7 @@ impl World {
             return;
         }
         if let Some(wait) = self.pause_left(self.plan.peer_of(disk)) {
-            return self.at(wait, again(request));
+            return self.put_off(wait, again(request));
         }
         let life = self.disks[&disk].life;
         let old = current && self.net.connections[&(asker, disk)].life != life;
@@ -212,7 +212,7 @@ impl World {
             return self.at(RESEND_US, again(reply));
         }
         if let Some(wait) = self.pause_left(to) {
-            return self.at(wait, again(reply));
+            return self.put_off(wait, again(reply));
         }
         match asker {
             Asker::Head(head) => {

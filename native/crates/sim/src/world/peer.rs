@@ -111,7 +111,7 @@ impl World {
 
     pub fn to_peer(&mut self, peer: u64, life: u64, message: ToPeer) {
         if let Some(wait) = self.pause_left(peer) {
-            return self.at(wait, Event::ToPeer { peer, life, message });
+            return self.put_off(wait, Event::ToPeer { peer, life, message });
         }
         let p = &mut self.peers[peer as usize];
         if !p.alive || p.life != life || !self.net.carries(self.net.voters, peer) {

@@ -109,7 +109,7 @@ impl World {
             return;
         }
         if let Some(wait) = self.pause_left(peer) {
-            return self.at(wait, Event::Record { peer, life, what });
+            return self.put_off(wait, Event::Record { peer, life, what });
         }
         match what {
             RecordEvent::Tick => self.tick_service(peer),
