@@ -35,7 +35,7 @@ export default class VolumeScrub extends ShoalCommand {
       if (waits !== said && waits !== '') this.say(waits)
       said = waits
       const sum = scrubProgress(scrub)
-      if (sum && !flags.json) progress.update(sum.done, sum.total)
+      if (sum?.total && !flags.json) progress.update(sum.done, sum.total)
     }
     this.show(flags.json, scrub, () => scrubText(scrub))
   }
