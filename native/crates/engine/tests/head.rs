@@ -333,6 +333,23 @@ fn silent_members_are_reported_and_reads_go_elsewhere() {
 }
 
 #[test]
+fn a_read_that_no_copy_answers_does_not_pile_up_at_them() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.event(HeadEvent::Lease { valid_until_us: 99_000_000 });
+    bench.event(HeadEvent::View(view(2, &[A], None)));
+    bench.request(1, ClientOp::Read { offset: 0, len: 4096 });
+    let patience_us = config(ReadMode::Lease).timing.read_retry_us;
+    for _ in 0..3_000 {
+        bench.later(10_000);
+    }
+    let asked = bench.sent.iter().filter(|(_, _, r)| matches!(r, Request::Read { .. })).count();
+    let at_most = (30_000_000 / patience_us).ilog2() as usize + 3;
+    assert!((4..=at_most).contains(&asked), "asked {asked} times in 30 s");
+    bench.answer_all(|_| Some(Reply::Blocks { blocks: vec![BlockState::Absent] }));
+    assert_eq!(bench.done, [(1, Ok(ClientReply::Read(vec![Segment::Zeros(4096)])))]);
+}
+
+#[test]
 fn a_view_that_was_told_before_the_grant_is_collected_after_it() {
     let mut bench = Bench::new(ReadMode::Lease);
     // A member left while the old owner's lease ran out.

@@ -21,6 +21,8 @@ pub(super) struct Alarm {
 
 /// Only a view may be missing once all PGs are active: they are looked at so many ticks apart.
 const TICKS_BETWEEN_LOOKS: u64 = 10;
+/// A read waits up to 64 times as long as the first time before it asks once more.
+const FETCH_DOUBLINGS_MAX: u32 = 6;
 
 impl Head {
     /// When `Tick` is due; `None`: nothing is waited for.
@@ -91,6 +93,12 @@ impl Head {
         }
     }
 
+    /// Longer each time: where every copy stands still, questions must not pile up at them.
+    fn fetch_patience_us(&self, piece: Key) -> u64 {
+        let resends = self.pieces.get(piece).map_or(0, |piece| piece.times.resends);
+        self.config.timing.read_retry_us << resends.min(FETCH_DOUBLINGS_MAX)
+    }
+
     /// Reads that wait too long go elsewhere; members that owe a write too long are reported.
     fn look_at_waiting(&mut self) {
         let timing = self.config.timing;
@@ -98,7 +106,7 @@ impl Head {
         for (key, sent) in self.sent.iter() {
             let age = self.now_us.saturating_sub(sent.sent_us);
             match sent.what {
-                What::Fetch { piece } if age >= timing.read_retry_us => {
+                What::Fetch { piece } if age >= self.fetch_patience_us(piece) => {
                     hedge.push((key, piece, sent.disk));
                 }
                 What::Settle | What::Fetch { .. } => {}
