@@ -1,11 +1,12 @@
 // Binds the API to its unix socket: one daemon per directory, 0660, for the group that may use it.
 import { execFile } from 'node:child_process'
-import { chmod, chown, lstat, mkdir, rm } from 'node:fs/promises'
+import { chmod, chown, lstat, rm } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import type { FastifyInstance } from 'fastify'
 import { ShoalError } from '../common/errors.ts'
+import { makeDir } from '../common/make-dir.ts'
 import { socketPathBytesMax } from '../common/paths.ts'
 
 const run = promisify(execFile)
@@ -22,7 +23,7 @@ export async function listen(app: FastifyInstance, path: string, group: string):
       next: 'stop it first, or choose another directory: --dir',
     })
   }
-  await mkdir(dirname(path), { recursive: true })
+  makeDir(dirname(path))
   await clear(path)
   await app.listen({ path })
   await chmod(path, socketMode)

@@ -1,13 +1,15 @@
 // The control process, composed: started and stopped in order. What safety needs lives in the data
 // process, which outlives this one.
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import { createServer } from '../api/server.ts'
 import type { Services } from '../api/services.ts'
 import type { Clock } from '../common/clock.ts'
 import type { Config } from '../common/config.ts'
+import { ShoalError } from '../common/errors.ts'
 import type { Log } from '../common/log.ts'
+import { makeDir } from '../common/make-dir.ts'
 import type { PeerPaths } from '../common/paths.ts'
 import { writePidFile } from '../common/process-identity.ts'
 import type { Random } from '../common/random.ts'
@@ -56,7 +58,7 @@ export class Control {
 
   async start(): Promise<void> {
     const { config, paths, clock, random, log } = this.#init
-    await makeDirectories(paths)
+    makeDirectories(paths)
     const configPath = await writeDataConfig(
       paths,
       dataConfig(config, paths, availableParallelism()),
@@ -146,10 +148,15 @@ export class Control {
   }
 }
 
-async function makeDirectories(paths: PeerPaths): Promise<void> {
-  // The identity and the logs of the cluster lie below: nobody else reads them.
-  await mkdir(paths.dir, { recursive: true, mode: 0o711 })
-  await mkdir(paths.run, { recursive: true, mode: 0o755 })
-  for (const dir of [paths.deviceDir, paths.logDir])
-    await mkdir(dir, { recursive: true, mode: 0o755 })
+function makeDirectories(paths: PeerPaths): void {
+  try {
+    // The identity and the logs of the cluster lie below: nobody else reads them.
+    makeDir(paths.dir, 0o711)
+    for (const dir of [paths.run, paths.deviceDir, paths.logDir]) makeDir(dir)
+  } catch (thrown) {
+    throw new ShoalError('usage', `${paths.dir} cannot be the directory of a peer`, {
+      why: (thrown as Error).message,
+      next: 'choose another one: --dir; or let this user write there',
+    })
+  }
 }

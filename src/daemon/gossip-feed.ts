@@ -11,6 +11,7 @@ import type { LocalDisk } from '../data/protocol.ts'
 import type { ClusterState } from '../data/state.ts'
 import { digestIntervalMs } from '../gossip/presence.ts'
 import type { Digest, Gossip } from './gossip-port.ts'
+import { lookPauseMs } from './look-pause.ts'
 import type { PeerState } from './peer-state.ts'
 
 export interface GossipFeedInit {
@@ -22,7 +23,7 @@ export interface GossipFeedInit {
   digestMs: number
 }
 
-/** Between two looks, however much changes. */
+/** Between two looks, however much changes; more where they take long. */
 const looksApartMs = 1_000
 /** Changes of the cluster are told by events; without one, what is this old will do. */
 const stateAgeMsMax = 10_000
@@ -38,6 +39,7 @@ export class GossipFeed {
   #isStopped = false
   #isWoken = false
   #lookedMs = Number.NEGATIVE_INFINITY
+  #pauseMs = looksApartMs
   #toldMs = Number.NEGATIVE_INFINITY
   #told = ''
 
@@ -50,7 +52,7 @@ export class GossipFeed {
     this.#isWoken = true
     if (this.#isRunning) return
     const sinceMs = this.#init.clock.monotonicMs() - this.#lookedMs
-    this.#schedule(Math.max(0, looksApartMs - sinceMs))
+    this.#schedule(Math.max(0, this.#pauseMs - sinceMs))
   }
 
   stop(): void {
@@ -76,7 +78,9 @@ export class GossipFeed {
       this.#init.log.debug({ err: thrown }, 'gossip could not be fed')
     } finally {
       this.#isRunning = false
-      this.#schedule(this.#isWoken ? looksApartMs : nextMs)
+      const tookMs = this.#init.clock.monotonicMs() - this.#lookedMs
+      this.#pauseMs = lookPauseMs(tookMs, looksApartMs)
+      this.#schedule(this.#isWoken ? this.#pauseMs : nextMs)
     }
   }
 

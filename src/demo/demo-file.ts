@@ -1,16 +1,9 @@
 // demo.json: what a demo consists of, so that later commands find it again.
-import {
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { ShoalError } from '../common/errors.ts'
+import { makeDir } from '../common/make-dir.ts'
 import { readPidFile, writePidFile } from '../common/process-identity.ts'
 import type { Demo } from './plan.ts'
 
@@ -44,7 +37,7 @@ export function readDemo(dir: string): Demo | undefined {
 
 export function makeDemoDir(dir: string): void {
   try {
-    mkdirSync(dir, { recursive: true })
+    makeDir(dir)
   } catch (thrown) {
     throw new ShoalError('usage', `${dir} cannot be the directory of a demo`, {
       why: (thrown as Error).message,

@@ -1,11 +1,12 @@
 // The processes of one peer of a demo: started, found, ended. A pid counts only together with the
 // start time of its process.
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ApiClient } from '../api/client.ts'
 import { poll } from '../common/clock.ts'
 import { ShoalError } from '../common/errors.ts'
+import { makeDir } from '../common/make-dir.ts'
 import { peerPaths } from '../common/paths.ts'
 import {
   isAlive,
@@ -55,8 +56,8 @@ const spawnedPid = (peer: DemoPeer) => join(peer.dir, 'run/spawned.pid')
 
 function spawnControl(peer: DemoPeer): void {
   const paths = peerPaths(peer.dir)
-  mkdirSync(paths.run, { recursive: true })
-  mkdirSync(paths.logDir, { recursive: true })
+  makeDir(paths.run)
+  makeDir(paths.logDir)
   writeFileSync(paths.config, peerSettings(peer))
   const log = openSync(paths.controlLog, 'a')
   const argv = [

@@ -1,8 +1,8 @@
 // `shoal demo up`: brings a demo to where it should be, step by step; what is done already is not
 // done again.
-import { mkdirSync } from 'node:fs'
 import { poll } from '../common/clock.ts'
 import { ShoalError } from '../common/errors.ts'
+import { makeDir } from '../common/make-dir.ts'
 import { type Random, systemRandom } from '../common/random.ts'
 import { makeDemoDir, readDemo, requireEmpty, withDemoLock, writeDemo } from './demo-file.ts'
 import { freePorts } from './free-port.ts'
@@ -93,7 +93,7 @@ async function addDisks(demo: Demo, peer: DemoPeer, request: DemoRequest, say: S
     const path = diskPath(peer, index)
     if (present.some(disk => disk.path === path)) continue
     say(`${peer.name}: preparing disk ${index + 1}`)
-    mkdirSync(`${peer.dir}/disks`, { recursive: true })
+    makeDir(`${peer.dir}/disks`)
     const disk = { path, size: demo.disk_size, class: null, wipe: false }
     await api.call('disk.add', { body: { ...disk, reserve: !request.fills_disks } })
   }

@@ -360,6 +360,27 @@ fn resync_begins_with_what_was_left_over_and_spares_live_writes() {
     assert!(matches!(done, MemberOutput::JoinDone { source: S, .. }), "{done:?}");
 }
 
+/// The cluster forgot the volume; a source had told of its layer before, and its last head finishes only now.
+#[test]
+fn what_was_under_way_for_long_brings_no_deleted_layer_back() {
+    let mut bench = Bench::new(true);
+    bench.event(MemberEvent::DeleteLayer { layer: LAYER });
+    bench.store(Ok(StoreReply::Done));
+    bench.event(MemberEvent::ForgetLayer { layer: LAYER });
+    bench.store(Ok(StoreReply::Done));
+    bench.other.clear();
+    let open = Request::OpenLayer { volume: V, layer: LAYER, head_epoch: HeadEpoch(3) };
+    assert_eq!(bench.refused(open), Refusal::Deleted);
+    bench.join(8, false);
+    let (heads, marks) = (vec![(V, HeadEpoch(5))], vec![]);
+    bench.answer(Reply::JoinOpened { heads, layers: vec![(V, LAYER)], marks });
+    let StoreOp::Raise(_) = bench.store(Ok(StoreReply::Done)) else { panic!("it is opened") };
+    bench.store(Ok(StoreReply::Unsettled { entries: vec![], more: false }));
+    bench.ops.clear();
+    let live = write(5, 8, Role::Joining { join_at: PgEpoch(8) });
+    assert_eq!(bench.refused(Request::Write(live)), Refusal::Deleted);
+}
+
 /// The last that was written were zeros where nothing was: no copy tells their number, and who is in
 /// sync without it would be taken for one that lost them (rule 31).
 #[test]

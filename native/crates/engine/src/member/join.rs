@@ -92,7 +92,7 @@ impl Member {
             self.submit_step(pg, JoinStep::Begin, StoreOp::DropPg { pg });
         }
         for (volume, layer) in layers {
-            if !self.layers.contains_key(layer) && !self.deleted.contains(layer) {
+            if !self.layers.contains_key(layer) && !self.gone.has(*layer) {
                 self.layers.insert(*layer, *volume);
                 let op = StoreOp::OpenLayer { volume: *volume, layer: *layer };
                 self.submit_step(pg, JoinStep::Begin, op);

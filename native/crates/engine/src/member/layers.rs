@@ -22,7 +22,7 @@ impl Member {
         if let Err(refusal) = checked {
             return self.refuse(to, refusal);
         }
-        if taken || self.deleted.contains(&layer) {
+        if taken || self.gone.has(layer) {
             return self.refuse(to, Refusal::Deleted);
         }
         self.layers.insert(layer, volume);
@@ -31,7 +31,7 @@ impl Member {
 
     pub(super) fn on_delete_layer(&mut self, layer: LayerId) {
         let volume = self.layers.remove(&layer);
-        self.deleted.insert(layer);
+        self.gone.delete(layer);
         if let Some(volume) = volume.filter(|v| !self.layers.values().any(|other| other == v)) {
             self.refused.retain(|(_, of), _| *of != volume);
         }
@@ -43,7 +43,7 @@ impl Member {
     }
 
     pub(super) fn on_forget_layer(&mut self, layer: LayerId) {
-        self.deleted.remove(&layer);
+        self.gone.forget(layer);
         self.submit(Job::Silent, StoreOp::ForgetLayer { layer });
     }
 }

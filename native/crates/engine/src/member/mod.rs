@@ -11,6 +11,7 @@
 
 mod api;
 mod copy;
+mod gone;
 mod install;
 mod job;
 mod join;
@@ -35,6 +36,7 @@ pub use api::{
 
 use crate::common::{FastMap, FastSet, Key, Slab};
 use crate::planted::{Bug, is_planted};
+use gone::Gone;
 use job::Job;
 use refused::Refused;
 use repair::{BlockAt, Repair};
@@ -54,7 +56,7 @@ pub struct Member {
     /// Of pairs in which something was refused for space, and may come once more.
     refused: FastMap<(PgId, VolumeId), Refused>,
     layers: FastMap<LayerId, VolumeId>,
-    deleted: FastSet<LayerId>,
+    gone: Gone,
     sessions: FastMap<PgId, Session>,
     repairs: FastMap<BlockAt, Repair>,
     jobs: Slab<Job>,
@@ -95,7 +97,7 @@ impl Member {
             marks: recovered.watermarks.into_iter().map(mark).collect(),
             refused: FastMap::default(),
             layers: recovered.layers.into_iter().map(|(volume, layer)| (layer, volume)).collect(),
-            deleted: recovered.deleted_layers.into_iter().collect(),
+            gone: Gone::new(recovered.deleted_layers),
             sessions: FastMap::default(),
             repairs: FastMap::default(),
             jobs: Slab::default(),
