@@ -16,6 +16,9 @@ import { native } from '../native.ts'
 /** What the data process needs of our environment; tokens and the like are not handed on. */
 const envKept = ['PATH', 'HOME', 'LANG', 'TZ', 'RUST_BACKTRACE', 'NODE_COMPILE_CACHE']
 
+/** Memory that was let go of stays mapped for so long: while clients write it is wanted again within seconds. */
+const envOwn = ['MIMALLOC_PURGE_DELAY=10000']
+
 /** Of the end of its log. */
 const wordsBytesMax = 1024
 
@@ -47,7 +50,7 @@ export class DataProcess {
       const value = process.env[name]
       return value === undefined ? [] : [`${name}=${value}`]
     })
-    const pid = native().spawnData(argv, env, this.#paths.dataLog)
+    const pid = native().spawnData(argv, [...env, ...envOwn], this.#paths.dataLog)
     this.#identity = writePidFile(this.#paths.dataPid, pid)
   }
 

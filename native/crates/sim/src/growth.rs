@@ -231,7 +231,8 @@ impl Plan {
             think_us: rng.range(500, 5_000),
             turn_us: rng.range(5_000, 30_000),
             fault_every_us: rng.range(10_000, 60_000),
-            lies: false,
+            // The one good copy is often that of a member which the head does not know to be in sync.
+            lies: rng.percent(50),
             weights: Weights {
                 crash: 1,
                 take_over: 4,
@@ -239,6 +240,7 @@ impl Plan {
                 head_crash: 2,
                 break_connection: 4,
                 partition: 1,
+                rot: 20,
                 ..Weights::none()
             },
             growth: Growth {

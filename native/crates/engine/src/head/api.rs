@@ -215,6 +215,8 @@ pub enum ReportReason {
     LostWrites,
     /// No space left for what the others have taken.
     Full,
+    /// It alone can have what was there before a write that it refused, and cannot read it.
+    Unreadable,
 }
 
 /// When a request passed which stage, and which member was last. Microseconds of the caller's

@@ -191,6 +191,7 @@ impl Head {
         if self.pass_over_newest(key) {
             return;
         }
+        self.give_up_old_content(key);
         let piece = self.pieces.get_mut(key).expect("just seen");
         piece.fetch.bad.clear();
         self.starve(key);

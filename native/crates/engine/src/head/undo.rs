@@ -6,7 +6,7 @@
 use shoal_types::{BLOCK_BYTES, BlockState, Body, DiskId};
 
 use super::Head;
-use super::api::ClientError;
+use super::api::{ClientError, ReportReason};
 use super::piece::{Stage, Undo, Work};
 use super::roll::body_of;
 use crate::common::Key;
@@ -50,6 +50,15 @@ impl Head {
         // Its number is still open; the next one shadows it.
         piece.stage = Stage::Writing;
         self.send_new_version(key);
+    }
+
+    /// Nobody can read what the holder had, and the others may all have taken the write. It has to go, and
+    /// the write is resumed without it.
+    pub(super) fn give_up_old_content(&mut self, key: Key) {
+        let piece = self.pieces.get(key).expect("a piece that fetches lives");
+        let Work::Undo(Undo { holder, .. }) = piece.work else { return };
+        cover!("no space: the old content is bad");
+        self.report(holder, ReportReason::Unreadable);
     }
 
     /// The old content is there: write it back, run by run.

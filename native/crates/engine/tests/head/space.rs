@@ -112,6 +112,36 @@ fn what_another_member_refuses_is_undone() {
     assert_eq!(data, (vec![A, B, C], Version::new(4, 4)), "its number is refused for good");
 }
 
+/// What it refused, the others may have overwritten: nobody else has the old content, and if it cannot be
+/// read nothing would ever end.
+#[test]
+fn who_refuses_and_cannot_tell_what_was_there_is_put_out() {
+    let mut bench = full();
+    bench.write(2, 1, 9);
+    bench.answer_all(|r| told(r, 0));
+    bench.answer_of(|disk, r| if disk == A { no_space(r) } else { told(r, 0) });
+    let bad = |_: &Request| Some(Reply::Refused(Refusal::BadBlock));
+    bench.answer_all(bad);
+    assert_eq!(bench.sent_to(), [A], "once more: it may be mended by now");
+    bench.answer_all(bad);
+    let report = |command: &HeadCommand| {
+        matches!(
+            command,
+            HeadCommand::ReportUnreachable { disk: A, reason: ReportReason::Unreadable }
+        )
+    };
+    assert!(bench.other.iter().any(report), "{:?}", bench.other);
+    bench.event(HeadEvent::View(view(2, &[B, C], None)));
+    for _ in 0..4 {
+        bench.later(50_000);
+        bench.answer_all(|r| match r {
+            Request::Install { .. } => Some(installed(vec![])),
+            _ => told(r, 9),
+        });
+    }
+    assert_eq!(bench.done, [(2, Ok(ClientReply::Written))], "{:?}", bench.sent);
+}
+
 /// All say that there is no room. If the one that has none were not asked first, every new block would
 /// be taken by another one, and undone.
 #[test]

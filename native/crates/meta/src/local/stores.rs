@@ -15,7 +15,9 @@ use crate::state::{
 pub fn report_kind(reason: ReportReason) -> ReportKind {
     match reason {
         ReportReason::Disconnected | ReportReason::Slow => ReportKind::Unreachable,
-        ReportReason::StoreFenced | ReportReason::Full => ReportKind::StoreOut,
+        ReportReason::StoreFenced | ReportReason::Full | ReportReason::Unreadable => {
+            ReportKind::StoreOut
+        }
         ReportReason::StoreUnfit | ReportReason::LostWrites => ReportKind::StoreUnfit,
     }
 }

@@ -2,6 +2,7 @@
 
 use shoal_types::PeerId;
 
+use super::Output;
 use super::message::ServiceMessage;
 use super::world::World;
 use crate::log_store::MemDir;
@@ -135,6 +136,33 @@ fn a_learner_that_is_removed_while_it_is_cut_off_goes_on_as_a_follower() {
     world.run_until("follows", |w| w.services[&2].node().is_none());
     let attached = world.attach(2, None);
     assert_eq!(world.take(2, attached).map(drop), Ok(()));
+}
+
+/// Its removal is in its log, and it never hears that it is decided: nobody answers it by consensus any more.
+/// Somebody who knows no better than itself answers at once.
+#[test]
+fn a_voter_that_nobody_leads_asks_each_of_the_others_in_turn() {
+    let mut world = World::new(5, 3);
+    world.add_voter(2);
+    world.stop(1);
+    world.stop(3);
+    let mut asked = vec![];
+    for _ in 0..600 {
+        world.now_ms += 50;
+        let now = world.now();
+        let service = world.services.get_mut(&2).unwrap();
+        service.tick(now).unwrap();
+        for output in service.take_outputs() {
+            let Output::Send { to, bytes } = output else { continue };
+            if let Ok(ServiceMessage::Follow { .. }) = ServiceMessage::decode(&bytes) {
+                asked.push(to.0);
+                let ignorant = ServiceMessage::NotLeader { leader: 0 };
+                service.receive(to, &ignorant.encode(), now).unwrap();
+            }
+        }
+    }
+    let in_turn = asked.windows(2).all(|pair| pair[0] != pair[1]);
+    assert!(asked.len() > 100 && in_turn, "asked {asked:?}");
 }
 
 #[test]

@@ -202,7 +202,10 @@ impl World {
             disk,
             owner: id_of(owner),
             session_lapsed: !self.cluster.is_live(owner, now_ms),
-            store_out: matches!(reason, ReportReason::StoreFenced | ReportReason::StoreUnfit),
+            store_out: matches!(
+                reason,
+                ReportReason::StoreFenced | ReportReason::StoreUnfit | ReportReason::Unreadable
+            ),
             reports: &self.cluster.reports,
             report_age_ms_max: REPORT_AGE_MS,
             probe: if reached && alive { Probe::Reached } else { Probe::Failed },
@@ -319,7 +322,7 @@ impl World {
             let lapsed = !self.cluster.is_live(peer, now_ms)
                 || (is_planted(Bug::LeaseNotWaitedOut)
                     && (self.rng.permille(20) || !self.net.both_ways(peer, self.net.voters)));
-            let reborn = self.cluster.sessions.get(&peer).is_some_and(|l| *l != life);
+            let reborn = self.cluster.sessions.get(&peer).is_some_and(|l| *l > life);
             let epoch = record.head_epoch;
             let lives = self.heads.values().any(|h| h.volume == volume && h.head_epoch == epoch);
             let lost = !lives && self.now_us > record.granted_at_us + 1_500_000;
@@ -336,7 +339,11 @@ impl World {
 
     pub fn grant_head(&mut self, volume: VolumeId, peer: u64) {
         let now_us = self.now_us;
-        let Some(life) = self.cluster.sessions.get(&peer).copied() else { return };
+        if !self.cluster.sessions.contains_key(&peer) {
+            return;
+        }
+        // THE PROCESS THAT WILL HEAR OF IT, which may be newer than the one that was heard last.
+        let life = self.peers[peer as usize].life;
         let Some(record) = self.cluster.volumes.get_mut(&volume) else { return };
         if record.head_epoch == HeadEpoch::ZERO || !is_planted(Bug::SameHeadEpoch) {
             record.head_epoch = record.head_epoch.next();

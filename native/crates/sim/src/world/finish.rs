@@ -74,14 +74,17 @@ impl World {
         tight || self.cluster.records.values().all(|r| r.in_sync.len() == r.members.len())
     }
 
-    /// Everyone in sync, and nobody on the way there.
+    /// Everyone in sync, and nobody on the way there; a take-over that was asked for before the healing,
+    /// and decided after it, is over, too.
     pub fn is_undisturbed(&self) -> bool {
         let resyncs = |disk: &super::DiskState| {
             let member = disk.member.as_ref();
             member.is_some_and(|m| m.progress().iter().any(|p| p.phase != JoinPhase::Done))
         };
         // A full disk may never take its share back, and tries again and again.
-        self.plan.is_tight() || (self.is_in_sync() && !self.disks.values().any(resyncs))
+        let is_settled = self.is_in_sync() && !self.disks.values().any(resyncs);
+        let is_served = !self.has_services() || self.has_heads();
+        is_served && (self.plan.is_tight() || is_settled)
     }
 
     fn has_heads(&self) -> bool {
