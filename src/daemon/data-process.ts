@@ -16,7 +16,7 @@ import { native } from '../native.ts'
 /** What the data process needs of our environment; tokens and the like are not handed on. */
 const envKept = ['PATH', 'HOME', 'LANG', 'TZ', 'RUST_BACKTRACE', 'NODE_COMPILE_CACHE']
 
-/** Memory that was let go of stays mapped for so long: while clients write it is wanted again within seconds. */
+/** Memory that was let go of stays mapped for so long: clients that write want it again soon. */
 const envOwn = ['MIMALLOC_PURGE_DELAY=10000']
 
 /** Of the end of its log. */
