@@ -32,5 +32,7 @@ export default class DaemonRun extends PrintingCommand {
       configPath: flags.config === undefined ? null : resolve(flags.config),
       overrides: { 'peer.name': flags.name, 'net.listen': flags.listen },
     })
+    // Everything is closed; a timer that libp2p leaves behind would keep the process for seconds.
+    process.exit()
   }
 }
