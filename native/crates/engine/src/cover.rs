@@ -26,6 +26,7 @@ pub const POINTS: &[&str] = &[
     "no space: one asked first",
     "no space: refused before anybody else was asked",
     "no space: refused for good",
+    "no space: the old content is bad",
     "no space: undone",
     "no space: undo resumed",
     "no space: zeros that leave no trace",

@@ -16,7 +16,7 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::ResyncSkipsAnEpoch, 4),
     (Bug::H15OutAtOfJoiner, 49),
     (Bug::H18WipeUnnoticed, 4),
-    (Bug::LeaseIgnored, 46),
+    (Bug::LeaseIgnored, 33),
     (Bug::ReadPassesWrite, 2),
     (Bug::AckBeforeDurable, 0),
     (Bug::StalePgAccepted, 30),
@@ -38,16 +38,16 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::LeaseNotWaitedOut, 712),
     // With the production record.
     (Bug::SoundVoterGoesFirst, 33),
-    (Bug::OrphansKept, 59),
+    (Bug::OrphansKept, 340),
     (Bug::DeletedLayerKept, 8),
     // Where everything aims at who leads, who has the head, and resyncs that begin anew.
-    (Bug::FencedTakenBack, 65),
-    (Bug::LeaseUnconfirmed, 46),
+    (Bug::FencedTakenBack, 14),
+    (Bug::LeaseUnconfirmed, 33),
     (Bug::FencedNotGivenBack, 97),
-    (Bug::GenerationUnchecked, 161),
-    (Bug::OlderLeasesForgotten, 110),
-    (Bug::GrantBeforeState, 353),
-    (Bug::LostLogVotes, 129),
+    (Bug::GenerationUnchecked, 251),
+    (Bug::OlderLeasesForgotten, 238),
+    (Bug::GrantBeforeState, 206),
+    (Bug::LostLogVotes, 289),
     (Bug::JoinRestartedOnce, 93),
 ];
 

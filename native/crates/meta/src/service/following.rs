@@ -21,9 +21,6 @@ pub struct Following {
     asked: Option<(PeerId, u64)>,
     /// Turns through the voters when one does not answer.
     turn: usize,
-    /// The same for whoever is taken for the leader. ONE COUNTER FOR BOTH would go on by two at a time, past
-    /// the same voter again and again.
-    doubts: usize,
     /// Since when a voter here has heard of no leader.
     leaderless_since: Option<u64>,
     /// When the leader that consensus names here was heard last.
@@ -35,21 +32,13 @@ pub struct Following {
 impl Following {
     pub fn new(contacts: Vec<PeerId>) -> Self {
         let held = BTreeMap::new();
-        Self {
-            contacts,
-            asked: None,
-            turn: 0,
-            doubts: 0,
-            leaderless_since: None,
-            heard_leader_ms: 0,
-            held,
-        }
+        Self { contacts, asked: None, turn: 0, leaderless_since: None, heard_leader_ms: 0, held }
     }
 
     /// Whoever is asked now is no help.
     pub fn ask_anew(&mut self) {
         self.asked = None;
-        (self.turn, self.doubts) = (0, 0);
+        self.turn = 0;
     }
 
     /// Its connection is gone: so is its question, and ours to it.
@@ -119,18 +108,18 @@ impl<S: LogStore> MetaService<S> {
         match &self.node {
             Some(node) if node.state().is_some() && node.leader().is_none() => None,
             Some(node) if node.state().is_some() && self.heard_leader().is_some() => node.leader(),
-            _ => self.leader_hint.or_else(|| self.whom(self.following.doubts)),
+            _ => self.leader_hint.or_else(|| self.whom_to_follow()),
         }
     }
 
     /// It did not answer in time: somebody else may know better.
     pub(super) fn doubt_leader(&mut self) {
         self.leader_hint = None;
-        self.following.doubts += 1;
+        self.following.turn += 1;
     }
 
     fn ask_to_follow(&mut self) {
-        let Some(peer) = self.whom(self.following.turn) else { return };
+        let Some(peer) = self.whom_to_follow() else { return };
         let patience = self.config.follow_hold_ms + 2 * self.config.retry_ms;
         self.following.asked = Some((peer, self.now.boot_ms + patience));
         let request = self.follower.request();
@@ -139,7 +128,7 @@ impl<S: LogStore> MetaService<S> {
 
     /// The leader first; then each voter in turn, then whoever let us in, or any peer at all: the
     /// voters that are known here may be gone for good, and another one may have gone on.
-    fn whom(&self, turn: usize) -> Option<PeerId> {
+    fn whom_to_follow(&self) -> Option<PeerId> {
         let voters = self.state().map(|state| state.voters().voters.clone());
         let mut peers: Vec<PeerId> = self.leader_hint.into_iter().collect();
         peers.extend(voters.into_iter().flatten());
@@ -151,7 +140,8 @@ impl<S: LogStore> MetaService<S> {
             }
         }
         peers.retain(|peer| *peer != self.config.peer);
-        peers.get(turn % peers.len().max(1)).copied()
+        let turn = self.following.turn % peers.len().max(1);
+        peers.get(turn).copied()
     }
 
     pub(super) fn on_follow(&mut self, from: PeerId, request: FollowRequest) {

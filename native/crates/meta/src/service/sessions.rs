@@ -128,8 +128,10 @@ impl<S: LogStore> MetaService<S> {
     pub(super) fn drive_sessions(&mut self) -> Result<(), Fatal> {
         let now = self.now.boot_ms;
         let due = self.sessions.next_renewal_ms <= now && !self.sessions.ended;
-        if due && self.sessions.asked.contains_key(&self.sessions.sequence) {
-            // The last one was not answered.
+        let is_unanswered = self.sessions.asked.contains_key(&self.sessions.sequence);
+        // Where nobody could be asked there is nobody to doubt; and the turn of those who are followed, which
+        // goes on, too, would pass the same peer again and again.
+        if due && is_unanswered && self.ask_whom().is_some() {
             self.doubt_leader();
         }
         if let Some(leader) = self.ask_whom().filter(|_| due) {
