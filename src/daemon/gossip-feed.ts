@@ -11,7 +11,6 @@ import type { LocalDisk } from '../data/protocol.ts'
 import type { ClusterState } from '../data/state.ts'
 import { digestIntervalMs } from '../gossip/presence.ts'
 import type { Digest, Gossip } from './gossip-port.ts'
-import { lookPauseMs } from './look-pause.ts'
 import type { PeerState } from './peer-state.ts'
 
 export interface GossipFeedInit {
@@ -23,7 +22,7 @@ export interface GossipFeedInit {
   digestMs: number
 }
 
-/** Between two looks, however much changes; more where they take long. */
+/** Between two looks, however much changes. */
 const looksApartMs = 1_000
 /** Changes of the cluster are told by events; without one, what is this old will do. */
 const stateAgeMsMax = 10_000
@@ -39,7 +38,6 @@ export class GossipFeed {
   #isStopped = false
   #isWoken = false
   #lookedMs = Number.NEGATIVE_INFINITY
-  #pauseMs = looksApartMs
   #toldMs = Number.NEGATIVE_INFINITY
   #told = ''
 
@@ -52,7 +50,7 @@ export class GossipFeed {
     this.#isWoken = true
     if (this.#isRunning) return
     const sinceMs = this.#init.clock.monotonicMs() - this.#lookedMs
-    this.#schedule(Math.max(0, this.#pauseMs - sinceMs))
+    this.#schedule(Math.max(0, looksApartMs - sinceMs))
   }
 
   stop(): void {
@@ -78,9 +76,7 @@ export class GossipFeed {
       this.#init.log.debug({ err: thrown }, 'gossip could not be fed')
     } finally {
       this.#isRunning = false
-      const tookMs = this.#init.clock.monotonicMs() - this.#lookedMs
-      this.#pauseMs = lookPauseMs(tookMs, looksApartMs)
-      this.#schedule(this.#isWoken ? this.#pauseMs : nextMs)
+      this.#schedule(this.#isWoken ? looksApartMs : nextMs)
     }
   }
 

@@ -10,7 +10,6 @@ import type { Command } from '../../data/command.ts'
 import type { DataStatus } from '../../data/protocol.ts'
 import type { ClusterState } from '../../data/state.ts'
 import type { Batch } from '../../placement/index.ts'
-import { lookPauseMs } from '../look-pause.ts'
 import { lateAbsences } from './absences.ts'
 import { decide, type Limits } from './decide.ts'
 import { fillIntervalMs } from './fills.ts'
@@ -95,8 +94,7 @@ export class ReconcileLoop {
       this.#init.log.debug({ err: thrown }, 'could not reconcile')
     } finally {
       this.#isRunning = false
-      const restMs = isAtRest && !this.#isChanged ? this.#init.intervalMs * restFactor : 0
-      this.#schedule(Math.max(this.#pauseMs, restMs))
+      this.#schedule(this.#pauseMs * (isAtRest && !this.#isChanged ? restFactor : 1))
     }
   }
 
@@ -106,7 +104,6 @@ export class ReconcileLoop {
     if (!state.is_leader) {
       this.#planner.forget()
       this.#fillsMs = undefined
-      this.#pauseMs = lookPauseMs(this.#tookMs(), this.#init.intervalMs)
       return true
     }
     const status = await this.#cluster.data.request('status.get', {})
@@ -143,12 +140,9 @@ export class ReconcileLoop {
   }
 
   #busyPauseMs(): number {
-    const { intervalMs } = this.#init
-    return Math.min(intervalMs, Math.max(intervalMs / busyFactor, this.#tookMs() / busyShare))
-  }
-
-  #tookMs(): number {
-    return this.#init.clock.monotonicMs() - this.#lastMs
+    const { clock, intervalMs } = this.#init
+    const tookMs = clock.monotonicMs() - this.#lastMs
+    return Math.min(intervalMs, Math.max(intervalMs / busyFactor, tookMs / busyShare))
   }
 
   #isTimeForFills(): boolean {

@@ -128,42 +128,4 @@ loop(
   },
 )
 
-loop('a peer that follows looks seldom where looks take long', async () => {
-  const clock = new SteppedClock(10)
-  const { state } = placed([1, 2, 3])
-  state.is_leader = false
-  let reads = 0
-  const looksIn20s = async (tookMs: number) => {
-    const before = reads
-    const data = {
-      request: async () => {
-        reads++
-        await new Promise<void>(done => clock.after(tookMs, done))
-        return state
-      },
-    } as unknown as DataPort
-    const cluster = new ClusterPort(data, { clock, random: seededRandom(1) })
-    const made = new ReconcileLoop(cluster, {
-      clock,
-      log: createLog('error'),
-      limits: { joinsMax: 1, holdBackMsMax: 0, rowsMax: 1 },
-      intervalMs: 1_000,
-      usedBytes: async () => new Map(),
-      local: async () => undefined,
-    })
-    for (let ms = 0; ms < 20_000; ms += 100) {
-      cluster.invalidate()
-      made.wake()
-      await clock.pass(100)
-    }
-    made.stop()
-    return reads - before
-  }
-  const inRange = (looks: number, least: number, most: number) =>
-    assert.ok(looks >= least && looks <= most, `${looks} looks`)
-  inRange(await looksIn20s(10), 19, 20)
-  inRange(await looksIn20s(100), 10, 11)
-  inRange(await looksIn20s(2_000), 4, 5)
-})
-
 loop.run()

@@ -81,13 +81,19 @@ fn requests_in_flight_do_not_share_one_room() {
     assert_eq!(bench.sent.len(), 4, "and not for two");
 }
 
-/// The second member refuses what the first one took: undone, as if all had been asked at once. A refuses
-/// the undo, too, at first. Who got the second try of it, and under which number?
-fn undone_at_the_second_try(old: BlockState) -> (Vec<DiskId>, Version) {
+/// C took what `by` refuses.
+fn refused_by(by: DiskId) -> Bench {
     let mut bench = full();
     bench.write(2, 1, 9);
     bench.answer_all(|r| told(r, 0));
-    bench.answer_of(|disk, r| if disk == A { no_space(r) } else { told(r, 0) });
+    bench.answer_of(|disk, r| if disk == by { no_space(r) } else { told(r, 0) });
+    bench
+}
+
+/// The second member refuses what the first one took: undone, as if all had been asked at once. A refuses
+/// the undo, too, at first. Who got the second try of it, and under which number?
+fn undone_at_the_second_try(old: BlockState) -> (Vec<DiskId>, Version) {
+    let mut bench = refused_by(A);
     assert!(bench.done.is_empty());
     assert_eq!(bench.sent_to(), [A], "the old content is read where the write is not");
     bench.answer_all(|_| Some(Reply::Blocks { blocks: vec![old.clone()] }));
@@ -116,10 +122,7 @@ fn what_another_member_refuses_is_undone() {
 /// read nothing would ever end.
 #[test]
 fn who_refuses_and_cannot_tell_what_was_there_is_put_out() {
-    let mut bench = full();
-    bench.write(2, 1, 9);
-    bench.answer_all(|r| told(r, 0));
-    bench.answer_of(|disk, r| if disk == A { no_space(r) } else { told(r, 0) });
+    let mut bench = refused_by(A);
     let bad = |_: &Request| Some(Reply::Refused(Refusal::BadBlock));
     bench.answer_all(bad);
     assert_eq!(bench.sent_to(), [A], "once more: it may be mended by now");
@@ -146,10 +149,7 @@ fn who_refuses_and_cannot_tell_what_was_there_is_put_out() {
 /// be taken by another one, and undone.
 #[test]
 fn who_said_no_last_is_asked_first() {
-    let mut bench = full();
-    bench.write(2, 1, 9);
-    bench.answer_all(|r| told(r, 0));
-    bench.answer_of(|disk, r| if disk == B { no_space(r) } else { told(r, 0) });
+    let mut bench = refused_by(B);
     bench.answer_all(|_| Some(Reply::Blocks { blocks: vec![BlockState::Absent] }));
     bench.answer_all(|r| told(r, 0));
     assert_eq!(bench.done, [(2, Err(ClientError::NoSpace))]);
