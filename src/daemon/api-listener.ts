@@ -23,12 +23,23 @@ export async function listen(app: FastifyInstance, path: string, group: string):
       next: 'stop it first, or choose another directory: --dir',
     })
   }
-  makeDir(dirname(path))
   await clear(path)
-  await app.listen({ path })
+  await bind(app, path)
   await chmod(path, socketMode)
   const gid = await groupId(group)
   if (gid !== undefined) await chown(path, process.getuid?.() ?? 0, gid).catch(() => undefined)
+}
+
+async function bind(app: FastifyInstance, path: string): Promise<void> {
+  try {
+    makeDir(dirname(path))
+    await app.listen({ path })
+  } catch (thrown) {
+    throw new ShoalError('usage', `${path} cannot be the socket of the API`, {
+      why: (thrown as Error).message,
+      next: 'choose another path: api.socket in shoal.toml; or let this user write there',
+    })
+  }
 }
 
 /** A socket that a killed daemon left behind. ANYTHING ELSE STAYS: the path may be a mistake. */

@@ -60,6 +60,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
   log.info({ signal }, 'stopping')
   notify('STOPPING=1')
   await control.stop()
+  log.info('stopped')
 }
 
 function untilSignal(): Promise<NodeJS.Signals> {

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { identifyProcess } from '../../src/common/process-identity.ts'
@@ -56,18 +58,20 @@ life('stop and start one peer; status names it meanwhile', async () => {
   await demo.waitHealthy()
 })
 
-life('SIGTERM ends a daemon orderly, and soon', async () => {
+life('SIGTERM ends a daemon orderly; nothing keeps it once it has stopped', async () => {
   await demo.act('stop', 'p3')
   const daemon = spawn(shoalPath, ['daemon', 'run', '--dir', demo.peer('p3').dir], {
-    stdio: 'ignore',
+    stdio: ['ignore', 'pipe', 'ignore'],
   })
   const ended = once(daemon, 'exit')
+  const stopped = lineWith(daemon.stdout, '"msg":"stopped"')
   await demo.waitHealthy()
-  const asked = performance.now()
   daemon.kill('SIGTERM')
+  await stopped
+  const since = performance.now()
   assert.equal(await ended, [0, null])
-  // What the manual says; it takes a tenth of that.
-  assert.ok(performance.now() - asked < 5_000, `${performance.now() - asked} ms`)
+  // Nothing is left to do, however busy the machine: a library's timer kept it for up to 5 s once.
+  assert.ok(performance.now() - since < 1_000, `${performance.now() - since} ms`)
   assert.is(identifyProcess(demo.peer('p3').data_pid ?? 0), undefined)
   await demo.act('start', 'p3')
 })
@@ -84,5 +88,10 @@ life('down ends every process and removes the directory', async () => {
   )
   assert.not(existsSync(demo.dir))
 })
+
+async function lineWith(stream: Readable, text: string): Promise<void> {
+  for await (const line of createInterface(stream)) if (line.includes(text)) return
+  assert.unreachable(`the daemon ended without ${text}`)
+}
 
 life.run()

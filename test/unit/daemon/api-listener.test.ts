@@ -47,4 +47,13 @@ listener('anything else at its path is left alone', async () => {
   assert.is(readFileSync(file, 'utf8'), 'bytes')
 })
 
+listener('a directory that cannot be made is named, with its setting', async () => {
+  writeFileSync(join(dir, 'file'), '')
+  for (const path of ['/proc/shoal/api.sock', join(dir, 'file', 'api.sock')]) {
+    const error = await failure(listen(Fastify(), path, 'root'), 'usage')
+    assert.match(error.message, path)
+    assert.match(error.next ?? '', 'api.socket')
+  }
+})
+
 listener.run()
