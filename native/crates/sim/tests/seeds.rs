@@ -7,7 +7,7 @@ use shoal_sim::report::Report;
 use shoal_sim::run;
 
 /// Seeds that found something once.
-const ONCE_FAILED: [u64; 40] = [
+const ONCE_FAILED: [u64; 41] = [
     0,
     2,
     10,
@@ -68,6 +68,8 @@ const ONCE_FAILED: [u64; 40] = [
     // Whom to follow and whom to take for the leader shared one counter, which went past the same voter
     // again and again.
     34141934,
+    // What a disk was asked for while it stood still waited for the end of the stall after the world was healed.
+    36217332,
 ];
 
 /// Seeds of a run of all tests that nobody played before.

@@ -19,9 +19,8 @@ impl World {
             // Pauses end by themselves: what waits for their end must not be overtaken.
             self.restart_peer(peer);
             for id in self.plan.disks_of(peer) {
-                let disk = self.disk(id);
-                (disk.slow_until_us, disk.stalled_until_us) = (0, 0);
-                if disk.failed {
+                self.end_stall(id);
+                if self.disk(id).failed {
                     let life = self.peers[peer as usize].life;
                     self.bounce_peer(peer, life);
                 }

@@ -228,6 +228,18 @@ impl World {
         }
     }
 
+    /// What it was asked for while it stood still is due now, not when the stall would have ended.
+    pub fn end_stall(&mut self, id: DiskId) {
+        let now_us = self.now_us;
+        let disk = self.disk(id);
+        disk.slow_until_us = 0;
+        let was_stalled = std::mem::take(&mut disk.stalled_until_us) > now_us;
+        let (life, is_due) = (disk.life, disk.commit_due && disk.member.is_some());
+        if was_stalled && is_due {
+            self.at(0, Event::Commit { disk: id, life });
+        }
+    }
+
     pub fn commit(&mut self, id: DiskId, life: u64) {
         if self.disk(id).life != life {
             return;
