@@ -2,6 +2,7 @@
 // `peer ok-to-stop` and `disk safe-to-remove` say comes true.
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { fio, type StatusResult, tool } from '../helpers/demo-cluster.ts'
 import { MovingCluster, membersByDisk } from '../helpers/moving.ts'
 import { openClient } from '../helpers/nbd-client.ts'
@@ -18,7 +19,7 @@ const kept = ['--size=32M', '--bs=256k', '--iodepth=4']
 
 const absence = suite('absence')
 const demo = new MovingCluster()
-absence.before(async () => {
+before(absence, async () => {
   await demo.up('--peers', '4')
   await demo.json('p1', 'cluster', 'set', '--rebuild-after', `${rebuildAfterMs}ms`)
   await fio({ uri: demo.uri, rw: 'write', more: [...kept, '--do_verify=0'] })

@@ -8,6 +8,7 @@ import { ShoalError } from '../../src/common/errors.ts'
 import { peerPaths } from '../../src/common/paths.ts'
 import { seededRandom } from '../../src/common/random.ts'
 import { retried } from '../helpers/api.ts'
+import { before } from '../helpers/before.ts'
 import { CommandTrial, type Stage, until, type Victim, victims } from '../helpers/command-trial.ts'
 import { tool } from '../helpers/demo-cluster.ts'
 import { NetCluster, type NetPeer } from '../helpers/net-cluster.ts'
@@ -27,7 +28,7 @@ const api = (name = asked) => net.peer(name).api
 let newest = 3
 let usedBefore = 0
 
-kills.before(async () => {
+before(kills, async () => {
   await net.up()
   await net.waitHealthy(limitMs)
   usedBefore = await usedBytes()

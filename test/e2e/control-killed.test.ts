@@ -1,12 +1,13 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { DemoCluster } from '../helpers/demo-cluster.ts'
 import { Load } from '../helpers/load.ts'
 import { sleep } from '../helpers/sleep.ts'
 
 const control = suite('control process')
 const demo = new DemoCluster()
-control.before(async () => {
+before(control, async () => {
   await demo.up()
 })
 control.after(() => demo.down())

@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { DemoCluster, tool } from '../helpers/demo-cluster.ts'
 import { blockBytes, NbdSocket, type Outcome } from '../helpers/nbd-socket.ts'
 import { pause, wake } from '../helpers/pause.ts'
@@ -11,7 +12,7 @@ const askMs = 50
 
 const move = suite('one peer at a time')
 const demo = new DemoCluster()
-move.before(async () => {
+before(move, async () => {
   await demo.up()
 })
 move.after(() => demo.down())

@@ -2,6 +2,7 @@
 // and nothing is lost.
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { DemoCluster, fio } from '../helpers/demo-cluster.ts'
 import { flipBits } from '../helpers/disk-damage.ts'
 
@@ -17,7 +18,7 @@ const badBlocks = 24_000
 const data = ['--size=112M', '--bs=256k', '--iodepth=4']
 const failing = suite('failing disk')
 const demo = new DemoCluster()
-failing.before(async () => {
+before(failing, async () => {
   await demo.up()
 })
 failing.after(() => demo.down())

@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { DemoCluster, fio } from '../helpers/demo-cluster.ts'
 import { FaultyDisk } from '../helpers/faulty-disk.ts'
 import { Load } from '../helpers/load.ts'
@@ -16,7 +17,7 @@ const faulty = suite('faulty disk')
 const demo = new DemoCluster()
 let disk: FaultyDisk | undefined
 
-faulty.before(async () => {
+before(faulty, async () => {
   await demo.up()
 })
 faulty.after(async () => {

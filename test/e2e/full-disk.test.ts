@@ -1,10 +1,11 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { DemoCluster, type StatusResult, tool } from '../helpers/demo-cluster.ts'
 
 const full = suite('full disk')
 const demo = new DemoCluster()
-full.before(async () => {
+before(full, async () => {
   await demo.up('--disk-size', '192MiB')
 })
 full.after(() => demo.down())

@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { peerPaths } from '../../src/common/paths.ts'
+import { before } from '../helpers/before.ts'
 import { DemoCluster } from '../helpers/demo-cluster.ts'
 import { sleep } from '../helpers/sleep.ts'
 
 const halfMade = suite('half made')
 const demo = new DemoCluster()
-halfMade.before(async () => {
+before(halfMade, async () => {
   await demo.up('--peers', '1', '--no-volume')
 })
 halfMade.after(() => demo.down())

@@ -1,9 +1,10 @@
 import { suite } from 'uvu'
+import { before } from '../helpers/before.ts'
 import { DemoCluster, fio } from '../helpers/demo-cluster.ts'
 
 const kill = suite('kill all')
 const demo = new DemoCluster()
-kill.before(async () => {
+before(kill, async () => {
   await demo.up()
 })
 kill.after(() => demo.down())

@@ -1,12 +1,13 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { DemoCluster, fio } from '../helpers/demo-cluster.ts'
 import { Load } from '../helpers/load.ts'
 import { sleep } from '../helpers/sleep.ts'
 
 const kill = suite('kill a replica')
 const demo = new DemoCluster()
-kill.before(async () => {
+before(kill, async () => {
   await demo.up()
 })
 kill.after(() => demo.down())

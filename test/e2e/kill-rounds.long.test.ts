@@ -2,6 +2,7 @@
 // users go on, and the cluster is whole again by itself. SHOAL_ROUNDS and SHOAL_SEED choose.
 import { suite } from 'uvu'
 import { seededRandom } from '../../src/common/random.ts'
+import { before } from '../helpers/before.ts'
 import { NetCluster } from '../helpers/net-cluster.ts'
 import { PartitionBench } from '../helpers/partition-cell.ts'
 import { sleep } from '../helpers/sleep.ts'
@@ -15,7 +16,7 @@ const kills = suite('kill rounds')
 const net = new NetCluster({ peers: 4 })
 const bench = new PartitionBench(net)
 const random = seededRandom(seed)
-kills.before(async () => {
+before(kills, async () => {
   await net.up()
   for (const volume of ['v0', 'v1', 'v2']) await bench.addUser(volume, 4_000)
   await net.waitHealthy(limitMs)

@@ -3,11 +3,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { DemoCluster, fio, tool } from '../helpers/demo-cluster.ts'
 
 const nbd = suite('nbd io')
 const demo = new DemoCluster()
-nbd.before(async () => {
+before(nbd, async () => {
   await demo.up()
 })
 nbd.after(() => demo.down())

@@ -2,6 +2,7 @@
 // history another author's checker judges. Peers in network namespaces; needs root.
 import { suite } from 'uvu'
 import { retried } from '../helpers/api.ts'
+import { before } from '../helpers/before.ts'
 import { NetCluster } from '../helpers/net-cluster.ts'
 import { type Moment, PartitionBench } from '../helpers/partition-cell.ts'
 import { partitions } from '../helpers/partitions.ts'
@@ -15,7 +16,7 @@ const only = process.env.SHOAL_ONLY ?? ''
 const matrix = suite('partition matrix')
 const net = new NetCluster({ peers: 4 })
 const bench = new PartitionBench(net)
-matrix.before(async () => {
+before(matrix, async () => {
   await net.up()
   await bench.addUser('v0')
   await bench.addUser('v1')

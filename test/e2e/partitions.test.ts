@@ -1,6 +1,7 @@
 // Two cells of the partition matrix (partitions.long.test.ts has them all).
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { NetCluster } from '../helpers/net-cluster.ts'
 import { PartitionBench } from '../helpers/partition-cell.ts'
 import { partitions } from '../helpers/partitions.ts'
@@ -11,7 +12,7 @@ const patienceMs = 1_500
 const short = suite('partitions')
 const net = new NetCluster({ peers: 3 })
 const bench = new PartitionBench(net)
-short.before(async () => {
+before(short, async () => {
   await net.up()
   await bench.addUser('v0', patienceMs)
   await net.waitHealthy(60_000)

@@ -1,6 +1,7 @@
 // Rules, rates and counts of a policy in a living cluster, under verified load.
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { fio } from '../helpers/demo-cluster.ts'
 import { Load } from '../helpers/load.ts'
 import { type MapView, MovingCluster } from '../helpers/moving.ts'
@@ -14,7 +15,7 @@ const keptMiB = 320
 const kept = ['--offset=512M', `--size=${keptMiB}M`, '--bs=256k', '--iodepth=4']
 let load: Load
 
-placement.before(async () => {
+before(placement, async () => {
   await demo.up('--peers', '5', '--disk-size', '1GiB')
   await fio({ uri: demo.uri, rw: 'write', more: [...kept, '--do_verify=0'] })
   load = Load.verified(demo.uri, 15 * 60, ['--bsrange=4k-64k', '--size=48M'])

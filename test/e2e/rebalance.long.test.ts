@@ -3,6 +3,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { seededRandom } from '../../src/common/random.ts'
+import { before } from '../helpers/before.ts'
 import { fio } from '../helpers/demo-cluster.ts'
 import { Load } from '../helpers/load.ts'
 import { assertApart, assertEven, MovingCluster, membersByDisk } from '../helpers/moving.ts'
@@ -19,7 +20,7 @@ const kept = ['--offset=512M', '--size=256M', '--bs=256k', '--iodepth=4']
 const sizes = ['--disks', '2', '--disk-size', '512MiB']
 let load: Load
 
-rebalance.before(async () => {
+before(rebalance, async () => {
   await demo.up('--peers', '5', ...sizes)
   // As chosen for ten disks, and kept so: one copy on sixteen disks would ask for four times as many.
   await demo.json('p1', 'policy', 'set', 'default', '--groups', '512')

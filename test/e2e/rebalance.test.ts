@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { fio } from '../helpers/demo-cluster.ts'
 import { Load } from '../helpers/load.ts'
 import {
@@ -20,7 +21,7 @@ const kept = ['--offset=768M', '--size=32M', '--bs=256k', '--iodepth=4']
 const loadSeconds = 32
 let load: Load
 
-rebalance.before(async () => {
+before(rebalance, async () => {
   await demo.up('--peers', '5', ...small)
   // As chosen for five disks, and kept so: twice as many would take twice as long to move.
   await demo.json('p1', 'policy', 'set', 'default', '--groups', '256')

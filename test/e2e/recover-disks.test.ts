@@ -5,6 +5,7 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { DemoCluster, fio, tool } from '../helpers/demo-cluster.ts'
 
 interface Restored {
@@ -21,7 +22,7 @@ const names = ['p1', 'p2', 'p3']
 
 const recover = suite('recover from disks')
 const demo = new DemoCluster()
-recover.before(async () => {
+before(recover, async () => {
   await demo.up()
 })
 recover.after(() => demo.down())

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { peerPaths } from '../../src/common/paths.ts'
+import { before } from '../helpers/before.ts'
 import { DemoCluster, tool } from '../helpers/demo-cluster.ts'
 import { sleep } from '../helpers/sleep.ts'
 
@@ -21,7 +22,7 @@ const lost = ['p1', 'p2']
 
 const recover = suite('recover a volume')
 const demo = new DemoCluster()
-recover.before(async () => {
+before(recover, async () => {
   await demo.up()
 })
 recover.after(() => demo.down())

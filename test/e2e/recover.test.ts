@@ -6,6 +6,7 @@ import { systemRandom } from '../../src/common/random.ts'
 import { freePorts } from '../../src/demo/free-port.ts'
 import { apiOf, startPeer, stopPeer } from '../../src/demo/peer-process.ts'
 import type { DemoPeer } from '../../src/demo/plan.ts'
+import { before } from '../helpers/before.ts'
 import { DemoCluster, tool } from '../helpers/demo-cluster.ts'
 
 interface Cluster {
@@ -18,7 +19,7 @@ interface Cluster {
 const recover = suite('recover')
 const demo = new DemoCluster()
 let fourth: DemoPeer | undefined
-recover.before(async () => {
+before(recover, async () => {
   await demo.up()
   await until('three voters', 'p1', cluster => cluster.may_fail === 1)
 })

@@ -5,6 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ShoalError } from '../../src/common/errors.ts'
 import { retried } from '../helpers/api.ts'
+import { before } from '../helpers/before.ts'
 import { tool } from '../helpers/demo-cluster.ts'
 import { NetCluster, type NetPeer } from '../helpers/net-cluster.ts'
 import { PartitionBench } from '../helpers/partition-cell.ts'
@@ -19,7 +20,7 @@ const removed = new Set<string>()
 const left = () => net.peers.filter(({ name }) => !removed.has(name))
 const bench = new PartitionBench(net, left)
 
-replace.before(async () => {
+before(replace, async () => {
   await net.up()
   await bench.addUser('v0', 4_000)
   const body = { name: 'kept', size: keptBytes, policy: 'default', block_size: 4096 } as const

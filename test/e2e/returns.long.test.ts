@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import { peerPaths } from '../../src/common/paths.ts'
+import { before } from '../helpers/before.ts'
 import { NetCluster } from '../helpers/net-cluster.ts'
 import { PartitionBench } from '../helpers/partition-cell.ts'
 import { sleep } from '../helpers/sleep.ts'
@@ -13,7 +14,7 @@ const limitMs = 180_000
 const returns = suite('returns')
 const net = new NetCluster({ peers: 3 })
 const bench = new PartitionBench(net)
-returns.before(async () => {
+before(returns, async () => {
   await net.up()
   await bench.addUser('v0', 4_000)
   await net.waitHealthy(limitMs)

@@ -4,6 +4,7 @@ import { constants, copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { DemoCluster, tool } from '../helpers/demo-cluster.ts'
 
 interface Event {
@@ -17,7 +18,7 @@ const saved = join(demo.dir, 'saved.img')
 let path = ''
 let subject = ''
 
-rollback.before(async () => {
+before(rollback, async () => {
   await demo.up()
   const disks = await demo.json<{ id: number; peer: string; path: string }[]>('p1', 'disk', 'list')
   const disk = disks.find(one => one.peer === 'p3')!

@@ -1,6 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { poll } from '../../src/common/clock.ts'
+import { before } from '../helpers/before.ts'
 import { DemoCluster, fio } from '../helpers/demo-cluster.ts'
 import { flipBits, spoilRoots } from '../helpers/disk-damage.ts'
 
@@ -29,7 +30,7 @@ const scrub = suite('scrub')
 const demo = new DemoCluster()
 const data = ['--size=24M', '--bs=64k', '--iodepth=8']
 
-scrub.before(async () => {
+before(scrub, async () => {
   await demo.up()
   await fio({ uri: demo.uri, rw: 'write', more: data })
   await folded()

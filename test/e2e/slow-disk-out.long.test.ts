@@ -2,6 +2,7 @@
 // it is put out, held back, and comes back when it is fast again.
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { DemoCluster } from '../helpers/demo-cluster.ts'
 import { FaultyDisk } from '../helpers/faulty-disk.ts'
 import { Load } from '../helpers/load.ts'
@@ -18,7 +19,7 @@ const slow = suite('slow disk')
 const demo = new DemoCluster()
 let disk: FaultyDisk | undefined
 
-slow.before(async () => {
+before(slow, async () => {
   await demo.up()
 })
 slow.after(async () => {

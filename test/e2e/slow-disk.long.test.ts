@@ -1,6 +1,7 @@
 // A disk that writes much slower than the others of its class is named, and may be given less.
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { fio, type StatusResult } from '../helpers/demo-cluster.ts'
 import { FaultyDisk } from '../helpers/faulty-disk.ts'
 import { MovingCluster, membersByDisk } from '../helpers/moving.ts'
@@ -21,7 +22,7 @@ const restMs = 120_000
 const iopsMax = 30
 let disk: FaultyDisk | undefined
 
-slow.before(async () => {
+before(slow, async () => {
   await demo.up('--peers', '5', '--disk-size', '2GiB')
 })
 slow.after(async () => {

@@ -9,6 +9,7 @@ import { readDemo } from '../../src/demo/demo-file.ts'
 import { freePorts } from '../../src/demo/free-port.ts'
 import { apiOf, startPeer, stopPeer } from '../../src/demo/peer-process.ts'
 import type { DemoPeer } from '../../src/demo/plan.ts'
+import { before } from '../helpers/before.ts'
 import { DemoCluster } from '../helpers/demo-cluster.ts'
 import { runShoal } from '../helpers/run-shoal.ts'
 import { sleep } from '../helpers/sleep.ts'
@@ -17,7 +18,7 @@ const stranger = suite('strangers')
 const demo = new DemoCluster()
 const other = new DemoCluster()
 const started: DemoPeer[] = []
-stranger.before(async () => {
+before(stranger, async () => {
   await demo.up('--no-volume')
   await other.up('--peers', '1', '--no-volume')
 })

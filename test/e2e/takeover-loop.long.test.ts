@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert'
 import type { ApiClient } from '../../src/api/client.ts'
 import { seededRandom } from '../../src/common/random.ts'
 import { apiOf, exportAt, retried, untilServed } from '../helpers/api.ts'
+import { before } from '../helpers/before.ts'
 import { DemoCluster } from '../helpers/demo-cluster.ts'
 import { type BlockClient, History } from '../helpers/history.ts'
 import { NbdSocket } from '../helpers/nbd-socket.ts'
@@ -21,7 +22,7 @@ const random = seededRandom(7)
 const takeover = suite('take-over loop')
 const demo = new DemoCluster()
 const history = new History()
-takeover.before(async () => {
+before(takeover, async () => {
   await demo.up('--no-volume')
   // Few groups come back soon, so that there are many rounds.
   await demo.json('p1', 'policy', 'delete', 'default')

@@ -5,6 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { ApiClient } from '../../src/api/client.ts'
 import { exportAt, retried } from '../helpers/api.ts'
+import { before } from '../helpers/before.ts'
 import { History } from '../helpers/history.ts'
 import { NbdSocket } from '../helpers/nbd-socket.ts'
 import { NetCluster } from '../helpers/net-cluster.ts'
@@ -21,7 +22,7 @@ const takeover = suite('take-over of many volumes')
 const net = new NetCluster({ peers: 3, diskBytes: 2 * 2 ** 30 })
 const history = new History()
 const names = Array.from({ length: count }, (_, at) => `many${at}`)
-takeover.before(() => net.up())
+before(takeover, () => net.up())
 takeover.after(() => net.down())
 
 takeover('many volumes of a killed peer are taken over together', async () => {

@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { DemoCluster, tool } from '../helpers/demo-cluster.ts'
 import { openClient } from '../helpers/nbd-client.ts'
 
 const takeover = suite('take-over')
 const demo = new DemoCluster()
-takeover.before(async () => {
+before(takeover, async () => {
   await demo.up()
   await untilVoters()
 })

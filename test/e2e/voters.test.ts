@@ -1,5 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { before } from '../helpers/before.ts'
 import { DemoCluster, fio } from '../helpers/demo-cluster.ts'
 import { Load } from '../helpers/load.ts'
 import { sleep } from '../helpers/sleep.ts'
@@ -15,7 +16,7 @@ interface Cluster {
 const voters = suite('voters')
 const demo = new DemoCluster()
 let uri = ''
-voters.before(async () => {
+before(voters, async () => {
   await demo.up()
   await untilCluster('three voters', 'p1', cluster => cluster.may_fail === 1)
 })

@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type ApiFixture, startApi } from '../../helpers/api-fixture.ts'
+import { before } from '../../helpers/before.ts'
 import { threePeers } from '../../helpers/cluster-fixture.ts'
 import { runShoal, shoalPath } from '../../helpers/run-shoal.ts'
 
@@ -16,7 +17,7 @@ const atOnce = 3
 
 const cli = suite<{ fixture: ApiFixture }>('commands')
 
-cli.before(async context => {
+before(cli, async context => {
   context.fixture = await startApi(data => {
     data.state = threePeers()
     data.selfId = 1

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { durationText } from '../../../src/cli/placement-text.ts'
+import { before } from '../../helpers/before.ts'
 import { runShoal } from '../../helpers/run-shoal.ts'
 
 /** Commands that run side by side; most of their time is Node's start. */
@@ -11,7 +12,7 @@ const atOnce = 3
 
 const cli = suite<{ dir: string }>('placement plan')
 
-cli.before(context => {
+before(cli, context => {
   context.dir = mkdtempSync(join(tmpdir(), 'shoal-plan-'))
 })
 cli.after(context => rmSync(context.dir, { recursive: true }))

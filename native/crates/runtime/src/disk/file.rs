@@ -5,6 +5,13 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+/// The kernel frees the last request of a ring, and with it the file, a moment after its answer; also after
+/// the end of the process that had it.
+const LET_GO_MAX: Duration = Duration::from_secs(1);
+const LET_GO_STEP: Duration = Duration::from_millis(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskKind {
@@ -45,6 +52,21 @@ impl DiskFile {
         Ok(Self { file, kind, size, direct })
     }
 
+    /// The same, and waits a second while the disk is busy: what held it may have been this program.
+    #[allow(clippy::disallowed_methods)] // the kernel tells nobody when it has let go
+    pub fn open_when_free(path: &Path) -> io::Result<Self> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match Self::open(path) {
+                Err(error) if is_busy(&error) && waited < LET_GO_MAX => {
+                    thread::sleep(LET_GO_STEP);
+                    waited += LET_GO_STEP;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
     pub fn fd(&self) -> RawFd {
         self.file.as_raw_fd()
     }
@@ -52,6 +74,10 @@ impl DiskFile {
     pub fn file(&self) -> &File {
         &self.file
     }
+}
+
+fn is_busy(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EBUSY)
 }
 
 fn kind_of(path: &Path) -> io::Result<DiskKind> {
@@ -89,4 +115,39 @@ fn size_of_disk(file: &File, kind: DiskKind) -> io::Result<u64> {
     // SAFETY: the ioctl writes one u64.
     let status = unsafe { libc::ioctl(file.as_raw_fd(), BLKGETSIZE64, &mut size) };
     if status == 0 { Ok(size) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fresh(name: &str) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("shoal-file-{name}-{}", std::process::id()));
+        std::fs::write(&path, [0; 4096]).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_disk_that_is_let_go_of_a_moment_later_is_waited_for() {
+        let path = fresh("let-go");
+        let held = DiskFile::open(&path).unwrap();
+        assert!(is_busy(&DiskFile::open(&path).unwrap_err()));
+        let waiting = {
+            let path = path.clone();
+            thread::spawn(move || DiskFile::open_when_free(&path).map(|_| ()))
+        };
+        #[allow(clippy::disallowed_methods, reason = "the other thread must find it busy")]
+        thread::sleep(LET_GO_STEP * 4);
+        drop(held);
+        waiting.join().unwrap().unwrap();
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn one_that_another_program_has_is_refused() {
+        let path = fresh("held");
+        let _held = DiskFile::open(&path).unwrap();
+        assert!(is_busy(&DiskFile::open_when_free(&path).unwrap_err()));
+        std::fs::remove_file(path).unwrap();
+    }
 }

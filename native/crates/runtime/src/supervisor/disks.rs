@@ -253,7 +253,7 @@ fn prepare(add: &params::AddDisk, inlet: &Inlet) -> Result<u64, ControlError> {
         erase(&add.path).map_err(io)?;
     }
     fill(add, inlet).map_err(io)?;
-    Ok(DiskFile::open(&add.path).map_err(io)?.size)
+    Ok(DiskFile::open_when_free(&add.path).map_err(io)?.size)
 }
 
 fn fill(add: &params::AddDisk, inlet: &Inlet) -> io::Result<()> {
@@ -283,7 +283,7 @@ fn fill(add: &params::AddDisk, inlet: &Inlet) -> io::Result<()> {
 /// Overwrite both ends, where every signature lies.
 fn erase(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::FileExt;
-    let disk = DiskFile::open(path)?;
+    let disk = DiskFile::open_when_free(path)?;
     let length = PROBE_BYTES.min(disk.size as usize) & !4095;
     let zeros = shoal_types::buffer::AlignedBuf::zeroed(length);
     disk.file().write_all_at(&zeros, 0)?;
@@ -294,7 +294,7 @@ fn erase(path: &Path) -> io::Result<()> {
 
 pub(super) fn format(path: &Path, identity: Identity, log_beyond: u64) -> Result<(), ControlError> {
     let io = |error: io::Error| ControlError::io(&path.display().to_string(), &error);
-    let disk = DiskFile::open(path).map_err(io)?;
+    let disk = DiskFile::open_when_free(path).map_err(io)?;
     let params = FormatParams { identity, device_bytes: disk.size, log_beyond };
     store_thread::format(&disk, params)
         .map_err(io)?

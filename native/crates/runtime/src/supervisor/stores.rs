@@ -442,7 +442,7 @@ fn open(
         reason: format!("{}: {error}", path.display()),
         again: true,
     };
-    let file = DiskFile::open(path).map_err(|error| again(&error))?;
+    let file = DiskFile::open_when_free(path).map_err(|error| again(&error))?;
     let mut reactor =
         Reactor::new(store_thread::RING_ENTRIES, wake_fd).map_err(|error| again(&error))?;
     let params = Params {

@@ -25,7 +25,7 @@ pub struct Found {
 /// Why this disk is of no use.
 pub fn read(path: &Path) -> Result<Found, String> {
     let named = |error: io::Error| format!("{}: {error}", path.display());
-    let disk = DiskFile::open(path).map_err(named)?;
+    let disk = DiskFile::open_when_free(path).map_err(named)?;
     let (first, last) = read_edges(&disk, PROBE_BYTES).map_err(named)?;
     match probe(&first, &last) {
         Probe::Shoal(superblock) => {
