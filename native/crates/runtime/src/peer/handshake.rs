@@ -16,6 +16,7 @@ use shoal_wire::session::SendBuf;
 use shoal_wire::trust::Dial;
 
 use super::established::{EarlyFrame, Established};
+use super::socket_options::set_options;
 use super::trust_root::{Membership, TrustRoot};
 use crate::clock;
 
@@ -87,7 +88,7 @@ impl Handshake {
     }
 
     fn new(socket: TcpStream, link: Link) -> io::Result<Self> {
-        socket.set_nodelay(true)?;
+        set_options(&socket)?;
         socket.set_read_timeout(Some(SILENCE_MAX))?;
         socket.set_write_timeout(Some(SILENCE_MAX))?;
         Ok(Self { socket, link, out: SendBuf::new(), frames: VecDeque::new() })

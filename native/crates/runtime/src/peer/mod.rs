@@ -8,6 +8,7 @@ mod established;
 mod handshake;
 mod links;
 mod listener;
+mod socket_options;
 mod trust_root;
 
 pub use address_book::{AddressBook, PeerAddress};
