@@ -13,6 +13,7 @@ pub const POINTS: &[&str] = &[
     "clean joiner takes over watermarks",
     "collect discarded by a view",
     "confirm round failed",
+    "copied block by block",
     "copy passed over a live write",
     "entry gone before it was read",
     "fenced by a newer head",

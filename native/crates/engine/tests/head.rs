@@ -332,6 +332,56 @@ fn silent_members_are_reported_and_reads_go_elsewhere() {
     assert_eq!(bench.sent.len(), before + 1, "what it owed is sent again");
 }
 
+/// It may never come back; a head that is owed something looks at the clock, and reports.
+#[test]
+fn a_disk_that_left_the_views_owes_nothing() {
+    let mut bench = Bench::new(ReadMode::Lease);
+    bench.event(HeadEvent::Lease { valid_until_us: 1_000_000 });
+    bench.event(HeadEvent::Disconnected { disk: C });
+    bench.event(HeadEvent::Granted {
+        head_epoch: HeadEpoch(4),
+        views: vec![view(1, &[A, B, C], None)],
+    });
+    bench.event(HeadEvent::View(view(2, &[A, B], None)));
+    bench.answer_all(|request| match request {
+        Request::OpenLayer { .. } => Some(Reply::LayerOpened),
+        Request::Install { .. } => Some(installed(vec![])),
+        _ => None,
+    });
+    bench.other.clear();
+    assert_eq!(bench.head.status().phase, HeadPhase::Active);
+    for _ in 0..200 {
+        bench.later(20_000);
+    }
+    let reports = |c: &HeadCommand| matches!(c, HeadCommand::ReportUnreachable { .. });
+    assert!(!bench.other.iter().any(reports), "{:?}", bench.other);
+}
+
+/// Which of the groups has another store there the refusal does not say.
+#[test]
+fn a_confirmation_that_an_unfit_member_refused_has_each_view_refreshed() {
+    let mut bench = Bench::new(ReadMode::Confirmed);
+    bench.head = Head::new(HeadConfig { pg_count: 2, ..config(ReadMode::Confirmed) });
+    let first = view(1, &[A, B, C], None);
+    let second = PgView { pg: PgId::new(1, 1), ..first.clone() };
+    bench.grant(vec![first, second]);
+    bench.request(1, ClientOp::Read { offset: 0, len: 64 * 4096 });
+    bench.other.clear();
+    bench.answer_of(|disk, r| match r {
+        Request::Confirm { pgs, .. } if disk == A && pgs.len() == 2 => {
+            Some(Reply::Refused(Refusal::Unfit))
+        }
+        _ => None,
+    });
+    let refreshed = |c: &HeadCommand| match c {
+        HeadCommand::RefreshView { pg, .. } => Some(pg.index),
+        _ => None,
+    };
+    let mut refreshed: Vec<u32> = bench.other.iter().filter_map(refreshed).collect();
+    refreshed.sort_unstable();
+    assert_eq!(refreshed, [0, 1]);
+}
+
 #[test]
 fn a_read_that_no_copy_answers_does_not_pile_up_at_them() {
     let mut bench = Bench::active(ReadMode::Lease);

@@ -442,6 +442,80 @@ fn a_joiner_without_room_for_marks_goes_on() {
     assert!(matches!(bench.other[..], [MemberOutput::JoinDone { .. }]), "{:?}", bench.other);
 }
 
+/// A joiner that has begun, with nothing left over, and knows of no more than the source's list.
+fn listing(layers: Vec<(VolumeId, LayerId)>) -> Bench {
+    let mut bench = Bench::new(true);
+    bench.join(8, false);
+    bench.answer(Reply::JoinOpened { heads: vec![], layers, marks: vec![] });
+    bench.store(Ok(StoreReply::Done));
+    bench.store(Ok(StoreReply::Unsettled { entries: vec![], more: false }));
+    bench.store(Ok(StoreReply::Changed { entries: vec![], more: false }));
+    bench
+}
+
+fn listed(mask: u32) -> Reply {
+    let (volume, layer, stamp) = (V, LAYER, PgEpoch(2));
+    let entry = message::CopyEntry { volume, layer, block: 0, mask, stamp };
+    Reply::CopyList { entries: vec![entry], more: false }
+}
+
+fn zeros() -> Reply {
+    let (version, stamp, state) = (Version::new(2, 2), PgEpoch(2), BlockState::Zero);
+    Reply::CopyBlocks { blocks: vec![message::CopyBlock { version, stamp, state }] }
+}
+
+#[test]
+fn a_layer_that_found_no_room_is_opened_again_by_the_next_session() {
+    let mut bench = Bench::new(true);
+    for epoch in [8, 9] {
+        bench.join(epoch, false);
+        let layers = vec![(V, LAYER), (V, LayerId(11))];
+        bench.answer(Reply::JoinOpened { heads: vec![], layers, marks: vec![] });
+        let opened = bench.store(Err(StoreError::NoSpace));
+        assert!(matches!(opened, StoreOp::OpenLayer { layer: LayerId(11), .. }), "{opened:?}");
+        let failed = bench.other.remove(0);
+        assert!(matches!(failed, MemberOutput::JoinFailed { .. }), "{failed:?}");
+        bench.ops.clear();
+    }
+}
+
+/// Nothing of that layer would be here, and in sync this member would answer zeros.
+#[test]
+fn a_copy_into_a_layer_that_the_store_does_not_know_ends_the_session() {
+    let mut bench = listing(vec![]);
+    bench.answer(listed(1));
+    bench.answer(zeros());
+    bench.store(Err(StoreError::NoLayer));
+    let failed = bench.other.remove(0);
+    assert!(matches!(failed, MemberOutput::JoinFailed { .. }), "{failed:?}");
+}
+
+/// It has no room for the layer: zeros. What was left over here may be of a write that was refused.
+#[test]
+fn what_the_source_has_no_layer_for_is_nothing_here_too() {
+    let mut bench = listing(vec![]);
+    bench.answer(listed(0b101));
+    bench.answer(Reply::Refused(Refusal::Deleted));
+    let StoreOp::Copy { items, .. } = bench.store(Ok(StoreReply::Done)) else { panic!() };
+    let blocks: Vec<_> = items.iter().map(|item| (item.block, item.state.clone())).collect();
+    assert_eq!(blocks, [(0, BlockState::Absent), (2, BlockState::Absent)]);
+    assert!(matches!(bench.other[..], [MemberOutput::JoinDone { .. }]), "{:?}", bench.other);
+}
+
+#[test]
+fn a_bad_block_at_the_source_that_is_not_wanted_keeps_nobody_out() {
+    let mut bench = listing(vec![]);
+    bench.answer(listed(0b101));
+    bench.answer(Reply::Refused(Refusal::BadBlock));
+    for wanted in [0, 2] {
+        let asked = bench.answer(zeros());
+        let one = |r: &Request| matches!(r, Request::CopyRead { block, blocks: 1, .. } if *block == wanted);
+        assert!(one(&asked), "{asked:?}");
+        bench.store(Ok(StoreReply::Done));
+    }
+    assert!(matches!(bench.other[..], [MemberOutput::JoinDone { .. }]), "{:?}", bench.other);
+}
+
 #[test]
 fn a_session_of_before_the_restart_is_not_taken_up() {
     let mut bench = Bench::new(true);

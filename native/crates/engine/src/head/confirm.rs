@@ -99,10 +99,12 @@ impl Head {
                 self.fence(installed);
             }
             Reply::Refused(refusal) => {
-                if matches!(refusal, Refusal::StalePg { .. }) {
-                    self.refresh_asked(ask);
-                } else {
-                    self.judge_refusal(0, disk, &refusal);
+                match refusal {
+                    Refusal::StalePg { .. } | Refusal::NotMember | Refusal::Unfit => {
+                        self.refresh_asked(ask);
+                    }
+                    // What is left is about the disk, whichever group was asked about.
+                    _ => drop(self.judge_refusal(0, disk, &refusal)),
                 }
                 if !self.is_over() {
                     self.confirm_failed(ask);
@@ -112,7 +114,7 @@ impl Head {
         }
     }
 
-    /// Which of the PGs is newer at the member it does not say.
+    /// Which of the PGs is newer at the member, or has another store there, it does not say.
     fn refresh_asked(&mut self, ask: u32) {
         let round = self.confirm.round.as_ref();
         let slots = round.and_then(|r| r.asks.get(ask as usize)).cloned().flatten();

@@ -4,6 +4,7 @@ use shoal_types::{DiskId, PgEpoch, PgView};
 
 use super::Head;
 use super::api::HeadCommand;
+use super::links::{LayerState, What};
 use super::pg::{PgPhase, Slot};
 use super::piece::{Confirmation, Stage, TARGETS_MAX};
 use crate::common::Key;
@@ -30,6 +31,19 @@ impl Head {
         match self.pgs[slot].phase {
             PgPhase::Active => self.restamp(slot, &before),
             _ => self.start_collect(slot),
+        }
+        before.into_iter().for_each(|disk| self.ask_no_stranger(disk));
+    }
+
+    /// A disk that is in no view any more owes nothing: it may never come back, and whoever owes is reported.
+    fn ask_no_stranger(&mut self, disk: DiskId) {
+        if self.pgs.iter().any(|pg| pg.targets.contains(&disk)) {
+            return;
+        }
+        self.forget_sent_where(|sent| sent.disk == disk && sent.what == What::OpenLayer);
+        let link = self.disk(disk);
+        if link.layer == LayerState::Asked {
+            link.layer = LayerState::Unknown;
         }
     }
 

@@ -135,6 +135,26 @@ impl Member {
         self.submit_step(pg, step, op);
     }
 
+    /// A source without room for the layer has zeros in it, and so must this store: what was left over here
+    /// may be of a write that was refused.
+    pub(super) fn no_layer_at_source(&mut self, pg: PgId, run: CopyRun) {
+        if self.gone.has(run.layer) {
+            return self.copy_ended(pg, run, 0);
+        }
+        let (version, stamp, state) = (Version::ZERO, PgEpoch::ZERO, BlockState::Absent);
+        let nothing = CopyBlock { version, stamp, state };
+        self.take_copy(pg, run, vec![nothing; run.span().1 as usize]);
+    }
+
+    /// One bad block at the source, wanted or only in between, does not keep the others from coming.
+    pub(super) fn copy_block_by_block(&mut self, pg: PgId, run: CopyRun) {
+        cover!("copied block by block");
+        let session = self.sessions.get_mut(&pg).expect("current");
+        session.in_flight_bytes -= run.bytes();
+        session.queue.extend(run.each_block());
+        self.copy_on(pg);
+    }
+
     /// A run is durable here (or needs nothing).
     pub(super) fn copy_ended(&mut self, pg: PgId, run: CopyRun, blocks: u32) {
         let session = self.sessions.get_mut(&pg).expect("current");
@@ -151,6 +171,16 @@ impl CopyRun {
         let from = self.mask.trailing_zeros();
         let to = 32 - self.mask.leading_zeros();
         (self.group * GROUP_BLOCKS + u64::from(from), to - from)
+    }
+
+    /// More than one block is read for it.
+    pub(super) fn is_wide(&self) -> bool {
+        self.span().1 > 1
+    }
+
+    fn each_block(self) -> impl Iterator<Item = Self> {
+        let bits = (0..GROUP_BLOCKS).map(move |i| self.mask & (1 << i)).filter(|mask| *mask != 0);
+        bits.map(move |mask| Self { mask, ..self })
     }
 
     fn bytes(&self) -> u64 {

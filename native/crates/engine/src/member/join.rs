@@ -1,8 +1,8 @@
 //! A session from its start to the first copy (rules 20–22).
 
 use shoal_types::{
-    DiskId, LayerId, PgEpoch, PgId, Raise, Reply, Request, StoreError, StoreOp, StoreReply,
-    Version, VolumeId,
+    DiskId, LayerId, PgEpoch, PgId, Raise, Refusal, Reply, Request, StoreError, StoreOp,
+    StoreReply, Version, VolumeId,
 };
 
 use super::api::{JoinFailure, JoinPhase};
@@ -70,8 +70,11 @@ impl Member {
             (AskedWhat::Read(run), Reply::CopyBlocks { blocks }) => {
                 self.take_copy(pg, run, blocks);
             }
-            (AskedWhat::Read(run), Reply::Refused(shoal_types::Refusal::Deleted)) => {
-                self.copy_ended(pg, run, 0);
+            (AskedWhat::Read(run), Reply::Refused(Refusal::Deleted)) => {
+                self.no_layer_at_source(pg, run);
+            }
+            (AskedWhat::Read(run), Reply::Refused(Refusal::BadBlock)) if run.is_wide() => {
+                self.copy_block_by_block(pg, run);
             }
             (_, Reply::Refused(refusal)) => {
                 self.fail_join(pg, JoinFailure::SourceRefused { source: disk, refusal });
@@ -95,7 +98,7 @@ impl Member {
             if !self.layers.contains_key(layer) && !self.gone.has(*layer) {
                 self.layers.insert(*layer, *volume);
                 let op = StoreOp::OpenLayer { volume: *volume, layer: *layer };
-                self.submit_step(pg, JoinStep::Begin, op);
+                self.submit_step(pg, JoinStep::OpenLayer { layer: *layer }, op);
             }
         }
         let session = self.sessions.get_mut(&pg).expect("current");
@@ -131,7 +134,7 @@ impl Member {
         }
         self.sessions.get_mut(&pg).expect("current").open_steps -= 1;
         match (step, reply) {
-            (JoinStep::Begin, _) => {
+            (JoinStep::Begin | JoinStep::OpenLayer { .. }, _) => {
                 if self.sessions[&pg].open_steps == 0 {
                     self.list_leftovers(pg);
                 }
@@ -242,7 +245,7 @@ impl Member {
         let parked = std::mem::take(&mut session.parked);
         self.pgs.entry(pg).or_default().failures += 1;
         for (to, _) in parked {
-            self.refuse(to, shoal_types::Refusal::NoSession);
+            self.refuse(to, Refusal::NoSession);
         }
         self.out.push(MemberOutput::JoinFailed { pg, join_at, reason });
     }
@@ -254,13 +257,19 @@ impl Member {
         step: JoinStep,
         error: StoreError,
     ) {
+        if let JoinStep::OpenLayer { layer } = step {
+            self.layers.remove(&layer);
+        }
         if !self.is_current(pg, join_at) {
             return;
         }
         self.sessions.get_mut(&pg).expect("current").open_steps -= 1;
         match (step, error) {
-            // The layer was deleted meanwhile: its blocks need no copy.
-            (JoinStep::Copy { run, .. }, StoreError::NoLayer) => self.copy_ended(pg, run, 0),
+            // The layer was deleted meanwhile: its blocks need no copy. Any other that the store does not
+            // know found no room when it was opened.
+            (JoinStep::Copy { run, .. }, StoreError::NoLayer) if self.gone.has(run.layer) => {
+                self.copy_ended(pg, run, 0);
+            }
             // Its tables are full. Without marks more is listed at a take-over, no more than that.
             (JoinStep::Marks, StoreError::NoSpace) => self.copy_on(pg),
             _ => {

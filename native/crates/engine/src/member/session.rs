@@ -53,16 +53,24 @@ pub(super) enum AskedWhat {
 /// What a store operation of a session was for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum JoinStep {
-    /// Epochs of the source, layers, the drop of a `full` join: all must be durable.
+    /// Epochs of the source, the drop of a `full` join, and layers: all must be durable.
     Begin,
+    OpenLayer {
+        layer: LayerId,
+    },
     /// Own leftovers of a volume.
-    Leftovers { volume: VolumeId },
+    Leftovers {
+        volume: VolumeId,
+    },
     /// Own blocks with a stamp that the others may not have.
     OwnChanged,
     /// The source's marks, which no block may bring.
     Marks,
     /// A copy of so many blocks.
-    Copy { run: CopyRun, blocks: u32 },
+    Copy {
+        run: CopyRun,
+        blocks: u32,
+    },
 }
 
 #[derive(Clone, Debug)]
