@@ -28,7 +28,7 @@ impl Bench {
             pgs: if fit { vec![(PG, PgEpoch(5))] } else { vec![] },
             watermarks: vec![(V, PG, Version::new(3, 7), Version::new(3, 9))],
             layers: vec![(V, LAYER)],
-            deleted_layers: vec![LayerId(99)],
+            deleted_layers: vec![(V, LayerId(99))],
         };
         let member = Member::new(config, recovered);
         Self { member, to: 0, ops: vec![], replies: vec![], other: vec![] }
@@ -514,6 +514,32 @@ fn a_bad_block_at_the_source_that_is_not_wanted_keeps_nobody_out() {
         bench.store(Ok(StoreReply::Done));
     }
     assert!(matches!(bench.other[..], [MemberOutput::JoinDone { .. }]), "{:?}", bench.other);
+}
+
+/// A store would fill with what is known of volumes that were.
+#[test]
+fn nothing_is_kept_of_a_volume_that_the_cluster_forgot() {
+    let mut bench = Bench::new(true);
+    let opened = |bench: &mut Bench| {
+        bench.request(Request::JoinOpen { pg: PG, join_at: PgEpoch(8), joiner: S });
+        bench.store(Ok(StoreReply::Done));
+        bench.replies.pop()
+    };
+    let known = opened(&mut bench);
+    assert!(
+        matches!(&known, Some(Reply::JoinOpened { heads, marks, .. })
+        if heads.len() == 1 && marks.len() == 1),
+        "{known:?}"
+    );
+    for layer in [LAYER, LayerId(99)] {
+        bench.event(MemberEvent::DeleteLayer { layer });
+        bench.store(Ok(StoreReply::Done));
+        bench.event(MemberEvent::ForgetLayer { layer });
+        bench.store(Ok(StoreReply::Done));
+    }
+    let known = opened(&mut bench);
+    let nothing = Reply::JoinOpened { heads: vec![], layers: vec![], marks: vec![] };
+    assert_eq!(known, Some(nothing));
 }
 
 #[test]

@@ -419,18 +419,11 @@ impl DiskStore {
 }
 
 fn recovered(store: &Store) -> Recovered {
-    let (heads, pgs) = (store.volumes(), store.pgs());
-    let mut watermarks = Vec::new();
-    for (volume, _) in &heads {
-        for (pg, _) in &pgs {
-            let marks = (store.watermark(*volume, *pg), store.newest_version(*volume, *pg));
-            watermarks.push((*volume, *pg, marks.0, marks.1));
-        }
-    }
+    let (heads, pgs, watermarks) = (store.volumes(), store.pgs(), store.marks());
     let (live, gone): (Vec<_>, Vec<_>) =
         store.layers().into_iter().partition(|(.., state)| *state == LayerState::Live);
     let named = |(layer, volume, _): (LayerId, VolumeId, LayerState)| (volume, layer);
     let layers = live.into_iter().map(named).collect();
-    let deleted_layers = gone.into_iter().map(|(layer, ..)| layer).collect();
+    let deleted_layers = gone.into_iter().map(named).collect();
     Recovered { heads, pgs, watermarks, layers, deleted_layers }
 }

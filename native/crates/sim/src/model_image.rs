@@ -1,6 +1,6 @@
 //! What a model store holds, and what each operation does to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use shoal_engine::planted::{Bug, is_planted};
 use shoal_types::message::{CopyEntry, EntryInfo, EntryKind};
@@ -28,7 +28,7 @@ pub struct Image {
     pub blocks: BTreeMap<(PgId, LayerId, u64), Entry>,
     pub layers: BTreeMap<LayerId, VolumeId>,
     /// Gone, and not to come again by mistake.
-    pub deleted: BTreeSet<LayerId>,
+    pub deleted: BTreeMap<LayerId, VolumeId>,
     pub data_blocks: usize,
     /// Counts changes and starts, as a log's end does.
     pub position: u64,
@@ -88,14 +88,17 @@ impl Image {
                 Ok(StoreReply::Done)
             }
             StoreOp::DeleteLayer { layer } => {
-                self.layers.remove(layer);
-                self.deleted.insert(*layer);
+                if let Some(volume) = self.layers.remove(layer) {
+                    self.deleted.insert(*layer, volume);
+                }
                 let gone: Vec<_> = self.blocks.keys().filter(|k| k.1 == *layer).copied().collect();
                 gone.into_iter().for_each(|key| self.put(key, None));
                 Ok(StoreReply::Done)
             }
             StoreOp::ForgetLayer { layer } => {
-                self.deleted.remove(layer);
+                if let Some(volume) = self.deleted.remove(layer) {
+                    self.forget_volume(volume);
+                }
                 Ok(StoreReply::Done)
             }
             reading => self.read(reading),
@@ -173,6 +176,13 @@ impl Image {
         for (pg, pe) in pgs {
             let kept = self.pgs.entry(*pg).or_default();
             *kept = (*kept).max(*pe);
+        }
+    }
+
+    fn forget_volume(&mut self, volume: VolumeId) {
+        if self.layers.values().chain(self.deleted.values()).all(|other| *other != volume) {
+            self.heads.remove(&volume);
+            self.marks.retain(|(_, of), _| *of != volume);
         }
     }
 

@@ -282,7 +282,7 @@ impl ModelStore {
             pgs: image.pgs.iter().map(|(p, e)| (*p, *e)).collect(),
             watermarks: image.marks.iter().map(mark).collect(),
             layers: image.layers.iter().map(|(l, v)| (*v, *l)).collect(),
-            deleted_layers: image.deleted.iter().copied().collect(),
+            deleted_layers: image.deleted.iter().map(|(l, v)| (*v, *l)).collect(),
         }
     }
 }

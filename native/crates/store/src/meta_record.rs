@@ -57,6 +57,10 @@ pub enum TableItem {
     LayerGone {
         local: u32,
     },
+    /// Its last layer is forgotten: no head epoch and no watermark of it is needed any more.
+    VolumeGone {
+        volume: VolumeId,
+    },
     Watermark {
         volume: VolumeId,
         pg: u32,
@@ -82,6 +86,7 @@ mod tag {
     pub const LAYER_GONE: u8 = 9;
     pub const WATERMARK: u8 = 10;
     pub const NEXT: u8 = 11;
+    pub const VOLUME_GONE: u8 = 12;
 }
 
 impl MetaRecord {
@@ -164,6 +169,10 @@ impl TableItem {
                 out.put_u8(tag::LAYER_GONE);
                 out.put_u32_le(local);
             }
+            Self::VolumeGone { volume } => {
+                out.put_u8(tag::VOLUME_GONE);
+                out.put_u64_le(volume.0);
+            }
             Self::Watermark { volume, pg, watermark, newest } => {
                 out.put_u8(tag::WATERMARK);
                 out.put_u64_le(volume.0);
@@ -195,6 +204,7 @@ impl TableItem {
                 Self::Layer { local, layer, volume, deleted, forget }
             }
             tag::LAYER_GONE => Self::LayerGone { local: r.u32()? },
+            tag::VOLUME_GONE => Self::VolumeGone { volume: VolumeId(r.u64()?) },
             tag::WATERMARK => Self::Watermark {
                 volume: VolumeId(r.u64()?),
                 pg: r.u32()?,

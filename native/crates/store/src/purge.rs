@@ -100,10 +100,14 @@ impl Store {
         for pg in &purge.pgs {
             self.state.tables.remove_pg(*pg);
         }
+        let tables = &mut self.state.tables;
+        let owner = |layer: &u32| tables.layer(*layer).map(|row| row.volume);
+        let volumes = purge.forgotten.iter().filter_map(owner).collect();
         for layer in &purge.forgotten {
-            self.state.tables.remove_layer(*layer);
+            tables.remove_layer(*layer);
             self.state.layer_blocks.remove(layer);
         }
+        tables.remove_volumes(volumes);
         self.end_job();
     }
 }

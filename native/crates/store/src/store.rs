@@ -20,7 +20,7 @@ use crate::read::Reads;
 use crate::ring::Ring;
 use crate::state::State;
 use crate::stats::{Memory, Stats};
-use crate::tables::LayerState;
+use crate::tables::{LayerState, MarkRow};
 
 /// Whom a disk command's answer goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,6 +234,15 @@ impl Store {
     pub fn newest_version(&self, volume: VolumeId, pg: PgId) -> Version {
         let pg = self.state.tables.pg_number(pg);
         pg.map_or(Version::ZERO, |pg| self.state.tables.mark(volume, pg).newest)
+    }
+
+    /// (volume, PG, watermark, newest version), of each pair that has any.
+    pub fn marks(&self) -> Vec<(VolumeId, PgId, Version, Version)> {
+        let tables = &self.state.tables;
+        let of_live = |(volume, local, row): (VolumeId, u32, MarkRow)| {
+            tables.live_pg(local).map(|pg| (volume, pg.pg, row.watermark, row.newest))
+        };
+        tables.marks().filter_map(of_live).collect()
     }
 
     pub fn volumes(&self) -> Vec<(VolumeId, HeadEpoch)> {

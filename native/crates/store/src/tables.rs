@@ -228,6 +228,28 @@ impl Tables {
         self.changed.remove(&RowKey::Layer(local));
     }
 
+    /// Drops what is known of volumes of which no layer is left.
+    pub fn remove_volumes(&mut self, mut volumes: BTreeSet<VolumeId>) {
+        for row in self.layers.values() {
+            volumes.remove(&row.volume);
+        }
+        for volume in volumes {
+            self.remove_volume(volume);
+        }
+    }
+
+    fn remove_volume(&mut self, volume: VolumeId) {
+        self.volumes.remove(&volume);
+        self.changed.remove(&RowKey::Volume(volume));
+        let of_volume = (volume, 0)..=(volume, u32::MAX);
+        let pgs: Vec<u32> = self.marks.range(of_volume).map(|((_, pg), _)| *pg).collect();
+        for pg in pgs {
+            self.marks.remove(&(volume, pg));
+            self.changed.remove(&RowKey::Mark(volume, pg));
+        }
+        self.gone.push(TableItem::VolumeGone { volume });
+    }
+
     /// PG numbers that a drop left behind.
     pub fn dead_pgs(&self) -> Vec<u32> {
         self.pgs.keys().copied().filter(|n| self.live_pg(*n).is_none()).collect()
@@ -273,6 +295,7 @@ impl Tables {
                 self.set_layer(local, LayerRow { layer, volume, deleted, forget });
             }
             TableItem::LayerGone { local } => self.remove_layer(local),
+            TableItem::VolumeGone { volume } => self.remove_volume(volume),
             TableItem::Watermark { volume, pg, watermark, newest } => {
                 self.raise_mark(volume, pg, watermark);
                 self.raise_newest(volume, pg, newest);

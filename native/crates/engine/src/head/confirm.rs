@@ -104,7 +104,9 @@ impl Head {
                         self.refresh_asked(ask);
                     }
                     // What is left is about the disk, whichever group was asked about.
-                    _ => drop(self.judge_refusal(0, disk, &refusal)),
+                    _ => {
+                        self.judge_refusal(0, disk, &refusal);
+                    }
                 }
                 if !self.is_over() {
                     self.confirm_failed(ask);

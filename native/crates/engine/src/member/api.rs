@@ -18,7 +18,7 @@ pub struct Recovered {
     pub watermarks: Vec<(VolumeId, PgId, Version, Version)>,
     pub layers: Vec<(VolumeId, LayerId)>,
     /// Deleted, not yet forgotten.
-    pub deleted_layers: Vec<LayerId>,
+    pub deleted_layers: Vec<(VolumeId, LayerId)>,
 }
 
 #[derive(Clone, Debug)]

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use shoal_types::LayerId;
+use shoal_types::{LayerId, VolumeId};
 
-use crate::common::FastSet;
+use crate::common::{FastMap, FastSet};
 
 /// Of those that the store forgot. No layer's number is used again, so the lowest are the oldest.
 const FORGOTTEN_MAX: usize = 65_536;
@@ -13,29 +13,36 @@ const FORGOTTEN_MAX: usize = 65_536;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gone {
     /// The store knows them, too: also after a restart.
-    deleted: FastSet<LayerId>,
+    deleted: FastMap<LayerId, VolumeId>,
     forgotten: BTreeSet<LayerId>,
 }
 
 impl Gone {
-    pub fn new(deleted: Vec<LayerId>) -> Self {
-        Self { deleted: deleted.into_iter().collect(), forgotten: BTreeSet::new() }
+    pub fn new(deleted: Vec<(VolumeId, LayerId)>) -> Self {
+        let deleted = deleted.into_iter().map(|(volume, layer)| (layer, volume)).collect();
+        Self { deleted, forgotten: BTreeSet::new() }
     }
 
     pub fn has(&self, layer: LayerId) -> bool {
-        self.deleted.contains(&layer) || self.forgotten.contains(&layer)
+        self.deleted.contains_key(&layer) || self.forgotten.contains(&layer)
     }
 
-    pub fn delete(&mut self, layer: LayerId) {
-        self.deleted.insert(layer);
+    /// Deleted, and a layer of it not yet forgotten.
+    pub fn volumes(&self) -> FastSet<VolumeId> {
+        self.deleted.values().copied().collect()
     }
 
-    /// Nobody waits for it to be dropped any more.
-    pub fn forget(&mut self, layer: LayerId) {
-        self.deleted.remove(&layer);
+    pub fn delete(&mut self, volume: VolumeId, layer: LayerId) {
+        self.deleted.insert(layer, volume);
+    }
+
+    /// Nobody waits for it to be dropped any more. Gives its volume, if no other deleted layer is of that.
+    pub fn forget(&mut self, layer: LayerId) -> Option<VolumeId> {
         self.forgotten.insert(layer);
         if self.forgotten.len() > FORGOTTEN_MAX {
             self.forgotten.pop_first();
         }
+        let volume = self.deleted.remove(&layer)?;
+        (!self.deleted.values().any(|other| *other == volume)).then_some(volume)
     }
 }

@@ -9,7 +9,7 @@ use super::api::{JoinFailure, JoinPhase};
 use super::job::Job;
 use super::session::{Asked, AskedWhat, CopyRun, GROUP_BLOCKS, JoinStep, Session};
 use super::{Member, MemberOutput};
-use crate::common::Key;
+use crate::common::{FastSet, Key};
 use crate::cover::cover;
 use crate::planted::{Bug, is_planted};
 
@@ -59,7 +59,10 @@ impl Member {
         }
         let pg = asked.pg;
         match (asked.what, reply) {
-            (AskedWhat::Open, Reply::JoinOpened { heads, layers, marks }) => {
+            (AskedWhat::Open, Reply::JoinOpened { mut heads, layers, mut marks }) => {
+                let gone = self.gone_of(&layers);
+                heads.retain(|(volume, _)| !gone.contains(volume));
+                marks.retain(|(volume, ..)| !gone.contains(volume));
                 let session = self.sessions.get_mut(&pg).expect("current");
                 (session.heads, session.marks) = (heads, marks);
                 self.begin_session(pg, &layers);
@@ -81,6 +84,18 @@ impl Member {
             }
             (_, _) => self.fail_join(pg, JoinFailure::SourceLeft { source: disk }),
         }
+    }
+
+    /// Volumes that the source did not know to be deleted when it answered.
+    fn gone_of(&self, layers: &[(VolumeId, LayerId)]) -> FastSet<VolumeId> {
+        let of = |is_gone: bool| {
+            layers.iter().filter(move |(_, l)| self.gone.has(*l) == is_gone).map(|(v, _)| *v)
+        };
+        let mut gone: FastSet<VolumeId> = of(true).collect();
+        for volume in of(false) {
+            gone.remove(&volume);
+        }
+        gone
     }
 
     pub(super) fn is_current(&self, pg: PgId, join_at: PgEpoch) -> bool {

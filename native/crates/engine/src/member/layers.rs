@@ -30,10 +30,11 @@ impl Member {
     }
 
     pub(super) fn on_delete_layer(&mut self, layer: LayerId) {
-        let volume = self.layers.remove(&layer);
-        self.gone.delete(layer);
-        if let Some(volume) = volume.filter(|v| !self.layers.values().any(|other| other == v)) {
-            self.refused.retain(|(_, of), _| *of != volume);
+        if let Some(volume) = self.layers.remove(&layer) {
+            self.gone.delete(volume, layer);
+            if !self.has_layer_of(volume) {
+                self.refused.retain(|(_, of), _| *of != volume);
+            }
         }
         let op = match is_planted(Bug::DeletedLayerKept) {
             true => StoreOp::ForgetLayer { layer },
@@ -43,7 +44,21 @@ impl Member {
     }
 
     pub(super) fn on_forget_layer(&mut self, layer: LayerId) {
-        self.gone.forget(layer);
+        if let Some(volume) = self.gone.forget(layer).filter(|v| !self.has_layer_of(*v)) {
+            self.forget_volume(volume);
+        }
         self.submit(Job::Silent, StoreOp::ForgetLayer { layer });
+    }
+
+    fn has_layer_of(&self, volume: VolumeId) -> bool {
+        self.layers.values().any(|of| *of == volume)
+    }
+
+    /// As the store does once the layer's blocks are gone: rows of volumes that were would fill it.
+    fn forget_volume(&mut self, volume: VolumeId) {
+        self.heads.remove(&volume);
+        for pg in self.pgs.keys() {
+            self.marks.remove(&(*pg, volume));
+        }
     }
 }

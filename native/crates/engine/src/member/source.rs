@@ -43,10 +43,16 @@ impl Member {
     }
 
     /// The epoch is durable here: no write that leaves the joiner out is accepted any more.
+    /// Of a deleted volume nothing is told: the joiner may have been told already to forget it.
     pub(super) fn join_opened_here(&mut self, to: ReplyTo, pg: PgId) {
-        let mut heads: Vec<_> = self.heads.iter().map(|(v, h)| (*v, *h)).collect();
+        let mut gone = self.gone.volumes();
+        for volume in self.layers.values() {
+            gone.remove(volume);
+        }
+        let heads = self.heads.iter().filter(|(v, _)| !gone.contains(v));
+        let mut heads: Vec<_> = heads.map(|(v, h)| (*v, *h)).collect();
         let mut layers: Vec<_> = self.layers.iter().map(|(l, v)| (*v, *l)).collect();
-        let of_pg = self.marks.iter().filter(|((p, _), _)| *p == pg);
+        let of_pg = self.marks.iter().filter(|((p, v), _)| *p == pg && !gone.contains(v));
         let mark = |((_, volume), marks): (&(PgId, VolumeId), &Marks)| {
             (*volume, marks.watermark, marks.newest)
         };

@@ -10,7 +10,7 @@ pub use heads::{attached_to, head_config, is_remembered_as_fenced, is_taken_over
 pub use rejoins::Rejoins;
 pub use stores::{
     admitted, cancel_join, doomed_layers, is_doomed, is_filled, is_joining, is_out, joins_of,
-    last_in_sync, owner_of_layer, report_kind, restart_join, set_down,
+    known_layers, last_in_sync, owner_of_layer, report_kind, restart_join, set_down,
 };
 pub use views::{all_views, changed_views, views_of};
 

@@ -1,6 +1,6 @@
 //! What stores and heads report, as commands to the cluster; and what it thinks of a store.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use shoal_engine::head::ReportReason;
 use shoal_engine::insync::PgRecord;
@@ -86,6 +86,11 @@ pub fn doomed_layers(state: &ClusterState) -> Vec<(BTreeSet<DiskId>, Vec<LayerId
 pub fn is_doomed(state: &ClusterState, disk: DiskId, layer: LayerId) -> bool {
     let doomed = doomed_layers(state);
     doomed.iter().any(|(disks, layers)| disks.contains(&disk) && layers.contains(&layer))
+}
+
+/// Of volumes that are not forgotten.
+pub fn known_layers(state: &ClusterState) -> HashSet<LayerId> {
+    state.volumes().values().flat_map(|volume| volume.layers.iter().copied()).collect()
 }
 
 pub fn owner_of_layer(state: &ClusterState, layer: LayerId) -> Option<VolumeId> {

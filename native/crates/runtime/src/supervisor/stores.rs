@@ -257,12 +257,8 @@ impl Supervisor {
 
     /// Layers that were deleted, and whose volume the cluster has forgotten meanwhile.
     pub(super) fn forget_purged(&self, sender: &Sender<StoreMessage>, deleted: Vec<LayerId>) {
-        let live: HashSet<LayerId> = self
-            .context
-            .meta
-            .read(|state| state.volumes().values().flat_map(|v| v.layers.clone()).collect())
-            .unwrap_or_default();
-        for layer in deleted.into_iter().filter(|layer| !live.contains(layer)) {
+        let known = self.context.meta.read(local::known_layers).unwrap_or_default();
+        for layer in deleted.into_iter().filter(|layer| !known.contains(layer)) {
             sender.send(StoreMessage::ForgetLayer(layer));
         }
     }
@@ -375,12 +371,13 @@ fn store_main(
         }
         Err(reason) => return fail(&inlet, disk, reason, true),
     };
-    let deleted = deleted_layers(&opened.store);
+    let recovered = recovered(&opened.store);
+    let deleted = recovered.deleted_layers.iter().map(|(_, layer)| *layer).collect();
     let store_uuid = opened.store.identity().store_uuid;
     let position = Arc::new(AtomicU64::new(opened.store.log_position()));
     let member = Member::new(
         MemberConfig { disk, fit: is_fit, copy_window_bytes: COPY_WINDOW_BYTES },
-        recovered(&opened.store, &deleted),
+        recovered,
     );
     let port: ReplyPort = {
         let sender = sender.clone();
@@ -471,25 +468,15 @@ fn is_blank(file: &DiskFile) -> bool {
     found.is_ok_and(|found| matches!(found, Probe::Empty | Probe::Unfinished))
 }
 
-fn deleted_layers(store: &Store) -> Vec<LayerId> {
-    let deleted = |(layer, _, state)| (state == LayerState::Deleted).then_some(layer);
-    store.layers().into_iter().filter_map(deleted).collect()
-}
-
-fn recovered(store: &Store, deleted: &[LayerId]) -> Recovered {
-    let (heads, pgs) = (store.volumes(), store.pgs());
-    let pairs = heads.iter().flat_map(|(volume, _)| pgs.iter().map(move |(pg, _)| (*volume, *pg)));
-    let watermarks = pairs
-        .map(|(volume, pg)| {
-            (volume, pg, store.watermark(volume, pg), store.newest_version(volume, pg))
-        })
-        .collect();
-    let live = |(layer, volume, state)| (state == LayerState::Live).then_some((volume, layer));
+fn recovered(store: &Store) -> Recovered {
+    let (live, deleted): (Vec<_>, Vec<_>) =
+        store.layers().into_iter().partition(|(.., state)| *state == LayerState::Live);
+    let named = |(layer, volume, _)| (volume, layer);
     Recovered {
-        watermarks,
-        layers: store.layers().into_iter().filter_map(live).collect(),
-        deleted_layers: deleted.to_vec(),
-        heads,
-        pgs,
+        heads: store.volumes(),
+        pgs: store.pgs(),
+        watermarks: store.marks(),
+        layers: live.into_iter().map(named).collect(),
+        deleted_layers: deleted.into_iter().map(named).collect(),
     }
 }

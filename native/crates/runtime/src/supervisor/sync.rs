@@ -1,5 +1,7 @@
 //! What follows from a new cluster state: keys, addresses, views, heads, exports, deletions.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 use shoal_meta::local;
 use shoal_meta::state::{AddressRole, ClusterState, Command};
@@ -164,6 +166,19 @@ impl Supervisor {
                 }
             }
         }
+        self.forget_deleted();
+    }
+
+    /// All disks have dropped them, and the cluster has forgotten their volumes.
+    fn forget_deleted(&mut self) {
+        let mut layers: HashSet<LayerId> =
+            self.stores.values().flat_map(|entry| entry.deleting.iter().copied()).collect();
+        if layers.is_empty() {
+            return;
+        }
+        let known = self.context.meta.read(local::known_layers).unwrap_or_else(|| layers.clone());
+        layers.retain(|layer| !known.contains(layer));
+        layers.into_iter().for_each(|layer| self.forget_layer(layer));
     }
 
     /// A store dropped a layer for good: the volume's tombstone may go once all have.

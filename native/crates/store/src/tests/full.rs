@@ -388,9 +388,17 @@ fn full_tables_refuse_new_pairs_alone() {
     assert_eq!(w.run(raise(Vec::new())), Ok(()));
     assert_eq!(w.first_word(0), Some(1));
     assert_eq!(w.write(0, 1, 2), Ok(()));
-    assert_eq!(w.run(StoreOp::ForgetLayer { layer: LayerId(100) }), Ok(()));
+    // Volumes that were deleted need no row.
+    let ours: Vec<_> = w.rig.store.layers().into_iter().filter(|(_, v, _)| *v != VOLUME).collect();
+    for (layer, ..) in ours {
+        assert_eq!(w.run(StoreOp::ForgetLayer { layer }), Ok(()));
+    }
     w.rig.store.fold();
     w.rig.store.checkpoint();
     w.rig.settle(&mut w.rng);
     assert_eq!(w.first_word(0), Some(2));
+    assert_eq!(pair(&mut w, 30_002, data(LayerId(100 + 30_002 / 8), 30_002, &[1])), Ok(()));
+    assert!(!w.rig.store.stats().tables_full);
+    let known: Vec<VolumeId> = w.rig.store.volumes().into_iter().map(|(v, _)| v).collect();
+    assert_eq!(known, [VOLUME, VolumeId(10 + 30_002 / 8)]);
 }

@@ -78,6 +78,7 @@ fn table_items() -> Vec<TableItem> {
         TableItem::PgGone { local: 3 },
         TableItem::Layer { local: 1, layer: LayerId(2), volume, deleted: true, forget: false },
         TableItem::LayerGone { local: 0 },
+        TableItem::VolumeGone { volume },
         TableItem::Watermark {
             volume,
             pg,

@@ -29,6 +29,9 @@ pub struct Model {
     pub newest: BTreeMap<(VolumeId, PgId), Version>,
     pub layers: BTreeMap<LayerId, VolumeId>,
     pub deleted: BTreeSet<LayerId>,
+    forgotten: BTreeSet<LayerId>,
+    /// Also of volumes of which no layer is left: their rows go later.
+    pub heads_ever: BTreeMap<VolumeId, HeadEpoch>,
 }
 
 impl Model {
@@ -76,6 +79,7 @@ impl Model {
             StoreOp::DeleteLayer { layer } => self.delete(*layer),
             StoreOp::ForgetLayer { layer } => {
                 self.delete(*layer);
+                self.forget(*layer);
             }
             StoreOp::DropPg { pg } => {
                 self.blocks.retain(|_, (p, _)| p != pg);
@@ -124,9 +128,22 @@ impl Model {
         }
     }
 
+    fn forget(&mut self, layer: LayerId) {
+        let Some(volume) = self.layers.get(&layer).copied() else { return };
+        self.forgotten.insert(layer);
+        let is_kept = |(l, v): (&LayerId, &VolumeId)| *v == volume && !self.forgotten.contains(l);
+        if !self.layers.iter().any(is_kept) {
+            self.heads.remove(&volume);
+            self.marks.retain(|(of, _), _| *of != volume);
+            self.newest.retain(|(of, _), _| *of != volume);
+        }
+    }
+
     fn raise_head(&mut self, volume: VolumeId, epoch: HeadEpoch) {
-        let seen = self.heads.entry(volume).or_default();
-        *seen = epoch.max(*seen);
+        for heads in [&mut self.heads, &mut self.heads_ever] {
+            let seen = heads.entry(volume).or_default();
+            *seen = epoch.max(*seen);
+        }
     }
 
     fn raise_pg(&mut self, pg: PgId, epoch: PgEpoch) {

@@ -114,7 +114,7 @@ impl Snapshot {
     ) -> Result<(), String> {
         for (volume, head) in &model.heads {
             let now = self.heads.get(volume).copied().unwrap_or_default();
-            let most = all.heads.get(volume).copied().unwrap_or_default();
+            let most = all.heads_ever.get(volume).copied().unwrap_or_default();
             if now < *head || now > most {
                 return Err(format!("{volume:?} has {now:?}, not {head:?}..{most:?}"));
             }
@@ -285,6 +285,7 @@ impl Snapshot {
     /// The tables may be ahead of the prefix that the blocks hold: go on from there.
     fn adopt(&self, mut model: Model) -> Model {
         model.heads.extend(&self.heads);
+        model.heads_ever.extend(&self.heads);
         model.pgs.extend(&self.pgs);
         model.marks =
             self.marks.iter().filter(|(_, m)| **m > Version::ZERO).map(|(k, m)| (*k, *m)).collect();

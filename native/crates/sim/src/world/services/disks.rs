@@ -134,7 +134,7 @@ impl World {
         let state = self.disk(disk);
         let Some(recovered) = state.opened.take() else { return };
         state.kept = None;
-        state.purged.clone_from(&recovered.deleted_layers);
+        state.purged = recovered.deleted_layers.iter().map(|(_, layer)| *layer).collect();
         let config = MemberConfig { disk, fit, copy_window_bytes: 4096 };
         let mut member = Member::new(config, recovered);
         member.set_free_blocks(state.store.free_blocks());

@@ -1,6 +1,8 @@
 //! What follows at a peer from a new cluster state: views, heads, deletions. Idempotent, and in the
 //! order of the data process.
 
+use std::collections::BTreeSet;
+
 use shoal_engine::head::HeadEvent;
 use shoal_engine::member::MemberEvent;
 use shoal_engine::planted::{Bug, is_planted};
@@ -168,6 +170,18 @@ impl World {
                         self.member_event(disk, MemberEvent::DeleteLayer { layer: *layer });
                     }
                 }
+            }
+        }
+        self.forget_deleted(peer);
+    }
+
+    /// All disks have dropped them, and the cluster has forgotten their volumes.
+    fn forget_deleted(&mut self, peer: u64) {
+        let layers: BTreeSet<LayerId> =
+            self.process(peer).deleting.iter().map(|(_, layer)| *layer).collect();
+        for layer in layers {
+            if self.read(peer, |state| local::owner_of_layer(state, layer)) == Some(None) {
+                self.forget_layer(peer, layer);
             }
         }
     }
