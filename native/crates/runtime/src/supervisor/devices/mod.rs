@@ -94,6 +94,14 @@ impl Supervisor {
         }
     }
 
+    /// The head of that generation is fenced: so is its device, but not one of a later attachment.
+    pub(super) fn fence_device_of(&mut self, volume: VolumeId, generation: u64) {
+        let entry = self.devices.entries.get(&volume);
+        if entry.is_some_and(|entry| entry.wanted.generation <= generation) {
+            self.fence_device(volume);
+        }
+    }
+
     /// It answers EIO from now on, also to whoever serves it next, until it is detached.
     pub(super) fn fence_device(&mut self, volume: VolumeId) {
         let Some(entry) = self.devices.entries.get_mut(&volume) else { return };
