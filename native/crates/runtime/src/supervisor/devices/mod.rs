@@ -25,7 +25,7 @@ use crate::control::Responder;
 use crate::io_thread::IoMessage;
 use crate::kernel_devices::{Wanted, ublk};
 
-/// Pause before a device that did not come up is tried again.
+/// Pause before a device that did not come up is tried again, and what could not be looked for.
 const RETRY_MS: u64 = 5_000;
 
 #[derive(Default)]
@@ -33,6 +33,8 @@ pub struct Devices {
     entries: HashMap<VolumeId, DeviceEntry>,
     /// What earlier processes left is known.
     swept: bool,
+    /// It could not be found out; it is tried again then.
+    sweep_again_at_ms: Option<u64>,
     /// The entries are what the attachments ask for.
     followed: bool,
     /// Who asked for a device before that, and until when he waits.
@@ -144,6 +146,7 @@ impl Supervisor {
 
     pub(super) fn tick_devices(&mut self) {
         let now_ms = clock::now_ms();
+        self.tick_sweep(now_ms);
         self.tick_early(now_ms);
         let volumes: Vec<VolumeId> = self.devices.entries.keys().copied().collect();
         for volume in volumes {
