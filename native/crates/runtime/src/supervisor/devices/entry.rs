@@ -77,6 +77,12 @@ impl DeviceEntry {
         is_asked_for && !self.is_up
     }
 
+    /// The kernel sends what it holds again to whoever it is connected to: A HEAD OF A LATER
+    /// ATTACHMENT MUST NOT GET THAT. `generation`: of the head.
+    pub fn may_connect_to(&self, generation: u64) -> bool {
+        !self.fenced && self.wanted.generation == generation
+    }
+
     pub fn path(&self) -> Option<PathBuf> {
         self.at.as_ref().map(|at| match at {
             At::Ublk(record) => ublk_path(record.device),
@@ -170,6 +176,15 @@ mod tests {
         let entry = DeviceEntry::new(wanted(), Via::Ublk);
         assert!(entry.ends_if_it_fails(true));
         assert!(!entry.ends_if_it_fails(false));
+    }
+
+    #[test]
+    fn requests_of_an_attachment_get_to_its_own_head_only() {
+        let mut found = DeviceEntry::found(nbd());
+        assert!(found.may_connect_to(5));
+        assert!(!found.may_connect_to(6));
+        found.fenced = true;
+        assert!(!found.may_connect_to(5));
     }
 
     #[test]
