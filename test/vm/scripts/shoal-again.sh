@@ -1,5 +1,5 @@
-# What is asked for again: a device whose recovery fails meanwhile, and a volume that was taken over
-# and comes back while its fenced device is still there.
+# What comes again: an attach while the device's recovery fails, a volume that was taken over and whose
+# fenced device is still there, and the index of a fenced nbd device.
 . "$SHOAL_ROOT/test/vm/scripts/shoal-lib.sh"
 
 again='{"volume":"vol","via":"ublk","read_only":false,"queues":0,"takeover":false}'
@@ -58,4 +58,23 @@ step "the old device is detached, the export goes on"
 detach p1 vol >/dev/null || die "detach: $(cat /run/call.err)"
 until_true 20 test ! -e "$fenced" || die "$fenced is still there"
 served || die "the export went with it"
+
+step "a fenced nbd device whose index another one has by now: its detach leaves that one alone"
+modprobe nbd nbds_max=2
+attach p1 vol nbd
+fenced=$device
+attach p2 vol nbd false 0 true
+until_true 180 shows p1 '"state":"fenced"' || die "not fenced: $(call p1 device.list '{}')"
+# Made before the old one was disconnected, it has the next index; its successor gets the free one.
+if [ "$device" != "$fenced" ]; then
+  until_true 60 test ! -e "/sys/block/$(basename "$fenced")/backend" || die "still connected"
+  detach p2 vol >/dev/null || die "detach: $(cat /run/call.err)"
+  attach p2 vol nbd
+fi
+[ "$device" = "$fenced" ] || die "the kernel gave $device, not $fenced"
+detach p1 vol >/dev/null || die "detach: $(cat /run/call.err)"
+# A device that was disconnected is one of no bytes.
+[ "$(dd if="$device" bs=4k count=1 iflag=direct status=none | wc -c)" = 4096 ] ||
+  die "another peer's device went with it"
+detach p2 vol >/dev/null || die "detach: $(cat /run/call.err)"
 step "done"
