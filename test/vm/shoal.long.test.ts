@@ -31,6 +31,10 @@ shoal('detached by force under I/O; fenced by a take-over while dead and while p
   guest('shoal-gone', { peers: 2, disks: 1, volumeSize: '64MiB' }),
 )
 
+shoal('asked for again while it cannot be taken back; a volume that comes back', () =>
+  guest('shoal-again', { peers: 2, disks: 1, volumeSize: '64MiB' }),
+)
+
 shoal('a device over three peers: verified I/O, 20 times kill -9 of its data process', () =>
   guest('shoal-three', { peers: 3, disks: 1, volumeSize: '64MiB' }),
 )

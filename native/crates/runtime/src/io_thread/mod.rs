@@ -122,12 +122,14 @@ impl IoThread {
 
     fn timeout(&self) -> Option<Duration> {
         let heads = self.hosts.values().filter_map(|host| host.head.next_deadline_us());
-        let due_us = heads.chain(self.links.next_deadline_us()).min()?;
+        let others = [self.links.next_deadline_us(), self.nbd.next_deadline_us()];
+        let due_us = heads.chain(others.into_iter().flatten()).min()?;
         Some(Duration::from_micros(due_us.saturating_sub(self.now_us).max(1)))
     }
 
     fn tick(&mut self) {
         self.links.tick(self.now_us);
+        self.nbd.tick(self.now_us, &mut self.reactor);
         let now_us = self.now_us;
         let due = |host: &&mut Host| host.head.next_deadline_us().is_some_and(|at| at <= now_us);
         for host in self.hosts.values_mut().filter(due) {
@@ -138,7 +140,7 @@ impl IoThread {
     fn on_completion(&mut self, tag: Tag, result: i32) {
         match tag {
             Tag::NbdAccept if self.stopping => {}
-            Tag::NbdAccept => self.nbd.on_accept(result, &mut self.reactor),
+            Tag::NbdAccept => self.nbd.on_accept(result, self.now_us, &mut self.reactor),
             Tag::NbdRecv(client) => self.nbd.on_recv(client, result, &mut self.actions),
             Tag::NbdSend(client) => self.nbd.on_send(client, result, &mut self.actions),
             Tag::Ublk { queue, tag } => {
@@ -180,7 +182,10 @@ impl IoThread {
             }
             IoMessage::CloseClients { key } => self.nbd.close_clients(key),
             IoMessage::Listen(listener) => self.nbd.listen(listener, &mut self.reactor),
-            IoMessage::AdoptNbd(client) => self.nbd.adopt(*client, &mut self.actions),
+            IoMessage::AdoptNbd(client) => {
+                let has_head = self.hosts.contains_key(&client.head);
+                self.nbd.adopt(*client, has_head, &mut self.actions);
+            }
             IoMessage::Link(message) => self.links.on_message(
                 self.now_us,
                 message,

@@ -21,6 +21,8 @@ use crate::tag::Tag;
 
 /// Clients of one thread; more are closed at once.
 const CLIENTS_MAX: usize = 1024;
+/// Pause before clients are accepted again when that failed.
+const ACCEPT_PAUSE_US: u64 = 100_000;
 
 struct Client {
     io: NbdClient,
@@ -32,6 +34,17 @@ struct Client {
     /// The kernel's client. ITS CONNECTION IS CUT WHERE OTHERS ARE TOLD OF THE END: what it asked
     /// is asked again on the next one, while an error would be the file system's.
     is_kernel: bool,
+}
+
+impl Client {
+    /// In order: what it asked before is answered.
+    fn disconnect(&mut self) {
+        if self.is_kernel {
+            self.io.close();
+        } else {
+            self.io.connection.shutdown();
+        }
+    }
 }
 
 /// A request in a head's hands.
@@ -50,6 +63,8 @@ pub struct NbdFront {
     listener: Option<UnixListener>,
     /// Ring key of the accept in flight.
     accepting: Option<usize>,
+    /// None is in flight until then.
+    accept_at_us: Option<u64>,
     clients: Slab<Client>,
     ops: Slab<PendingOp>,
     /// Clients that have something to do before the next wait.
@@ -65,6 +80,7 @@ impl NbdFront {
             pool,
             listener: None,
             accepting: None,
+            accept_at_us: None,
             clients,
             ops,
             touched: Vec::new(),
@@ -85,17 +101,32 @@ impl NbdFront {
         self.accepting = Some(unsafe { reactor.push(entry, Tag::NbdAccept) });
     }
 
-    pub fn on_accept(&mut self, result: i32, reactor: &mut Reactor<Tag>) {
-        if result >= 0 {
-            // SAFETY: the kernel gave us this descriptor.
-            let socket = unsafe { OwnedFd::from_raw_fd(result) };
-            if self.clients.len() < CLIENTS_MAX {
-                let exports = self.directory.clone();
-                let connection = Connection::new(exports, Limits::default(), self.pool.clone());
-                self.insert(socket, connection, None);
-            }
+    pub fn on_accept(&mut self, result: i32, now_us: u64, reactor: &mut Reactor<Tag>) {
+        self.accepting = None;
+        if result < 0 {
+            // Out of descriptors, most likely: give connections time to end.
+            self.accept_at_us = Some(now_us + ACCEPT_PAUSE_US);
+            return;
+        }
+        // SAFETY: the kernel gave us this descriptor.
+        let socket = unsafe { OwnedFd::from_raw_fd(result) };
+        if self.clients.len() < CLIENTS_MAX {
+            let exports = self.directory.clone();
+            let connection = Connection::new(exports, Limits::default(), self.pool.clone());
+            self.insert(socket, connection, None);
         }
         self.accept_next(reactor);
+    }
+
+    /// When `tick` has something to do.
+    pub fn next_deadline_us(&self) -> Option<u64> {
+        self.accept_at_us
+    }
+
+    pub fn tick(&mut self, now_us: u64, reactor: &mut Reactor<Tag>) {
+        if self.accept_at_us.take_if(|at| *at <= now_us).is_some() {
+            self.accept_next(reactor);
+        }
     }
 
     fn insert(&mut self, socket: OwnedFd, connection: Connection, head: Option<HeadKey>) -> usize {
@@ -105,10 +136,16 @@ impl NbdFront {
         key
     }
 
-    /// A client that negotiated elsewhere.
-    pub fn adopt(&mut self, moved: MovedClient, actions: &mut Vec<FrontAction>) {
+    /// A client that negotiated elsewhere. Its export may have ended while it was on its way: then
+    /// it goes the way of those that were here. `has_head`: this thread has its head.
+    pub fn adopt(&mut self, moved: MovedClient, has_head: bool, actions: &mut Vec<FrontAction>) {
+        let is_exported = moved.is_kernel || self.directory.has(moved.head);
         let key = self.insert(moved.socket, moved.connection, Some(moved.head));
-        self.clients[key].is_kernel = moved.is_kernel;
+        let client = &mut self.clients[key];
+        client.is_kernel = moved.is_kernel;
+        if !has_head || !is_exported {
+            client.disconnect();
+        }
         for request in moved.requests {
             self.ask(key, request, actions);
         }
@@ -227,17 +264,14 @@ impl NbdFront {
     /// Disconnect the clients of a head in order.
     pub fn close_clients(&mut self, head: HeadKey) {
         for (key, client) in self.clients.iter_mut().filter(|(_, c)| c.head == Some(head)) {
-            if client.is_kernel {
-                client.io.close();
-            } else {
-                client.io.connection.shutdown();
-            }
+            client.disconnect();
             self.touched.push(key);
         }
     }
 
     /// Accept nobody any more, drop everybody.
     pub fn stop(&mut self, reactor: &mut Reactor<Tag>) {
+        self.accept_at_us = None;
         if let Some(key) = self.accepting.take() {
             reactor.cancel(key);
         }
@@ -254,3 +288,6 @@ impl NbdFront {
         self.clients.iter().map(|(_, client)| client).filter(of).count() as u32
     }
 }
+
+#[cfg(test)]
+mod tests;

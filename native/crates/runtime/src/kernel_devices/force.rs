@@ -11,12 +11,13 @@ use super::{TakeDownError, detached, nbd, ublk, ublk_path};
 pub fn force_detach(dir: &Path, name: &str) -> Result<String, String> {
     let files = DeviceDir::open(dir).map_err(|error| error.to_string())?;
     let record = files.find(name).map_err(|error| error.to_string())?;
-    let nbd = || nbd::sweep(nbd::owner_of(dir)).into_iter().find(|device| device.name == name);
+    let owner = nbd::owner_of(dir);
+    let nbd = || nbd::sweep(owner).into_iter().find(|device| device.name == name);
     let (taken, path, attachment): (_, PathBuf, _) = if let Some(record) = record {
         let attachment = (record.volume, record.generation);
         (ublk::take_down(dir, record.device, true), ublk_path(record.device), attachment)
     } else if let Some(device) = nbd() {
-        (nbd::take_down(&device, true), device.path(), (device.volume, device.generation))
+        (nbd::take_down(&device, owner, true), device.path(), (device.volume, device.generation))
     } else {
         return Err(format!("no device of this peer shows a volume '{name}'"));
     };

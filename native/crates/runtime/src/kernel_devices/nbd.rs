@@ -78,10 +78,15 @@ pub fn sweep(owner: OwnerTag) -> Vec<NbdDevice> {
     let Ok(entries) = std::fs::read_dir(BLOCK_CLASS_DIR) else { return Vec::new() };
     let ours = entries.flatten().filter_map(|entry| {
         let index = entry.file_name().to_str()?.strip_prefix("nbd")?.parse().ok()?;
-        let backend = std::fs::read_to_string(entry.path().join("backend")).ok()?;
-        NbdDevice::parse(index, &backend, owner)
+        at(Path::new(BLOCK_CLASS_DIR), index, owner)
     });
     ours.collect()
+}
+
+/// The device that has this index now, if it is ours. `dir`: that of all block devices.
+fn at(dir: &Path, index: u32, owner: OwnerTag) -> Option<NbdDevice> {
+    let backend = std::fs::read_to_string(dir.join(format!("nbd{index}/backend"))).ok()?;
+    NbdDevice::parse(index, &backend, owner)
 }
 
 /// Sets up a device on one end of a socket pair whose other end is served already.
@@ -129,7 +134,12 @@ pub fn reconnect(device: &NbdDevice, owner: OwnerTag, socket: &OwnedFd) -> Resul
     Err("the kernel's nbd keeps its old connection".into())
 }
 
-pub fn take_down(device: &NbdDevice, force: bool) -> Result<(), TakeDownError> {
+/// The kernel gives the index of a device that was disconnected to somebody else: THAT ONE IS LEFT
+/// ALONE, for ours is gone.
+pub fn take_down(device: &NbdDevice, owner: OwnerTag, force: bool) -> Result<(), TakeDownError> {
+    if at(Path::new(BLOCK_CLASS_DIR), device.index, owner).as_ref() != Some(device) {
+        return Ok(());
+    }
     if !force && is_in_use(&device.path()).unwrap_or(false) {
         return Err(TakeDownError::InUse);
     }
@@ -146,15 +156,37 @@ pub fn owner_of(dir: &Path) -> OwnerTag {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_backend_tells_the_device_and_only_to_its_owner() {
-        let device = NbdDevice {
+    fn device() -> NbdDevice {
+        NbdDevice {
             index: 3,
             volume: VolumeId(0x1f),
             incarnation: 1,
             generation: 18,
             name: "db-0.data".into(),
+        }
+    }
+
+    #[test]
+    fn an_index_is_ours_only_while_the_kernel_keeps_our_backend_with_it() {
+        let dir = std::env::temp_dir().join(format!("shoal-nbd-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("nbd3")).unwrap();
+        let (ours, owner) = (device(), OwnerTag(0xabc));
+        assert_eq!(at(&dir, 3, owner), None, "not connected");
+        let connect = |to: &NbdDevice, owner| {
+            std::fs::write(dir.join("nbd3/backend"), to.backend(owner) + "\n").unwrap();
         };
+        connect(&ours, owner);
+        assert_eq!(at(&dir, 3, owner), Some(ours.clone()));
+        connect(&NbdDevice { generation: 19, ..device() }, owner);
+        assert_ne!(at(&dir, 3, owner), Some(ours.clone()), "a later attachment has it");
+        connect(&ours, OwnerTag(0xabd));
+        assert_eq!(at(&dir, 3, owner), None, "another daemon has it");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_backend_tells_the_device_and_only_to_its_owner() {
+        let device = device();
         let backend = device.backend(OwnerTag(0xabc));
         assert_eq!(backend, "shoal:abc:1f:1:12:db-0.data");
         assert_eq!(NbdDevice::parse(3, &format!("{backend}\n"), OwnerTag(0xabc)), Some(device));

@@ -62,6 +62,11 @@ impl HeadEntry {
         is_asked_for || self.granted == Some(head_epoch)
     }
 
+    /// Fenced, and nothing that it was granted is left to be given back.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, HeadState::Fenced) && self.granted.is_none()
+    }
+
     /// It was refused: somebody else may still own the head.
     pub fn is_waiting(&self) -> bool {
         matches!(self.state, HeadState::Refused { .. })
@@ -208,9 +213,10 @@ impl Supervisor {
         if !matches!(entry.state, HeadState::Closing { .. }) {
             entry.state = HeadState::Fenced;
         }
+        let generation = entry.generation;
         self.tell_head(volume, HeadEvent::Revoked);
         self.announce_head(volume);
-        self.fence_device(volume);
+        self.fence_device_of(volume, generation);
     }
 
     /// The head answers nothing any more. IT IS GIVEN BACK ONLY NOW, and always: whoever took over
@@ -222,7 +228,8 @@ impl Supervisor {
             return self.on_released(volume);
         }
         if let Some(head_epoch) = entry.granted.take() {
-            self.give_back(volume, head_epoch);
+            // The volume may be attached here anew: its next head waits for the end of this one.
+            self.release(volume, head_epoch, Box::new(Self::sync));
         }
     }
 
@@ -269,9 +276,10 @@ impl Supervisor {
 
     pub(super) fn forget_head(&mut self, volume: VolumeId) {
         if let Some(entry) = self.heads.remove(&volume) {
+            // Nobody finds it any more by the time when its clients are disconnected.
+            self.context.directory.remove(entry.key);
             let message = IoMessage::RemoveHead { key: entry.key };
             self.context.io_threads[entry.thread].send(message);
-            self.context.directory.remove(&entry.name);
             self.broadcast("head.changed", json!({ "volume": entry.name, "state": "gone" }));
         }
     }
@@ -313,6 +321,13 @@ impl Supervisor {
         };
         self.heads.get_mut(&volume).expect("just seen").min_in_sync = wanted;
         self.tell_head(volume, HeadEvent::MinInSync { count: u32::from(wanted) });
+    }
+
+    /// The volume was renamed.
+    pub(super) fn sync_name(&mut self, volume: &Volume) {
+        if let Some(entry) = self.heads.get_mut(&volume.id) {
+            entry.name.clone_from(&volume.name);
+        }
     }
 
     /// The volume was resized.

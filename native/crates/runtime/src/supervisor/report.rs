@@ -91,7 +91,7 @@ impl Supervisor {
         let socket = &self.context.config.nbd_socket;
         let line = |(volume, entry): (&VolumeId, &super::heads::HeadEntry)| {
             let report = reports.get(volume);
-            let exported = self.context.directory.get(&entry.name).is_some();
+            let exported = self.context.directory.has(entry.key);
             json!({
                 "volume_id": volume.0,
                 "volume": entry.name,

@@ -9,6 +9,7 @@ use shoal_types::{DiskId, LayerId, PeerId, VolumeId};
 use shoal_wire::identity::PublicKey;
 
 use super::Supervisor;
+use super::heads::HeadEntry;
 use crate::io_thread::{IoMessage, Served};
 use crate::meta_thread::MetaMessage;
 use crate::peer::PeerAddress;
@@ -22,6 +23,13 @@ struct Wanted {
     /// Attached here, active.
     attached: Vec<(VolumeId, u64)>,
     exports: Vec<VolumeId>,
+}
+
+impl Wanted {
+    /// Only by the head of the attachment as it is now: one of an older attachment answers nothing.
+    fn exports_head(&self, volume: VolumeId, head: &HeadEntry) -> bool {
+        self.exports.contains(&volume) && self.attached.contains(&(volume, head.generation))
+    }
 }
 
 impl Supervisor {
@@ -88,13 +96,11 @@ impl Supervisor {
         let Some(me) = self.peer_id() else { return };
         let Some(wanted) = self.context.meta.read(|state| wanted(state, me)) else { return };
         for (volume, generation) in &wanted.attached {
+            self.end_stale_head(*volume, *generation);
             self.want_head(*volume);
-            let stale = self.heads.get(volume).is_some_and(|h| h.generation != *generation);
-            if stale {
-                self.on_fenced(*volume);
-            }
             let record = self.context.meta.read(|state| state.volumes().get(volume).cloned());
             if let Some(Some(record)) = record {
+                self.sync_name(&record);
                 self.sync_size(&record);
             }
             self.sync_min_in_sync(*volume);
@@ -114,23 +120,21 @@ impl Supervisor {
         }
         self.give_back_orphans();
         self.take_free_heads();
-        self.sync_exports(&wanted.exports);
+        self.sync_exports(&wanted);
     }
 
-    fn sync_exports(&mut self, exported: &[VolumeId]) {
-        for (volume, entry) in &self.heads {
-            let export = exported.contains(volume).then(|| self.export_of(*volume)).flatten();
-            match export {
-                Some(export) => {
-                    let (thread, head) = (entry.thread, entry.key);
-                    self.context.directory.insert(Served { export, thread, head });
-                }
-                None if self.context.directory.get(&entry.name).is_some() => {
-                    self.context.directory.remove(&entry.name);
-                    let message = IoMessage::CloseClients { key: entry.key };
-                    self.context.io_threads[entry.thread].send(message);
-                }
-                None => {}
+    fn sync_exports(&mut self, wanted: &Wanted) {
+        // Names become free before others take them.
+        for (_, entry) in self.heads.iter().filter(|(v, entry)| !wanted.exports_head(**v, entry)) {
+            if self.context.directory.remove(entry.key) {
+                let message = IoMessage::CloseClients { key: entry.key };
+                self.context.io_threads[entry.thread].send(message);
+            }
+        }
+        for (volume, entry) in self.heads.iter().filter(|(v, e)| wanted.exports_head(**v, e)) {
+            if let Some(export) = self.export_of(*volume) {
+                let (thread, head) = (entry.thread, entry.key);
+                self.context.directory.insert(Served { export, thread, head });
             }
         }
     }

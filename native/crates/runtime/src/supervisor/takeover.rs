@@ -6,6 +6,7 @@ use shoal_meta::state::{Command, Via, Volume};
 use shoal_types::{HeadEpoch, VolumeId};
 
 use super::Supervisor;
+use super::heads::HeadEntry;
 use super::membership::settled;
 use crate::control::ControlError;
 use crate::io_thread::IoMessage;
@@ -51,7 +52,7 @@ impl Supervisor {
     pub(super) fn on_taken_over(&mut self, volume: VolumeId) {
         let Some(entry) = self.heads.get(&volume) else { return };
         let (me, generation, key) = (self.peer_id(), entry.generation, entry.key);
-        self.context.directory.remove(&entry.name);
+        self.context.directory.remove(key);
         self.context.io_threads[entry.thread].send(IoMessage::CloseClients { key });
         let remembered = |v: &Volume| local::is_remembered_as_fenced(v, me, generation);
         let device = self.context.meta.read(|s| s.volumes().get(&volume).is_some_and(remembered));
@@ -59,6 +60,20 @@ impl Supervisor {
             return self.on_fenced(volume);
         }
         self.close_head(volume, 0, Box::new(|_| {}));
+    }
+
+    /// The volume came back: it is attached here anew, under `generation`. A head of an older
+    /// attachment answers nothing any more, and once it has ended it makes room for another one. ITS
+    /// DEVICE IS FENCED BEFORE THAT, so that no request of the old attachment gets to the new head.
+    pub(super) fn end_stale_head(&mut self, volume: VolumeId, generation: u64) {
+        if self.heads.get(&volume).is_none_or(|head| head.generation == generation) {
+            return;
+        }
+        self.on_fenced(volume);
+        let has_ended = self.heads.get(&volume).is_some_and(HeadEntry::has_ended);
+        if has_ended && self.closing.is_none() {
+            self.forget_head(volume);
+        }
     }
 
     /// Heads that the cluster counts as ours, and nobody here has. Repeated until it knows.

@@ -201,8 +201,12 @@ impl UblkFront {
         }
     }
 
-    /// From now on the volume's device answers EIO; so it does to what it holds.
+    /// From now on the volume's device answers EIO; so it does to what it holds. One that has not
+    /// started yet starts so.
     pub fn fence(&mut self, volume: VolumeId, reactor: &mut Reactor<Tag>) {
+        for new in self.coming.iter_mut().filter(|new| new.volume == volume) {
+            new.fenced = true;
+        }
         let devices = self.devices.iter().filter(|(_, device)| device.volume == volume);
         let keys: Vec<usize> = devices.map(|(key, _)| key).collect();
         keys.into_iter().for_each(|key| self.fence_device(key, reactor));

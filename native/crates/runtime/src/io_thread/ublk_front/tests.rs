@@ -43,6 +43,12 @@ impl Bench {
     }
 
     fn add(&mut self, volume: VolumeId) {
+        self.hand_over(volume);
+        self.front.start(&mut self.reactor, |_| None);
+    }
+
+    /// It is not started yet.
+    fn hand_over(&mut self, volume: VolumeId) {
         let number = volume.0 as u32;
         let path = self.dir.join(format!("ublkc{number}"));
         let file =
@@ -62,7 +68,6 @@ impl Bench {
         let device = Arc::new(Device::open(&self.dir, info, &spec).unwrap());
         let done = Box::new(|served: std::io::Result<()>| served.unwrap());
         self.front.add(NewDevice { volume, device, fenced: false, done });
-        self.front.start(&mut self.reactor, |_| None);
         self.files.push(file);
     }
 
@@ -199,6 +204,18 @@ fn a_parked_request_is_fenced_too_and_a_new_head_does_not_revive_it() {
     bench.request(0, 0, WRITE);
     assert_eq!(bench.asked(), []);
     assert_eq!(bench.told(), [(0, 0, EIO)]);
+}
+
+#[test]
+fn a_device_that_is_fenced_before_it_starts_never_reaches_a_head() {
+    let mut bench = Bench::new("early-fence");
+    let late = VolumeId(3);
+    bench.hand_over(late);
+    bench.front.fence(late, &mut bench.reactor);
+    bench.front.start(&mut bench.reactor, |_| Some(5));
+    bench.request(2, 0, WRITE);
+    assert_eq!(bench.asked(), []);
+    assert_eq!(bench.told(), [(2, 0, EIO)]);
 }
 
 #[test]

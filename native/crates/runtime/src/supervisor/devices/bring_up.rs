@@ -106,7 +106,7 @@ impl Supervisor {
         self.broadcast("head.changed", data);
     }
 
-    /// A device that never started is unmade; one of an earlier process keeps waiting.
+    /// A device that never started is unmade; one that did keeps waiting.
     pub(super) fn on_device_failed(&mut self, volume: VolumeId, why: String) {
         let Some(entry) = self.devices.entries.get_mut(&volume) else { return };
         eprintln!("the device of {} does not come up: {why}", entry.wanted.name);
@@ -114,12 +114,12 @@ impl Supervisor {
         entry.phase = Phase::Failed { retry_at_ms, why: why.clone() };
         let refusal = crate::control::ControlError::new("io", format!("no device: {why}"));
         let asked = std::mem::take(&mut entry.waiting);
-        if asked.is_empty() {
-            return self.unmake_device(volume);
-        }
+        let ends = entry.ends_if_it_fails(!asked.is_empty());
         asked.into_iter().for_each(|(_, responder)| responder.answer(Err(refusal.clone())));
-        // Whoever asked was told: nothing is to appear later by itself.
-        self.undo_attach(volume);
+        if ends {
+            return self.undo_attach(volume);
+        }
+        self.unmake_device(volume);
     }
 
     /// What was made and never started: the next try makes another one.

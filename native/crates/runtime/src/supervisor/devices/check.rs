@@ -6,7 +6,7 @@ use shoal_types::VolumeId;
 use shoal_ublk::DeviceRecord;
 
 use super::entry::{At, DeviceEntry, Phase};
-use super::{attached, is_same};
+use super::{RETRY_MS, attached, is_same};
 use crate::clock;
 use crate::kernel_devices::nbd::NbdDevice;
 use crate::kernel_devices::{detached, nbd, ublk};
@@ -35,10 +35,15 @@ impl Supervisor {
     }
 
     fn on_swept(&mut self, found: Found) {
-        let records = found.ublk.unwrap_or_else(|why| {
-            eprintln!("devices of an earlier process cannot be looked for: {why}");
-            Vec::new()
-        });
+        // Until that is known nothing is made, and no attachment ends: its device may be mounted.
+        let records = match found.ublk {
+            Ok(records) => records,
+            Err(why) => {
+                eprintln!("devices of an earlier process cannot be looked for: {why}");
+                self.devices.sweep_again_at_ms = Some(clock::now_ms() + RETRY_MS);
+                return;
+            }
+        };
         let nbd = found.nbd.into_iter().map(|device| At::Nbd { device, head: None });
         for at in records.into_iter().map(At::Ublk).chain(nbd) {
             let entry = DeviceEntry::found(at);
@@ -52,6 +57,12 @@ impl Supervisor {
         });
         self.devices.swept = true;
         self.sync_devices();
+    }
+
+    pub(super) fn tick_sweep(&mut self, now_ms: u64) {
+        if self.devices.sweep_again_at_ms.take_if(|at| *at <= now_ms).is_some() {
+            self.sweep_devices();
+        }
     }
 
     /// Is it still this peer's? What was committed before now is known before that is answered.

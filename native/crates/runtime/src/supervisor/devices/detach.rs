@@ -71,8 +71,8 @@ impl Supervisor {
                 Box::new(move || ublk::take_down(&dir, number, force))
             }
             Some(At::Nbd { device, .. }) => {
-                let device = device.clone();
-                Box::new(move || nbd::take_down(&device, force))
+                let (device, owner) = (device.clone(), nbd::owner_of(&dir));
+                Box::new(move || nbd::take_down(&device, owner, force))
             }
             None => Box::new(|| Ok(())),
         };

@@ -71,6 +71,18 @@ impl DeviceEntry {
         Self { wanted, via, at: Some(at), phase, is_up: true, fenced, waiting }
     }
 
+    /// Whoever asked for it is told that it does not come up, and then nothing is to appear by
+    /// itself. BUT ONE THAT WAS UP MAY BE MOUNTED: IT KEEPS WAITING, whoever asks for it again.
+    pub fn ends_if_it_fails(&self, is_asked_for: bool) -> bool {
+        is_asked_for && !self.is_up
+    }
+
+    /// The kernel sends what it holds again to whoever it is connected to: A HEAD OF A LATER
+    /// ATTACHMENT MUST NOT GET THAT. `generation`: of the head.
+    pub fn may_connect_to(&self, generation: u64) -> bool {
+        !self.fenced && self.wanted.generation == generation
+    }
+
     pub fn path(&self) -> Option<PathBuf> {
         self.at.as_ref().map(|at| match at {
             At::Ublk(record) => ublk_path(record.device),
@@ -130,5 +142,57 @@ fn wanted_nbd(device: &NbdDevice) -> Wanted {
         logical_block_bytes: 0,
         read_only: false,
         queues: 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_types::VolumeId;
+
+    use super::*;
+
+    fn wanted() -> Wanted {
+        let (volume, name) = (VolumeId(1), "db".to_owned());
+        Wanted {
+            volume,
+            name,
+            incarnation: 1,
+            generation: 5,
+            size_bytes: 1 << 20,
+            logical_block_bytes: 4096,
+            read_only: false,
+            queues: 1,
+        }
+    }
+
+    fn nbd() -> At {
+        let (volume, name) = (VolumeId(1), "db".to_owned());
+        let device = NbdDevice { index: 0, volume, incarnation: 1, generation: 5, name };
+        At::Nbd { device, head: None }
+    }
+
+    #[test]
+    fn an_attachment_ends_with_a_device_that_was_asked_for_and_never_came_up() {
+        let entry = DeviceEntry::new(wanted(), Via::Ublk);
+        assert!(entry.ends_if_it_fails(true));
+        assert!(!entry.ends_if_it_fails(false));
+    }
+
+    #[test]
+    fn requests_of_an_attachment_get_to_its_own_head_only() {
+        let mut found = DeviceEntry::found(nbd());
+        assert!(found.may_connect_to(5));
+        assert!(!found.may_connect_to(6));
+        found.fenced = true;
+        assert!(!found.may_connect_to(5));
+    }
+
+    #[test]
+    fn a_device_that_was_up_is_never_taken_away_because_somebody_asked_for_it_again() {
+        let found = DeviceEntry::found(nbd());
+        assert!(!found.ends_if_it_fails(true), "an earlier process had it up");
+        let mut own = DeviceEntry::new(wanted(), Via::Ublk);
+        own.is_up = true;
+        assert!(!own.ends_if_it_fails(true));
     }
 }

@@ -25,7 +25,7 @@ use crate::control::Responder;
 use crate::io_thread::IoMessage;
 use crate::kernel_devices::{Wanted, ublk};
 
-/// Pause before a device that did not come up is tried again.
+/// Pause before a device that did not come up is tried again, and what could not be looked for.
 const RETRY_MS: u64 = 5_000;
 
 #[derive(Default)]
@@ -33,6 +33,8 @@ pub struct Devices {
     entries: HashMap<VolumeId, DeviceEntry>,
     /// What earlier processes left is known.
     swept: bool,
+    /// It could not be found out; it is tried again then.
+    sweep_again_at_ms: Option<u64>,
     /// The entries are what the attachments ask for.
     followed: bool,
     /// Who asked for a device before that, and until when he waits.
@@ -94,6 +96,14 @@ impl Supervisor {
         }
     }
 
+    /// The head of that generation is fenced: so is its device, but not one of a later attachment.
+    pub(super) fn fence_device_of(&mut self, volume: VolumeId, generation: u64) {
+        let entry = self.devices.entries.get(&volume);
+        if entry.is_some_and(|entry| entry.wanted.generation <= generation) {
+            self.fence_device(volume);
+        }
+    }
+
     /// It answers EIO from now on, also to whoever serves it next, until it is detached.
     pub(super) fn fence_device(&mut self, volume: VolumeId) {
         let Some(entry) = self.devices.entries.get_mut(&volume) else { return };
@@ -136,6 +146,7 @@ impl Supervisor {
 
     pub(super) fn tick_devices(&mut self) {
         let now_ms = clock::now_ms();
+        self.tick_sweep(now_ms);
         self.tick_early(now_ms);
         let volumes: Vec<VolumeId> = self.devices.entries.keys().copied().collect();
         for volume in volumes {

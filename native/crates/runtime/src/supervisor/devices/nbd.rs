@@ -16,7 +16,9 @@ use crate::supervisor::heads::HeadState;
 
 impl Supervisor {
     pub(super) fn bring_up_nbd(&mut self, volume: VolumeId) {
-        let (Some(head), Some(export)) = (self.heads.get(&volume), self.export_of(volume)) else {
+        let Some(entry) = self.devices.entries.get(&volume) else { return };
+        let head = self.heads.get(&volume).filter(|head| entry.may_connect_to(head.generation));
+        let (Some(head), Some(export)) = (head, self.export_of(volume)) else {
             // Fenced: there is nobody to connect it to, and it has been disconnected.
             return self.on_device_up(volume);
         };
@@ -98,8 +100,9 @@ impl Supervisor {
         }
         let Some(At::Nbd { device, .. }) = &entry.at else { return };
         let device = device.clone();
+        let owner = nbd::owner_of(&self.context.config.device_dir);
         self.off_thread(
-            move || nbd::take_down(&device, true),
+            move || nbd::take_down(&device, owner, true),
             |_, taken| {
                 if let Err(error) = taken {
                     eprintln!("a fenced nbd device is still connected: {error:?}");
