@@ -375,10 +375,8 @@ fn store_main(
     let deleted = recovered.deleted_layers.iter().map(|(_, layer)| *layer).collect();
     let store_uuid = opened.store.identity().store_uuid;
     let position = Arc::new(AtomicU64::new(opened.store.log_position()));
-    let member = Member::new(
-        MemberConfig { disk, fit: is_fit, copy_window_bytes: COPY_WINDOW_BYTES },
-        recovered,
-    );
+    let config = MemberConfig { disk, fit: is_fit, copy_window_bytes: COPY_WINDOW_BYTES };
+    let member = Member::new(config, recovered);
     let port: ReplyPort = {
         let sender = sender.clone();
         Arc::new(move |message| sender.send(StoreMessage::Link(message)))
