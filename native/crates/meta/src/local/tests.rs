@@ -5,7 +5,9 @@ use shoal_types::{DiskId, PeerId, PgId, VolumeId};
 use super::*;
 use crate::hex::{Hex, ProcessNonce};
 use crate::state::fixture::{Cluster, attach};
-use crate::state::{Command, JoinItem, RemovalReason, Standing, TakeBasis, Target};
+use crate::state::{
+    Command, JoinItem, Proposal, RemovalReason, Standing, TakeBasis, Target, fixture,
+};
 
 const V: VolumeId = VolumeId(1);
 const OLD: ProcessNonce = Hex([1; 16]);
@@ -129,4 +131,21 @@ fn a_disk_that_a_person_put_out_stays_out() {
     cluster.ok(Command::SetDisk { disk, state, weight, size_bytes, reserve_bytes, path, peer });
     assert_eq!(set_down(&cluster.state, disk, false), None);
     assert!(!cluster.state.is_disk_down(disk), "nobody says so any more");
+}
+
+#[test]
+fn tokens_can_be_made_and_used_after_a_leader_whose_clock_was_far_ahead() {
+    const YEARS_MS: u64 = 10 * 365 * 24 * 3_600_000;
+    let (wall_ms, ttl_ms) = (1_000_000, 3_600_000);
+    let mut cluster = Cluster::new(3);
+    assert_eq!(token_expiry_ms(&cluster.state, wall_ms, ttl_ms), wall_ms + ttl_ms);
+    let index = cluster.state.index() + 1;
+    let command = Command::SetMoveRates { disk_rate: None, peer_rate: None };
+    let (id, time_ms) = (Hex([9; 16]), wall_ms + YEARS_MS);
+    cluster.state.apply(index, &Proposal { id, time_ms, command }).unwrap();
+    let (hash, witness) = (Hex([5; 32]), false);
+    let expires_ms = token_expiry_ms(&cluster.state, wall_ms, ttl_ms);
+    assert_eq!(expires_ms, wall_ms + YEARS_MS + ttl_ms);
+    cluster.ok(Command::CreateToken { hash, expires_ms, witness });
+    cluster.ok(Command::UseToken { hash, peer: fixture::new_peer(9) });
 }
