@@ -73,7 +73,13 @@ export function buildServices(init: ServicesInit): Services {
       writes: () => peer.digestedWrites(),
     }),
     policies: new Policies(cluster),
-    volumes: new Volumes(cluster),
+    volumes: new Volumes(cluster, async () => {
+      const states = storeStatesOf(peer, await cluster.data.request('disk.list', {}))
+      return {
+        isPeerAway: id => peer.presences.get(id) === 'down',
+        storeState: id => states.get(id),
+      }
+    }),
     scrubs: new Scrubs(cluster, async () => {
       return runningScrubs(peer, await cluster.data.request('disk.list', {}))
     }),
@@ -119,10 +125,7 @@ async function readStatus(
       ...peer.digestedFullness(),
       ...local.map((disk): [number, Fullness] => [disk.disk_id, fullnessOf(disk)]),
     ]),
-    storeStates: new Map([
-      ...peer.digestedStates(),
-      ...local.map((disk): [number, string] => [disk.disk_id, disk.state]),
-    ]),
+    storeStates: storeStatesOf(peer, local),
     self: peer.peerId,
     presenceOf: id => peer.presences.get(id),
     tasks: peer.tasks.list(),
@@ -144,6 +147,12 @@ function usedBytesOf(peer: PeerState, local: readonly LocalDisk[]): Map<number, 
   const used = new Map(peer.digestedUse())
   for (const disk of local) used.set(disk.disk_id, disk.stats.used_bytes ?? 0)
   return used
+}
+
+function storeStatesOf(peer: PeerState, local: readonly LocalDisk[]): Map<number, string> {
+  const states = new Map(peer.digestedStates())
+  for (const disk of local) states.set(disk.disk_id, disk.state)
+  return states
 }
 
 /** Median write time of every disk that is known to have one. */

@@ -94,6 +94,7 @@ const rejectionKinds: Record<RejectionCode, ErrorCode> = {
   token_expired: 'refused',
   level: 'unsupported',
   placement: 'conflict',
+  served: 'would_lose_data',
 }
 
 const rejectionHints: Partial<Record<RejectionCode, string>> = {
@@ -108,7 +109,17 @@ export function rejectionError(rejection: Rejection): ShoalError {
   const code = rejectionKinds[rejection.code] ?? 'conflict'
   return new ShoalError(code, rejection.message, {
     why: 'the cluster state refused the change; nothing was changed',
-    next: rejectionHints[rejection.code] ?? null,
+    next:
+      rejection.code === 'served'
+        ? servedHint(rejection)
+        : (rejectionHints[rejection.code] ?? null),
     data: { ...rejection },
   })
+}
+
+function servedHint({ disk }: Rejection): string {
+  return (
+    'if that peer has just gone, repeat it in a few seconds; if only the disk is broken for good: ' +
+    `shoal disk undrain ${disk} has its peer look at it again, or stop Shoal there`
+  )
 }

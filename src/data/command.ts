@@ -135,6 +135,7 @@ export type RejectionCode =
   | 'token_expired'
   | 'level'
   | 'placement'
+  | 'served'
 
 export interface Rejection {
   code: RejectionCode

@@ -1,8 +1,12 @@
-// Frames of the control socket (docs/formats/control.md): `u32 LE length | JSON object`.
+// Frames of the control socket (docs/formats/control.md): `u32 LE length | JSON object`. A message that
+// does not fit into one comes as several; bit 31 of the length says that it goes on in the next.
 import { ShoalError } from '../common/errors.ts'
 
 export const frameBytesMax = 16 * 1024 * 1024
+/** Of all frames of one message. */
+export const messageBytesMax = 256 * 1024 * 1024
 const headerBytes = 4
+const more = 2 ** 31
 
 export function encodeFrame(message: object): Buffer {
   const body = Buffer.from(JSON.stringify(message), 'utf8')
@@ -18,29 +22,51 @@ export function encodeFrame(message: object): Buffer {
 export class FrameDecoder {
   #chunks: Buffer[] = []
   #bytes = 0
+  /** Frames of a message that goes on. */
+  #parts: Buffer[] = []
+  #partBytes = 0
 
   push(chunk: Buffer): Record<string, unknown>[] {
     this.#chunks.push(chunk)
     this.#bytes += chunk.length
     const messages: Record<string, unknown>[] = []
     for (;;) {
-      const length = this.#nextLength()
-      if (length === undefined || this.#bytes < headerBytes + length) return messages
-      const joined = this.#join()
-      messages.push(parseBody(joined.subarray(headerBytes, headerBytes + length)))
-      const rest = joined.subarray(headerBytes + length)
-      this.#chunks = rest.length > 0 ? [rest] : []
-      this.#bytes = rest.length
+      const header = this.#nextHeader()
+      if (!header || this.#bytes < headerBytes + header.length) return messages
+      const body = this.#take(header.length)
+      if (header.goesOn) this.#parts.push(body)
+      else messages.push(parseBody(this.#whole(body)))
     }
   }
 
-  #nextLength(): number | undefined {
+  #nextHeader(): { length: number; goesOn: boolean } | undefined {
     if (this.#bytes < headerBytes) return undefined
     const first = this.#chunks[0]!.length >= headerBytes ? this.#chunks[0]! : this.#join()
-    const length = first.readUInt32LE(0)
-    if (length > frameBytesMax)
+    const word = first.readUInt32LE(0)
+    const goesOn = word >= more
+    const length = goesOn ? word - more : word
+    // An empty frame that goes on would let a message grow without bytes.
+    if (length > frameBytesMax || (goesOn && length === 0))
       throw new ShoalError('io', `the data process announced a message of ${length} bytes`)
-    return length
+    if (this.#partBytes + length > messageBytesMax)
+      throw new ShoalError('io', `the data process sent a message beyond ${messageBytesMax} bytes`)
+    return { length, goesOn }
+  }
+
+  #take(length: number): Buffer {
+    const joined = this.#join()
+    const rest = joined.subarray(headerBytes + length)
+    this.#chunks = rest.length > 0 ? [rest] : []
+    this.#bytes = rest.length
+    this.#partBytes += length
+    return joined.subarray(headerBytes, headerBytes + length)
+  }
+
+  #whole(last: Buffer): Buffer {
+    const body = this.#parts.length > 0 ? Buffer.concat([...this.#parts, last]) : last
+    this.#parts = []
+    this.#partBytes = 0
+    return body
   }
 
   #join(): Buffer {

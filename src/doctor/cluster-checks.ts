@@ -14,10 +14,12 @@ export interface ClusterFacts {
   memoryWantedBytes: number
   /** Local disks that are files, by the device of the file system that they lie on. */
   files: ReadonlyMap<number, number>
+  /** Those among them that others than their owner may open. */
+  openFiles: readonly string[]
 }
 
 export function clusterChecks(facts: ClusterFacts): Check[] {
-  const checks = [memory(facts), files(facts), addresses(facts)]
+  const checks = [memory(facts), files(facts), openFiles(facts), addresses(facts)]
   return [...checks, ...facts.state.policies.flatMap(policy => policyChecks(policy, facts))]
 }
 
@@ -50,6 +52,14 @@ function redundancy(policy: PolicyRecord): Check {
     return found('note', name, message, 'for three copies min_in_sync 2 is usual')
   }
   return ok(name, `${copies}, ${policy.min_in_sync} have to acknowledge`)
+}
+
+/** All volumes' blocks are in them. */
+function openFiles({ openFiles }: ClusterFacts): Check {
+  const name = 'files of disks'
+  if (openFiles.length === 0) return ok(name, 'nobody else may open them')
+  const message = `other users may open ${openFiles.join(', ')}, and read what volumes hold`
+  return found('warn', name, message, `chmod 600 ${openFiles.join(' ')}`)
 }
 
 function memory({ memoryBytes, memoryWantedBytes: wanted }: ClusterFacts): Check {

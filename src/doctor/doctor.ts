@@ -41,12 +41,15 @@ async function clusterSide(init: DoctorInit, machine: Machine, self: number): Pr
     init.status(),
   ])
   const files = new Map<number, number>()
+  const openFiles: string[] = []
   for (const disk of disks) {
     const file = statSync(disk.path, { throwIfNoEntry: false })
-    if (file?.isFile()) files.set(disk.disk_id, file.dev)
+    if (!file?.isFile()) continue
+    files.set(disk.disk_id, file.dev)
+    if ((file.mode & 0o077) !== 0) openFiles.push(disk.path)
   }
   const facts = {
-    ...{ state, self, files },
+    ...{ state, self, files, openFiles },
     hypervisor: machine.hypervisor,
     memoryBytes: data.budget.bytes ?? 0,
     // A data process of the version before does not say.

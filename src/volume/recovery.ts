@@ -1,9 +1,12 @@
 // A volume whose newest copies are gone for good goes on from older ones: what that would mean.
+import { disksAway } from '../cluster/views.ts'
 import {
   type ClusterState,
+  type DiskRecord,
   isActive,
   type PgRecord,
   pgsOf,
+  type Standing,
   type VolumeRecord,
 } from '../data/state.ts'
 import { lineageSeed, pgOfExtent } from '../placement/index.ts'
@@ -68,14 +71,37 @@ function newestStale(pg: PgRecord, gone: ReadonlySet<number>): number | null {
   return candidates[0]?.disk ?? null
 }
 
-/** Disks of peers that are away, and disks that are so themselves. */
-export function goneDisks(state: ClusterState): ReadonlySet<number> {
-  const away = new Set(state.peers.filter(peer => peer.state !== 'in').map(peer => peer.id))
-  return new Set(
-    state.disks
-      .filter(disk => away.has(disk.peer) || disk.state === 'down' || disk.state === 'out')
-      .map(disk => disk.id),
+/** What is heard of others besides the cluster state. A guess: the leader refuses a wrong one. */
+export interface Seen {
+  isPeerAway: (peer: number) => boolean
+  /** As the data process that holds the disk calls it; undefined where nobody told. */
+  storeState: (disk: number) => string | undefined
+}
+
+const brokenStates: readonly (string | undefined)[] = ['failed', 'fenced']
+
+/**
+ * Disks that are really away. What drains, and what was put out, SERVES ON until its successors are in
+ * sync, and may have the newest copy; as long as it is so, its state does not tell that it went away.
+ */
+export function goneDisks(state: ClusterState, seen: Seen): ReadonlySet<number> {
+  const away = disksAway(state)
+  const told = new Set(state.disks_down.map(one => one.disk))
+  const silent = new Set(
+    state.peers
+      .filter(({ id, state }) => isLeft(state) && seen.isPeerAway(id))
+      .map(peer => peer.id),
   )
+  const isGone = (disk: DiskRecord) =>
+    away.has(disk.id) ||
+    silent.has(disk.peer) ||
+    (isLeft(disk.state) && brokenStates.includes(seen.storeState(disk.id))) ||
+    (state.given_up.includes(disk.id) && told.has(disk.id))
+  return new Set(state.disks.filter(isGone).map(disk => disk.id))
+}
+
+function isLeft(state: Standing): boolean {
+  return state === 'draining' || state === 'out'
 }
 
 function groupsOf(state: ClusterState, volume: VolumeRecord): ReadonlySet<number> {

@@ -5,7 +5,7 @@ import { formatSize } from '../common/units.ts'
 import type { ClusterPort } from '../data/cluster-port.ts'
 import { type ClusterState, isActive, peerName, type VolumeRecord } from '../data/state.ts'
 import { layoutOf, type VolumeLayout } from './layout.ts'
-import { goneDisks, planRecovery, type RecoveryPlan } from './recovery.ts'
+import { goneDisks, planRecovery, type RecoveryPlan, type Seen } from './recovery.ts'
 import { usedBytes, type VolumeView, volumeView, volumeViews } from './volume-view.ts'
 
 /** A volume ends on a whole block of the store. */
@@ -27,9 +27,11 @@ export interface RecoveryView extends Omit<RecoveryPlan, 'promotions'> {
 
 export class Volumes {
   readonly #cluster: ClusterPort
+  readonly #seen: () => Promise<Seen>
 
-  constructor(cluster: ClusterPort) {
+  constructor(cluster: ClusterPort, seen: () => Promise<Seen>) {
     this.#cluster = cluster
+    this.#seen = seen
   }
 
   async list(): Promise<VolumeView[]> {
@@ -50,8 +52,9 @@ export class Volumes {
 
   /** Without `allowLoss` nothing is changed: it says what may be old. */
   async recover(name: string, allowLoss: boolean): Promise<RecoveryView> {
-    const state = await this.#cluster.state()
-    const { promotions, ...plan } = planRecovery(state, findVolume(state, name), goneDisks(state))
+    const [state, seen] = await Promise.all([this.#cluster.state(), this.#seen()])
+    const gone = goneDisks(state, seen)
+    const { promotions, ...plan } = planRecovery(state, findVolume(state, name), gone)
     let refused = 0
     for (const { pg, disk, expected } of allowLoss ? promotions : []) {
       const done = await this.#cluster.propose({ type: 'pg_promote', pg, disk, expected })

@@ -4,29 +4,36 @@ import type { Command } from '../../data/command.ts'
 import type { ClusterState } from '../../data/state.ts'
 import { whatRemovalLoses } from '../../disk/removal.ts'
 
-export function planAbsences(state: ClusterState, nowMs: number): Command[] {
+/** How long each has been away, as counted here; and the wall clock, for what people announced. */
+export interface AbsenceTimes {
+  ofPeer: (peer: number) => number
+  ofDisk: (disk: number) => number
+  nowMs: number
+}
+
+export function planAbsences(state: ClusterState, times: AbsenceTimes): Command[] {
   const back = disksBack(state)
   if (back.length > 0) return [{ type: 'take_back_disks', disks: back }]
-  const gone = disksGone(state, nowMs).filter(disk => !state.given_up.includes(disk))
+  const gone = disksGone(state, times).filter(disk => !state.given_up.includes(disk))
   // Where nothing else could hold the data, giving up a copy would help nobody.
   if (gone.length === 0 || whatRemovalLoses(state, new Set(gone)).isStuck) return []
   return [{ type: 'give_up_disks', disks: gone }]
 }
 
 /** Grows when an absence gets too long: time alone is no event. */
-export function lateAbsences(state: ClusterState, nowMs: number): number {
-  return disksGone(state, nowMs).length
+export function lateAbsences(state: ClusterState, times: AbsenceTimes): number {
+  return disksGone(state, times).length
 }
 
-function disksGone(state: ClusterState, nowMs: number): number[] {
+function disksGone(state: ClusterState, times: AbsenceTimes): number[] {
   const limitMs = state.settings.rebuild_after_ms
   const peers = new Set(
     state.peers_down
-      .filter(one => nowMs - one.since_ms >= limitMs && !isPlanned(state, one.peer, nowMs))
+      .filter(one => times.ofPeer(one.peer) >= limitMs && !isPlanned(state, one.peer, times.nowMs))
       .map(one => one.peer),
   )
   const alone = new Set(
-    state.disks_down.filter(one => nowMs - one.since_ms >= limitMs).map(one => one.disk),
+    state.disks_down.filter(one => times.ofDisk(one.disk) >= limitMs).map(one => one.disk),
   )
   return (
     state.disks

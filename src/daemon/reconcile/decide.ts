@@ -4,7 +4,7 @@ import { heldDisks, holds } from '../../cluster/flapping.ts'
 import type { Command } from '../../data/command.ts'
 import type { ClusterState } from '../../data/state.ts'
 import type { Batch } from '../../placement/index.ts'
-import { planAbsences } from './absences.ts'
+import { type AbsenceTimes, planAbsences } from './absences.ts'
 import { planFillFactors } from './fills.ts'
 import { planGrowth } from './growth.ts'
 import { type JoinLimits, planCancels, planJoins } from './joins.ts'
@@ -19,6 +19,7 @@ export interface Knowledge {
   batch: Batch | null
   /** Wall clock of this peer. */
   nowMs: number
+  absences: AbsenceTimes
   /** Used bytes by disk, when it is time to look at how full the disks are; null in between. */
   usedBytes: ReadonlyMap<number, number> | null
 }
@@ -32,7 +33,7 @@ export function decide(knowledge: Knowledge, limits: Limits): Command[] {
   const standing = planStanding(state, sessions)
   // A change of standing changes the topology: what follows from it is planned at the next look.
   if (standing.length > 0) return standing
-  const absences = planAbsences(state, nowMs)
+  const absences = planAbsences(state, knowledge.absences)
   if (absences.length > 0) return absences
   const tables = batch === null ? [] : planTableChanges(state, batch, limits)
   const held = heldDisks(state, holds(state, nowMs, limits.holdBackMsMax))

@@ -10,6 +10,7 @@ import type { Command } from '../../data/command.ts'
 import type { DataStatus } from '../../data/protocol.ts'
 import type { ClusterState } from '../../data/state.ts'
 import type { Batch } from '../../placement/index.ts'
+import { AbsenceWatch } from './absence-watch.ts'
 import { lateAbsences } from './absences.ts'
 import { decide, type Limits } from './decide.ts'
 import { fillIntervalMs } from './fills.ts'
@@ -40,6 +41,7 @@ export class ReconcileLoop {
   readonly #cluster: ClusterPort
   readonly #init: ReconcileInit
   readonly #sessions = new Sessions()
+  readonly #absences = new AbsenceWatch()
   readonly #planner = new Planner(byTopology)
   #isRunning = false
   #isStopped = false
@@ -103,21 +105,26 @@ export class ReconcileLoop {
     const state = await this.#cluster.state(stateAgeMsMax)
     if (!state.is_leader) {
       this.#planner.forget()
+      this.#absences.forget()
       this.#fillsMs = undefined
       return true
     }
     const status = await this.#cluster.data.request('status.get', {})
     const sessions = this.#sessions.look(status.sessions)
     const nowMs = this.#init.clock.nowMs()
+    const absences = this.#absences.look(state, this.#init.clock.monotonicMs(), nowMs)
     const live = sessions.map(one => `${one.peer}:${one.isLive}`)
     const held = holds(state, nowMs, this.#init.limits.holdBackMsMax).length
-    const seen = [state.index, ...live, lateAbsences(state, nowMs), held].join(' ')
+    const seen = [state.index, ...live, lateAbsences(state, absences), held].join(' ')
     const isTimeForFills = this.#isTimeForFills()
     if (seen === this.#settled && !isTimeForFills)
       return held === 0 && isNobodyMissed(state, status)
     const batch = await this.#batch(state)
     const usedBytes = isTimeForFills ? await this.#init.usedBytes() : null
-    const commands = decide({ state, sessions, batch, nowMs, usedBytes }, this.#init.limits)
+    const commands = decide(
+      { state, sessions, batch, nowMs, absences, usedBytes },
+      this.#init.limits,
+    )
     this.#settled = commands.length === 0 ? seen : ''
     let isOnTheWay = false
     for (const command of commands) isOnTheWay = (await this.#propose(command)) || isOnTheWay

@@ -6,6 +6,7 @@ import { planFillFactors } from '../../../src/daemon/reconcile/fills.ts'
 import { stepsOf } from '../../../src/daemon/reconcile/tables.ts'
 import type { ClusterState } from '../../../src/data/state.ts'
 import { nextBatch, plan } from '../../../src/placement/index.ts'
+import { absenceTimes } from '../../helpers/absence-times.ts'
 import { addDisk, addPeer, emptyState, makePg, makePolicy } from '../../helpers/cluster-fixture.ts'
 
 const fills = suite('fill factors')
@@ -102,7 +103,8 @@ fills('it comes after everything else, and only when it is time', () => {
   const nowMs = state.time_ms
   const batch = () =>
     nextBatch(policiesNow(state, plan(planInput(state))), topologyOf(state), stepsOf(state))
-  const knowledge = { state, sessions, batch: batch(), usedBytes, nowMs }
+  const absences = absenceTimes(state, nowMs)
+  const knowledge = { state, sessions, batch: batch(), usedBytes, nowMs, absences }
   assert.equal(decide({ ...knowledge, usedBytes: null }, limits), [])
   assert.equal(
     decide(knowledge, limits).map(one => one.type),

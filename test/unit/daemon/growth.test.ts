@@ -6,6 +6,7 @@ import { groupsTotalMax, planGrowth } from '../../../src/daemon/reconcile/growth
 import { stepsOf } from '../../../src/daemon/reconcile/tables.ts'
 import type { ClusterState, PolicyRecord } from '../../../src/data/state.ts'
 import { nextBatch, plan } from '../../../src/placement/index.ts'
+import { absenceTimes } from '../../helpers/absence-times.ts'
 import { addDisk, addPeer, emptyState, makePg, makePolicy } from '../../helpers/cluster-fixture.ts'
 import { applyTopology } from '../../helpers/pretend-topology.ts'
 
@@ -147,7 +148,9 @@ growth('it comes after everything else that is to be done', () => {
   const types = () => {
     const now = policiesNow(state, plan(planInput(state)))
     const batch = nextBatch(now, topologyOf(state), stepsOf(state))
-    const knowledge = { state, sessions, batch, usedBytes: null, nowMs: state.time_ms }
+    const nowMs = state.time_ms
+    const absences = absenceTimes(state, nowMs)
+    const knowledge = { state, sessions, batch, usedBytes: null, nowMs, absences }
     return decide(knowledge, limits).map(one => one.type)
   }
   assert.equal(types(), ['grow_policy', 'record_event'])

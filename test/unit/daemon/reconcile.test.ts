@@ -9,6 +9,7 @@ import { stepsOf } from '../../../src/daemon/reconcile/tables.ts'
 import type { Command } from '../../../src/data/command.ts'
 import type { ClusterState } from '../../../src/data/state.ts'
 import { nextBatch, plan } from '../../../src/placement/index.ts'
+import { absenceTimes } from '../../helpers/absence-times.ts'
 import { addDisk, addPeer, makePg, threePeers } from '../../helpers/cluster-fixture.ts'
 
 const reconcile = suite('reconcile')
@@ -24,7 +25,8 @@ function decide(
   const { state } = known
   const now = policiesNow(state, plan(planInput(state)))
   const batch = nextBatch(now, topologyOf(state), stepsOf(state))
-  return decideFrom({ ...known, nowMs, batch, usedBytes: null }, bounds)
+  const absences = absenceTimes(state, nowMs)
+  return decideFrom({ ...known, nowMs, absences, batch, usedBytes: null }, bounds)
 }
 
 /** A table that placement is content with, so that only the matter of the test is left to do. */
@@ -324,7 +326,14 @@ reconcile('without a plan the rest goes on', () => {
     pg.in_sync = pg.members.slice(0, 2)
   })
   const commands = decideFrom(
-    { state, sessions: allLive, batch: null, nowMs: 0, usedBytes: null },
+    {
+      state,
+      sessions: allLive,
+      batch: null,
+      nowMs: 0,
+      absences: absenceTimes(state, 0),
+      usedBytes: null,
+    },
     limits,
   )
   assert.equal(
@@ -341,7 +350,14 @@ reconcile('no member joins a group that has as many as a head writes to', () => 
     pg.in_sync = [1, 2, 3, 4, 5, 6, 7, 8]
   })
   const sessions = state.peers.map(({ id }) => ({ peer: id, isLive: true }))
-  const known = { state, sessions, batch: null, nowMs: 0, usedBytes: null }
+  const known = {
+    state,
+    sessions,
+    batch: null,
+    nowMs: 0,
+    absences: absenceTimes(state, 0),
+    usedBytes: null,
+  }
   assert.equal(decideFrom(known, limits), [])
 })
 

@@ -7,7 +7,12 @@ import * as assert from 'uvu/assert'
 import { systemClock } from '../../../src/common/clock.ts'
 import { seededRandom } from '../../../src/common/random.ts'
 import { DataClient } from '../../../src/data/client.ts'
-import { encodeFrame, FrameDecoder, frameBytesMax } from '../../../src/data/frame.ts'
+import {
+  encodeFrame,
+  FrameDecoder,
+  frameBytesMax,
+  messageBytesMax,
+} from '../../../src/data/frame.ts'
 import type { DataEvent } from '../../../src/data/protocol.ts'
 import { failure } from '../../helpers/api-fixture.ts'
 import { PretendData, PretendError } from '../../helpers/pretend-data.ts'
@@ -61,6 +66,46 @@ client('an announced length beyond the limit is refused before it is waited for'
   const header = Buffer.alloc(4)
   header.writeUInt32LE(frameBytesMax + 1)
   assert.throws(() => new FrameDecoder().push(header), /announced a message/)
+})
+
+/** The data process's way: 16 MiB each, all but the last say that there is more. */
+function framed(message: object): Buffer {
+  const body = Buffer.from(JSON.stringify(message))
+  const frames: Buffer[] = []
+  for (let at = 0; at < body.length; at += frameBytesMax) {
+    const part = body.subarray(at, at + frameBytesMax)
+    const header = Buffer.alloc(4)
+    const goesOn = at + part.length < body.length
+    header.writeUInt32LE(part.length + (goesOn ? 2 ** 31 : 0))
+    frames.push(header, part)
+  }
+  return Buffer.concat(frames)
+}
+
+client('a message of several frames is one message, up to the largest', () => {
+  const around = JSON.stringify({ id: 1, result: '' }).length
+  for (const bytes of [frameBytesMax + 1, 2 * frameBytesMax, messageBytesMax]) {
+    const decoder = new FrameDecoder()
+    const sent = framed({ id: 1, result: 'x'.repeat(bytes - around) })
+    const found: Record<string, unknown>[] = []
+    for (let at = 0; at < sent.length; at += 2 ** 18)
+      found.push(...decoder.push(sent.subarray(at, at + 2 ** 18)))
+    assert.is(found.length, 1)
+    assert.is((found[0]!.result as string).length, bytes - around)
+    assert.equal(decoder.push(encodeFrame({ id: 2 })), [{ id: 2 }], 'and then the next')
+  }
+})
+
+client('frames that go on for ever are refused', () => {
+  const decoder = new FrameDecoder()
+  const frame = Buffer.alloc(4 + frameBytesMax, 0x20)
+  frame.writeUInt32LE(frameBytesMax + 2 ** 31)
+  for (let sent = 0; sent < messageBytesMax; sent += frameBytesMax)
+    assert.equal(decoder.push(frame), [])
+  assert.throws(() => decoder.push(frame), /beyond/)
+  const empty = Buffer.alloc(4)
+  empty.writeUInt32LE(2 ** 31)
+  assert.throws(() => new FrameDecoder().push(empty), /announced/)
 })
 
 client('answers come to whoever asked, in any order; errors keep code and data', async () => {

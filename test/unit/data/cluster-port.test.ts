@@ -2,7 +2,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { seededRandom } from '../../../src/common/random.ts'
 import type { DataPort } from '../../../src/data/client.ts'
-import { ClusterPort } from '../../../src/data/cluster-port.ts'
+import { ClusterPort, rejectionError } from '../../../src/data/cluster-port.ts'
 import { threePeers } from '../../helpers/cluster-fixture.ts'
 import { SteppedClock } from '../../helpers/stepped-clock.ts'
 
@@ -45,6 +45,14 @@ port('a data process that knows no tags is asked for everything', async () => {
     cluster.invalidate()
   }
   assert.equal(asked, [{}, {}])
+})
+
+port('a refused promotion names the disk, and what to do', () => {
+  const message = 'pg1.0 has a copy in sync on disk 3, which peer 2 is there to serve'
+  const error = rejectionError({ code: 'served', message, disk: 3, peer: 2 })
+  assert.is(error.code, 'would_lose_data')
+  assert.is(error.message, message)
+  assert.match(error.next ?? '', /shoal disk undrain 3 /)
 })
 
 port.run()

@@ -55,6 +55,7 @@ const advised = (change: (state: ClusterState) => void, more: Partial<ClusterFac
     memoryBytes: 2 ** 29,
     memoryWantedBytes: 2 ** 29,
     files: new Map(),
+    openFiles: [],
     ...more,
   }
   return clusterChecks(facts).filter(check => check.result !== 'ok')
@@ -92,6 +93,9 @@ doctor('policies, memory, disks and addresses that are not fit for their work', 
   ])
   assert.match(advised(nothing, { files })[0]!.message, 'disk 1, 4: a file')
   assert.match(advised(nothing, { files })[0]!.message, 'they fail together')
+  const [open] = advised(nothing, { openFiles: ['/srv/disk1'] })
+  assert.is(open!.name, 'files of disks')
+  assert.is(open!.next, 'chmod 600 /srv/disk1')
   const loopback = (state: ClusterState) => {
     state.peers[0]!.addresses = [{ role: 'data', address: '127.0.0.1:7440' }]
   }

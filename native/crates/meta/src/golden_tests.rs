@@ -272,6 +272,8 @@ fn services() -> Vec<ServiceMessage> {
     let (id, process, disk) = (Hex([1; 16]), Hex([2; 16]), DiskId(3));
     let proposal = Proposal { id, time_ms: 4, command: every_command()[1].clone() };
     let (volume, generation, expected) = (VolumeId(5), 6, HeadEpoch(7));
+    let pg = PgId { policy: PolicyId(20), index: 21 };
+    let served = Rejection::Served { pg, disk, peer: PeerId(22) };
     let held = Rejection::HeadHeld { volume, peer: PeerId(8), head_epoch: expected };
     vec![
         M::Raft { bytes: vec![9].into() },
@@ -294,5 +296,6 @@ fn services() -> Vec<ServiceMessage> {
         M::KeyWanted {},
         M::Key { seed: Hex([18; 32]) },
         M::Superseded { incarnation: 19 },
+        M::NotProposed { id, why: ProposeRefused::Rejected { outcome: Err(served) } },
     ]
 }

@@ -4,6 +4,7 @@
 mod heads;
 mod rejoins;
 mod stores;
+mod tokens;
 mod views;
 
 pub use heads::{attached_to, head_config, is_remembered_as_fenced, is_taken_over, orphaned_heads};
@@ -12,6 +13,7 @@ pub use stores::{
     admitted, cancel_join, doomed_layers, is_doomed, is_filled, is_joining, is_out, joins_of,
     known_layers, last_in_sync, owner_of_layer, report_kind, restart_join, set_down,
 };
+pub use tokens::token_expiry_ms;
 pub use views::{all_views, changed_views, views_of};
 
 #[cfg(test)]

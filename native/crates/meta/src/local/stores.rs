@@ -55,8 +55,12 @@ pub fn cancel_join(
     Some(Command::PgCancelJoin { pg, disk, expected })
 }
 
-/// Where it is not so already. What a person put out stays out.
+/// Where it is not so already. What a person put out stays out; what was given up because it was down
+/// is taken back.
 pub fn set_down(state: &ClusterState, disk: DiskId, is_down: bool) -> Option<Command> {
+    if !is_down && state.is_given_up_alone(disk) {
+        return Some(Command::TakeBackDisks { disks: vec![disk] });
+    }
     let (from, to) = match is_down {
         true => (Standing::In, Standing::Down),
         false => (Standing::Down, Standing::In),

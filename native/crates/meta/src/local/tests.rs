@@ -5,7 +5,9 @@ use shoal_types::{DiskId, PeerId, PgId, VolumeId};
 use super::*;
 use crate::hex::{Hex, ProcessNonce};
 use crate::state::fixture::{Cluster, attach};
-use crate::state::{Command, JoinItem, RemovalReason, TakeBasis, Target};
+use crate::state::{
+    Command, JoinItem, Proposal, RemovalReason, Standing, TakeBasis, Target, fixture,
+};
 
 const V: VolumeId = VolumeId(1);
 const OLD: ProcessNonce = Hex([1; 16]);
@@ -95,4 +97,55 @@ fn a_store_made_anew_counts_where_nothing_says_that_its_data_is_worthless() {
     cluster.ok(Command::MarkStoreUnfit { disk: DiskId(1) });
     assert!(cluster.state.pg(pg).unwrap().is_in_sync(DiskId(1)));
     assert_eq!(counts(&cluster, DiskId(1)), []);
+}
+
+/// Whoever goes by what is down would otherwise take it for gone although it serves.
+#[test]
+fn a_disk_that_was_given_up_while_it_was_down_is_taken_back_when_it_serves() {
+    let mut cluster = Cluster::new(3);
+    let disk = DiskId(3);
+    let down = set_down(&cluster.state, disk, true).expect("it is in");
+    cluster.ok(down);
+    assert!(cluster.state.is_disk_down(disk));
+    cluster.ok(Command::GiveUpDisks { disks: vec![disk] });
+    assert!(cluster.state.is_disk_down(disk), "out, and still down");
+    assert_eq!(set_down(&cluster.state, disk, true), None);
+    let back = set_down(&cluster.state, disk, false).expect("it is to be in again");
+    cluster.ok(back);
+    assert_eq!(cluster.state.disks()[&disk].state, Standing::In);
+    assert!(!cluster.state.is_disk_down(disk));
+    assert_eq!(set_down(&cluster.state, disk, false), None);
+}
+
+#[test]
+fn a_disk_that_a_person_put_out_stays_out() {
+    let mut cluster = Cluster::new(3);
+    let disk = DiskId(3);
+    let command = set_down(&cluster.state, disk, true).expect("it is in");
+    let Command::SetDisk { weight, size_bytes, reserve_bytes, path, peer, .. } = command.clone()
+    else {
+        panic!("{command:?}");
+    };
+    cluster.ok(command);
+    let state = Some(Standing::Out);
+    cluster.ok(Command::SetDisk { disk, state, weight, size_bytes, reserve_bytes, path, peer });
+    assert_eq!(set_down(&cluster.state, disk, false), None);
+    assert!(!cluster.state.is_disk_down(disk), "nobody says so any more");
+}
+
+#[test]
+fn tokens_can_be_made_and_used_after_a_leader_whose_clock_was_far_ahead() {
+    const YEARS_MS: u64 = 10 * 365 * 24 * 3_600_000;
+    let (wall_ms, ttl_ms) = (1_000_000, 3_600_000);
+    let mut cluster = Cluster::new(3);
+    assert_eq!(token_expiry_ms(&cluster.state, wall_ms, ttl_ms), wall_ms + ttl_ms);
+    let index = cluster.state.index() + 1;
+    let command = Command::SetMoveRates { disk_rate: None, peer_rate: None };
+    let (id, time_ms) = (Hex([9; 16]), wall_ms + YEARS_MS);
+    cluster.state.apply(index, &Proposal { id, time_ms, command }).unwrap();
+    let (hash, witness) = (Hex([5; 32]), false);
+    let expires_ms = token_expiry_ms(&cluster.state, wall_ms, ttl_ms);
+    assert_eq!(expires_ms, wall_ms + YEARS_MS + ttl_ms);
+    cluster.ok(Command::CreateToken { hash, expires_ms, witness });
+    cluster.ok(Command::UseToken { hash, peer: fixture::new_peer(9) });
 }

@@ -1,11 +1,14 @@
 //! The real directory: the one place of this crate that touches a file system.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 
 use super::dir::Dir;
+
+const FILE_MODE: u32 = 0o600;
 
 /// Keeps files that are appended to open.
 #[derive(Debug)]
@@ -15,10 +18,11 @@ pub struct FsDir {
 }
 
 impl FsDir {
-    /// Makes the directory if it is missing.
+    /// Makes the directory if it is missing. For its owner alone, with all that it holds from before.
     pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         fs::create_dir_all(&path)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o700))?;
         // The new directory's own name must not be lost with the first files in it.
         if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
             File::open(parent)?.sync_all()?;
@@ -29,7 +33,7 @@ impl FsDir {
     fn file(&mut self, name: &str) -> io::Result<&mut File> {
         if !self.open.contains_key(name) {
             let path = self.path.join(name);
-            let file = OpenOptions::new().append(true).create(true).open(path)?;
+            let file = OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(path)?;
             self.open.insert(name.to_owned(), file);
         }
         Ok(self.open.get_mut(name).expect("just opened"))
@@ -47,7 +51,9 @@ impl Dir for FsDir {
 
     fn create(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.open.remove(name);
-        let mut file = File::create(self.path.join(name))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(FILE_MODE);
+        let mut file = options.open(self.path.join(name))?;
         file.write_all(bytes)?;
         self.open.insert(name.to_owned(), file);
         Ok(())
@@ -73,5 +79,27 @@ impl Dir for FsDir {
 
     fn sync_dir(&mut self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_may_look_into_it() {
+        let path = std::env::temp_dir().join(format!("shoal-fs-dir-{}", std::process::id()));
+        let mut dir = FsDir::open(&path).unwrap();
+        dir.create("made", b"a").unwrap();
+        dir.append("appended", b"b").unwrap();
+        let mode = |name: &str| {
+            let found = fs::metadata(path.join(name)).unwrap();
+            found.permissions().mode() & 0o777
+        };
+        assert_eq!((mode("made"), mode("appended"), mode("")), (0o600, 0o600, 0o700));
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        FsDir::open(&path).unwrap();
+        assert_eq!(mode(""), 0o700, "one of an older version");
+        fs::remove_dir_all(&path).unwrap();
     }
 }

@@ -31,6 +31,8 @@ pub use meta_service::MetaService;
 #[cfg(test)]
 mod lease_tests;
 #[cfg(test)]
+mod promotion_tests;
+#[cfg(test)]
 mod recovery_tests;
 #[cfg(test)]
 mod tests;

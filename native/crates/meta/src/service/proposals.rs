@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shoal_types::{HeadEpoch, PeerId, VolumeId};
+use shoal_types::{DiskId, HeadEpoch, PeerId, VolumeId};
 
 use super::api::{Output, Unavailable};
 use super::message::{ProposeRefused, ServiceMessage};
@@ -130,6 +130,10 @@ impl<S: LogStore> MetaService<S> {
         let id = proposal.id;
         if proposal.command.is_judged() {
             return self.refuse(from, id, ProposeRefused::Judged);
+        }
+        if let Some(rejection) = self.judge_promotion(&proposal) {
+            let why = ProposeRefused::Rejected { outcome: Err(rejection) };
+            return self.refuse(from, id, why);
         }
         proposal.time_ms = self.now.wall_ms;
         self.free_if_over(&mut proposal.command);
@@ -259,6 +263,30 @@ impl<S: LogStore> MetaService<S> {
         let held = held.filter(|a| a.peer != *peer && self.is_leader());
         *takeover =
             held.filter(|a| self.sessions.is_over(a.peer, self.now.boot_ms)).map(|a| a.generation);
+    }
+
+    /// A promotion throws away what every member in sync has: not while one of them may be served. WHAT
+    /// THE STATE SAYS OF ITS PEER IS NO PROOF that it is gone: it may be draining, out, or just back.
+    fn judge_promotion(&self, proposal: &Proposal) -> Option<Rejection> {
+        let Command::PgPromote { pg, .. } = proposal.command else { return None };
+        let state = self.state().filter(|_| self.is_leader())?;
+        // One that was applied is answered from the log: the promoted member is served by now.
+        if state.answer(proposal.id).is_some() {
+            return None;
+        }
+        let record = state.pg(pg)?;
+        let is_worthless = |disk: &DiskId| record.member(*disk).is_some_and(|m| m.full);
+        let copies = record.in_sync.iter().filter(|disk| !is_worthless(disk));
+        let (disk, peer) = copies
+            .filter(|disk| !state.is_disk_down(**disk))
+            .filter_map(|disk| Some((*disk, state.disks().get(disk)?.peer)))
+            .find(|(_, peer)| self.is_there(*peer))?;
+        Some(Rejection::Served { pg, disk, peer })
+    }
+
+    /// It holds a session, or may hold one of an earlier leader.
+    fn is_there(&self, peer: PeerId) -> bool {
+        !self.sessions.is_over(peer, self.now.boot_ms) && !self.sessions.is_gone(peer)
     }
 
     fn judge_head(&self, from: PeerId, volume: VolumeId) -> Result<TakeBasis, Rejection> {

@@ -15,7 +15,7 @@ use super::following::Following;
 use super::growth::Growth;
 use super::limits::LEVEL_NEWEST;
 use super::outcome::Rejection;
-use super::peer::{NewPeer, Peer};
+use super::peer::{NewPeer, Peer, Standing};
 use super::pg::PgTable;
 use super::placing::Placing;
 use super::policy::Policy;
@@ -198,6 +198,17 @@ impl ClusterState {
 
     pub fn pg(&self, pg: PgId) -> Option<&PgRecord> {
         self.tables.get(&pg.policy)?.get(pg.index)
+    }
+
+    /// Its owner said so, and has not taken it back: also of one that was given up since.
+    pub fn is_disk_down(&self, disk: DiskId) -> bool {
+        let is_down = |disk: &Disk| disk.state == Standing::Down;
+        self.disks.get(&disk).is_some_and(is_down) || self.is_given_up_alone(disk)
+    }
+
+    /// Given up because it was down while its peer was there.
+    pub fn is_given_up_alone(&self, disk: DiskId) -> bool {
+        self.upkeep.given_up.contains(&disk) && self.upkeep.disks_down.contains_key(&disk)
     }
 
     /// Active volumes and tombstones.

@@ -62,12 +62,12 @@ fn counts_are_powers_of_two_that_only_grow() {
     cluster.ok(grow(8, 8));
     assert_eq!(cluster.state.map_epoch(), epoch, "nothing changed");
     for name in ["b", "c", "d"] {
-        cluster.ok(Command::CreatePolicy { policy: new_policy(name, 2, 262_144) });
+        cluster.ok(Command::CreatePolicy { policy: new_policy(name, 2, 65_536) });
     }
     assert!(matches!(cluster.refused(grow(8, 262_144 * 2)), Rejection::Invalid { .. }));
-    cluster.ok(grow(8, 131_072));
-    cluster.ok(Command::CreatePolicy { policy: new_policy("e", 2, 131_072) });
-    let most = cluster.refused(grow(131_072, 262_144));
+    cluster.ok(grow(8, 32_768));
+    cluster.ok(Command::CreatePolicy { policy: new_policy("e", 2, 32_768) });
+    let most = cluster.refused(grow(32_768, 65_536));
     assert!(matches!(most, Rejection::Limit { what: Kind::Pg, .. }));
 }
 

@@ -14,8 +14,9 @@ pub const EXPORTS_MAX: usize = 100_000;
 pub const TOKENS_MAX: usize = 1_024;
 /// Placement groups of one policy; a power of two.
 pub const PG_COUNT_MAX: u32 = 262_144;
-/// Placement groups of all policies together.
-pub const PGS_TOTAL_MAX: usize = 1 << 20;
+/// Placement groups of all policies together. Control is given all of them as one text, and the
+/// cluster state's thread waits while that is made: it must take less than a lease.
+pub const PGS_TOTAL_MAX: usize = 1 << 18;
 pub const REPLICAS_MAX: u8 = 7;
 /// Data and parity shards of one stripe together.
 pub const SHARDS_MAX: u8 = 16;

@@ -169,6 +169,12 @@ pub enum Rejection {
         pg: PgId,
         fault: Fault,
     },
+    /// The group goes on from nothing older: `disk` is in sync, and its owner is there.
+    Served {
+        pg: PgId,
+        disk: DiskId,
+        peer: PeerId,
+    },
 }
 
 /// What a rejection is about.
@@ -284,6 +290,11 @@ impl fmt::Display for Rejection {
                 write!(f, "needs cluster level {needed}, the cluster is at {level}")
             }
             Self::Placement { pg, fault } => write!(f, "{pg}: {}", fault.rule()),
+            Self::Served { pg, disk, peer } => write!(
+                f,
+                "{pg} has a copy in sync on disk {}, which peer {peer} is there to serve",
+                disk.0
+            ),
         }
     }
 }
@@ -351,6 +362,7 @@ codec_enum!(Rejection: u8 {
     11 => TokenExpired { expires_ms },
     12 => Level { needed, level },
     13 => Placement { pg, fault },
+    14 => Served { pg, disk, peer },
 });
 codec_enum!(Kind: u8 {
     1 => Cluster, 2 => Peer, 3 => Disk, 4 => Policy, 5 => Pg, 6 => Volume, 7 => Head,

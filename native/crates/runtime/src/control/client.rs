@@ -110,7 +110,7 @@ pub fn serve(
 
 fn write_all(mut stream: UnixStream, messages: Receiver<Queued>) {
     for Queued { message, written } in messages {
-        if frame::write_frame(&mut stream, &message).is_err() {
+        if frame::write_message(&mut stream, &message).is_err() {
             break;
         }
         if let Some(written) = written {

@@ -1,4 +1,5 @@
-//! Frames: `u32 LE length | JSON`. One request, answer or event each.
+//! Frames: `u32 LE length | JSON`. A request is one frame; an answer or an event that does not fit into
+//! one is several, of which all but the last have bit 31 of the length set.
 
 use std::io::{self, Read, Write};
 
@@ -7,6 +8,13 @@ use serde_json::{Value, json};
 
 /// Largest frame in bytes, either way.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
+
+/// Largest answer or event in bytes: above the state of the largest cluster that the limits allow, and
+/// below what control can hold as one text.
+pub const MESSAGE_BYTES_MAX: usize = 256 << 20;
+
+/// In a frame's length: the message goes on in the next frame.
+const MORE: u32 = 1 << 31;
 
 /// A request as control sent it.
 #[derive(Debug, Deserialize)]
@@ -80,12 +88,36 @@ pub fn read_frame(stream: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(body))
 }
 
-pub fn write_frame(stream: &mut impl Write, value: &Value) -> io::Result<()> {
-    let body = serde_json::to_vec(value)?;
-    let mut frame = Vec::with_capacity(4 + body.len());
-    frame.extend_from_slice(&(body.len() as u32).to_le_bytes());
-    frame.extend_from_slice(&body);
-    stream.write_all(&frame)
+/// One message, in as many frames as it takes. WHAT THE READER WOULD REFUSE IS NOT SENT, for it would
+/// end the connection: who asked is told so instead, and an event is left out.
+pub fn write_message(stream: &mut impl Write, message: &Value) -> io::Result<()> {
+    let body = serde_json::to_vec(message)?;
+    if body.len() <= MESSAGE_BYTES_MAX {
+        return write_frames(stream, &body);
+    }
+    eprintln!("control: a message of {} bytes is too long to send", body.len());
+    match message["id"].as_u64() {
+        Some(id) => write_frames(stream, &serde_json::to_vec(&answer(id, Err(too_long(&body))))?),
+        None => Ok(()),
+    }
+}
+
+fn write_frames(stream: &mut impl Write, body: &[u8]) -> io::Result<()> {
+    let last = body.len().saturating_sub(1) / FRAME_BYTES_MAX;
+    for index in 0..=last {
+        let part = &body[index * FRAME_BYTES_MAX..body.len().min((index + 1) * FRAME_BYTES_MAX)];
+        let more = if index < last { MORE } else { 0 };
+        let mut frame = Vec::with_capacity(4 + part.len());
+        frame.extend_from_slice(&(part.len() as u32 | more).to_le_bytes());
+        frame.extend_from_slice(part);
+        stream.write_all(&frame)?;
+    }
+    Ok(())
+}
+
+fn too_long(body: &[u8]) -> ControlError {
+    let message = format!("the answer has {} bytes, which is too long to send", body.len());
+    ControlError::new("unsupported", message)
 }
 
 pub fn answer(id: u64, outcome: Result<Value, ControlError>) -> Value {

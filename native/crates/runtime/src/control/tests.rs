@@ -1,10 +1,10 @@
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::frame::{read_frame, write_frame};
+use super::frame::{MESSAGE_BYTES_MAX, read_frame, write_message};
 use super::{Call, ControlServer, FRAME_BYTES_MAX};
 
 fn start(name: &str) -> (ControlServer, PathBuf) {
@@ -19,7 +19,7 @@ fn start(name: &str) -> (ControlServer, PathBuf) {
 }
 
 fn ask(stream: &mut UnixStream, request: &Value) -> Value {
-    write_frame(stream, request).unwrap();
+    write_message(stream, request).unwrap();
     serde_json::from_slice(&read_frame(stream).unwrap().unwrap()).unwrap()
 }
 
@@ -46,7 +46,7 @@ fn the_last_answer_is_written_when_it_was_given() {
     };
     let _server = ControlServer::start(&path, last).unwrap();
     let mut stream = UnixStream::connect(&path).unwrap();
-    write_frame(&mut stream, &json!({ "id": 7, "method": "end" })).unwrap();
+    write_message(&mut stream, &json!({ "id": 7, "method": "end" })).unwrap();
     answered.recv().unwrap();
     stream.set_nonblocking(true).unwrap();
     let body = read_frame(&mut stream).unwrap().unwrap();
@@ -74,4 +74,66 @@ fn garbage_ends_only_the_one_who_sent_it() {
     assert_eq!(reply["error"]["code"], "bad_request");
     assert!(read_frame(&mut wrong).unwrap().is_none());
     assert_eq!(ask(&mut good, &json!({ "id": 5, "method": "x" }))["id"], 5);
+}
+
+/// As control does: all but the last frame of a message have bit 31 of their length set.
+fn read_message(stream: &mut impl Read) -> (usize, Value) {
+    let (mut frames, mut whole) = (0, Vec::new());
+    loop {
+        let mut header = [0; 4];
+        stream.read_exact(&mut header).unwrap();
+        let length = u32::from_le_bytes(header);
+        let bytes = (length & !(1 << 31)) as usize;
+        assert!(bytes <= FRAME_BYTES_MAX);
+        let at = whole.len();
+        whole.resize(at + bytes, 0);
+        stream.read_exact(&mut whole[at..]).unwrap();
+        frames += 1;
+        if length & (1 << 31) == 0 {
+            return (frames, serde_json::from_slice(&whole).unwrap());
+        }
+    }
+}
+
+fn written(message: &Value) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_message(&mut bytes, message).unwrap();
+    bytes
+}
+
+#[test]
+fn a_message_is_as_many_frames_as_it_takes() {
+    let envelope = serde_json::to_vec(&json!({ "id": 8, "result": "" })).unwrap().len();
+    for (bytes, frames) in [
+        (FRAME_BYTES_MAX, 1),
+        (FRAME_BYTES_MAX + 1, 2),
+        (2 * FRAME_BYTES_MAX, 2),
+        (MESSAGE_BYTES_MAX, 16),
+    ] {
+        let message = json!({ "id": 8, "result": "x".repeat(bytes - envelope) });
+        let found = written(&message);
+        assert_eq!(found.len(), bytes + 4 * frames);
+        assert!(read_message(&mut &found[..]) == (frames, message), "{bytes} bytes");
+    }
+}
+
+#[test]
+fn what_control_would_refuse_is_not_sent_and_who_asked_is_told() {
+    let long = "x".repeat(MESSAGE_BYTES_MAX);
+    let (_, reply) = read_message(&mut &written(&json!({ "id": 8, "result": long }))[..]);
+    assert_eq!((&reply["id"], &reply["error"]["code"]), (&json!(8), &json!("unsupported")));
+    assert!(written(&json!({ "event": "state.changed", "data": long })).is_empty());
+}
+
+#[test]
+fn a_long_answer_leaves_the_connection_as_it_was() {
+    let path = std::env::temp_dir().join(format!("shoal-long-{}.sock", std::process::id()));
+    let long = |call: Call| call.responder.answer(Ok(json!("x".repeat(40 << 20))));
+    let _server = ControlServer::start(&path, long).unwrap();
+    let mut stream = UnixStream::connect(&path).unwrap();
+    for id in 1..=2 {
+        write_message(&mut stream, &json!({ "id": id, "method": "state.get" })).unwrap();
+        let (frames, reply) = read_message(&mut stream);
+        assert_eq!((frames, &reply["id"]), (3, &json!(id)));
+    }
 }

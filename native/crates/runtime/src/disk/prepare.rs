@@ -1,9 +1,9 @@
 //! Making a file fit to be a disk, and looking at what is on a disk before it is touched.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use shoal_types::buffer::AlignedBuf;
@@ -12,25 +12,28 @@ use super::DiskFile;
 
 /// One write while a file is filled, in bytes.
 const FILL_BYTES: usize = 4 << 20;
+const FILE_MODE: u32 = 0o600;
 
 /// Makes `path` `size` bytes long, ALL OF IT ALLOCATED: the file system must not be found full later, after
 /// we acknowledged. The first `filled` bytes are written with zeros, for what was only allocated costs a
 /// journal commit of the file system with every first write (measured: 1.4 to 3.8 times slower).
-/// What the file already holds is kept. `progress(done, total)` in bytes.
+/// What the file already holds is kept. NOBODY BUT ITS OWNER MAY OPEN IT, whatever the umask and whoever made
+/// it: all volumes' blocks are in it. `progress(done, total)` in bytes.
 pub fn prepare_file(
     path: &Path,
     size: u64,
     filled: u64,
     mut progress: impl FnMut(u64, u64),
 ) -> io::Result<()> {
-    let open = |flags| {
-        OpenOptions::new().create(true).truncate(false).write(true).custom_flags(flags).open(path)
-    };
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(FILE_MODE);
+    let mut open = |flags| options.custom_flags(flags).open(path);
     let file = match open(libc::O_DIRECT) {
         Ok(file) => file,
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => open(0)?,
         Err(error) => return Err(error),
     };
+    file.set_permissions(Permissions::from_mode(FILE_MODE))?;
     let zeros = AlignedBuf::zeroed(FILL_BYTES);
     let mut at = file.metadata()?.len().next_multiple_of(4096);
     let filled = if filled < size && allocate(&file, size)? { filled } else { size };
@@ -101,6 +104,23 @@ mod tests {
         prepare_file(&path, 1 << 20, 1 << 20, |_, _| {}).unwrap();
         let found = std::fs::read(&path).unwrap();
         assert_eq!((found.len(), &found[..4096], found[4096]), (1 << 20, &[7; 4096][..], 0));
+        std::fs::remove_file(path).unwrap();
+    }
+
+    fn mode_of(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn nobody_else_may_open_a_file_that_is_a_disk() {
+        let path = fresh("mode");
+        prepare_file(&path, 1 << 20, 0, |_, _| {}).unwrap();
+        assert_eq!(mode_of(&path), 0o600, "one that is made");
+        for before in [0o644, 0o666] {
+            std::fs::set_permissions(&path, Permissions::from_mode(before)).unwrap();
+            prepare_file(&path, 1 << 20, 0, |_, _| {}).unwrap();
+            assert_eq!(mode_of(&path), 0o600, "one that was there as {before:o}");
+        }
         std::fs::remove_file(path).unwrap();
     }
 }

@@ -5,6 +5,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 use shoal_meta::hex::{Hex, PublicKey as MetaKey};
+use shoal_meta::local;
 use shoal_meta::service::Unavailable;
 use shoal_meta::state::{
     AddressRole, Applied, ClusterState, Command, Genesis, NewPeer, Outcome, Rejection,
@@ -124,8 +125,8 @@ impl Supervisor {
         let secret = TokenSecret::generate()
             .map_err(|_| ControlError::new("internal", "the system gives no randomness"))?;
         let hash = token_hash(&secret.key().public());
-        let expires_ms = clock::wall_ms() + token.ttl_ms;
         let read = |state: &ClusterState| {
+            let expires_ms = local::token_expiry_ms(state, clock::wall_ms(), token.ttl_ms);
             // Voters first: they can admit.
             let voters = state.voters().voters.iter().filter_map(|id| state.peers().get(id));
             let mut addresses: Vec<String> = voters
@@ -137,15 +138,16 @@ impl Supervisor {
             addresses.extend(own.map(|address| address.address.clone()));
             addresses.dedup();
             addresses.truncate(shoal_wire::identity::TOKEN_ADDRESSES_MAX);
-            JoinToken {
+            let token = JoinToken {
                 cluster: state.cluster_id().0,
                 authority: PublicKey(state.authority_key().0),
                 secret,
                 expires_unix_s: expires_ms.div_ceil(1_000),
                 addresses,
-            }
+            };
+            (token, expires_ms)
         };
-        let token = self.context.meta.read(read).ok_or_else(no_cluster)?;
+        let (token, expires_ms) = self.context.meta.read(read).ok_or_else(no_cluster)?;
         Ok((token, Command::CreateToken { hash, expires_ms, witness: false }))
     }
 
