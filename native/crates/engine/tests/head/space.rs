@@ -246,7 +246,7 @@ fn without_layer() -> Bench {
     let mut bench = Bench::new(ReadMode::Lease);
     bench.event(HeadEvent::Lease { valid_until_us: 9_000_000 });
     let views = vec![view(1, &[A, B, C], None)];
-    bench.event(HeadEvent::Granted { head_epoch: HeadEpoch(4), views });
+    bench.event(HeadEvent::Granted { head_epoch: HeadEpoch(4), reads: ReadMode::Lease, views });
     bench.answer_of(|disk, request| match request {
         Request::OpenLayer { .. } => (disk != B).then_some(Reply::LayerOpened),
         Request::Install { .. } => Some(installed(vec![])),

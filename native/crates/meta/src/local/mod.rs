@@ -6,7 +6,9 @@ mod rejoins;
 mod stores;
 mod views;
 
-pub use heads::{attached_to, head_config, is_remembered_as_fenced, is_taken_over, orphaned_heads};
+pub use heads::{
+    attached_to, head_config, head_reads, is_remembered_as_fenced, is_taken_over, orphaned_heads,
+};
 pub use rejoins::Rejoins;
 pub use stores::{
     admitted, cancel_join, doomed_layers, is_doomed, is_filled, is_joining, is_out, joins_of,

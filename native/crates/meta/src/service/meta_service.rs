@@ -142,6 +142,7 @@ impl<S: LogStore> MetaService<S> {
         self.settle()?;
         self.drive_proposals()?;
         self.drive_reads()?;
+        self.drive_lease_length()?;
         self.drive_sessions()?;
         self.drive_judgement()?;
         self.drive_slow_disks()?;
@@ -413,9 +414,12 @@ impl<S: LogStore> MetaService<S> {
         let leads = self.node.as_ref().filter(|node| node.is_leader());
         let term = leads.map(RaftNode::term);
         if self.sessions.led_term() != term {
-            self.sessions.lead(term, self.now.boot_ms, self.config.lease_ms);
+            self.sessions.lead(term, self.now.boot_ms);
             self.reads.lose_rounds();
             self.judge = Judge::default();
+        }
+        if self.is_leader() {
+            self.sessions.inherit(self.longest_lease_ms(), self.config.lease_ms);
         }
     }
 
