@@ -213,8 +213,9 @@ pub enum ReportReason {
     StoreUnfit,
     /// Its newest version is older than what it acknowledged: it lost writes.
     LostWrites,
-    /// No space left for what the others have taken.
-    Full,
+    /// It joins this group, and has no space for what the others have taken. There may be room for
+    /// other groups.
+    Full { pg: PgId },
     /// It alone can have what was there before a write that it refused, and cannot read it.
     Unreadable,
 }

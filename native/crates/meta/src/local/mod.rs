@@ -11,8 +11,8 @@ pub use heads::{
 };
 pub use rejoins::Rejoins;
 pub use stores::{
-    admitted, cancel_join, doomed_layers, is_doomed, is_filled, is_joining, is_out, joins_of,
-    last_in_sync, owner_of_layer, report_kind, restart_join, set_down,
+    admitted, cancel_join, doomed_layers, has_changed, is_doomed, is_filled, is_joining, is_out,
+    join_of, last_in_sync, owner_of_layer, report_kind, restart_join, set_down,
 };
 pub use views::{all_views, changed_views, views_of};
 
