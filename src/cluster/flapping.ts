@@ -17,21 +17,33 @@ const oneLossMs = 5_000
 const freeLosses = 2
 const firstHoldMs = 5_000
 
-/** `mostMs`: longest wait. Nothing counts that lies in the future: clocks are set back, too. */
+/** `mostMs`: longest wait. */
 export function holds(state: ClusterState, nowMs: number, mostMs: number): Hold[] {
-  const losses = new Map<string, { count: number; lastMs: number }>()
-  for (const event of state.events) {
-    if (!isLoss(event) || event.time_ms > nowMs || nowMs - event.time_ms > windowMs) continue
-    const before = losses.get(event.subject)
-    const isSame = before !== undefined && event.time_ms - before.lastMs < oneLossMs
-    const count = (before?.count ?? 0) + (isSame ? 0 : 1)
-    losses.set(event.subject, { count, lastMs: event.time_ms })
-  }
-  return [...losses].flatMap(([subject, { count, lastMs }]) => {
+  return [...countTimes(state, nowMs, isLoss)].flatMap(([subject, { count, lastMs }]) => {
     if (count <= freeLosses) return []
     const holdMs = Math.min(firstHoldMs * 2 ** (count - freeLosses - 1), mostMs)
     return nowMs < lastMs + holdMs ? [{ subject, losses: count, untilMs: lastMs + holdMs }] : []
   })
+}
+
+/**
+ * By subject: how many times it happened lately, and when last. Nothing counts that lies in the future:
+ * clocks are set back, too.
+ */
+export function countTimes(
+  state: ClusterState,
+  nowMs: number,
+  counts: (event: EventRecord) => boolean,
+): ReadonlyMap<string, { count: number; lastMs: number }> {
+  const times = new Map<string, { count: number; lastMs: number }>()
+  for (const event of state.events) {
+    if (!counts(event) || event.time_ms > nowMs || nowMs - event.time_ms > windowMs) continue
+    const before = times.get(event.subject)
+    const isSame = before !== undefined && event.time_ms - before.lastMs < oneLossMs
+    const count = (before?.count ?? 0) + (isSame ? 0 : 1)
+    times.set(event.subject, { count, lastMs: event.time_ms })
+  }
+  return times
 }
 
 export function heldDisks(state: ClusterState, held: readonly Hold[]): ReadonlySet<number> {

@@ -1,6 +1,7 @@
 // What the leader's control plane proposes next: a pure function of what it knows. It may be late
 // or ask twice; every command is a compare-and-set, so that a wrong guess changes nothing.
 import { heldDisks, holds } from '../../cluster/flapping.ts'
+import { disksWithoutRoom } from '../../cluster/without-room.ts'
 import type { Command } from '../../data/command.ts'
 import type { ClusterState } from '../../data/state.ts'
 import type { Batch } from '../../placement/index.ts'
@@ -36,7 +37,10 @@ export function decide(knowledge: Knowledge, limits: Limits): Command[] {
   const absences = planAbsences(state, knowledge.absences)
   if (absences.length > 0) return absences
   const tables = batch === null ? [] : planTableChanges(state, batch, limits)
-  const held = heldDisks(state, holds(state, nowMs, limits.holdBackMsMax))
+  const held = {
+    withoutRoom: disksWithoutRoom(state, nowMs, limits.holdBackMsMax),
+    flapping: heldDisks(state, holds(state, nowMs, limits.holdBackMsMax)),
+  }
   const commands = [
     ...planEvictions(state, present),
     ...planCancels(state, present),

@@ -12,7 +12,13 @@ export interface JoinLimits {
   holdBackMsMax: number
 }
 
-const none: ReadonlySet<number> = new Set()
+/** Disks that do not join for now. */
+export interface HeldDisks {
+  /** They found no room: no group would be helped. */
+  withoutRoom: ReadonlySet<number>
+  /** Lost again and again: groups that can do without wait. */
+  flapping: ReadonlySet<number>
+}
 
 interface Candidate {
   policy: number
@@ -25,7 +31,7 @@ interface Candidate {
 export function planJoins(
   state: ClusterState,
   presentDisks: ReadonlySet<number>,
-  heldDisks: ReadonlySet<number>,
+  held: HeldDisks,
   limits: JoinLimits,
 ): Command[] {
   const load = new JoinLoad(state, limits)
@@ -34,7 +40,11 @@ export function planJoins(
       policy.pgs.flatMap(pg => {
         // A wait is for groups that can do without.
         const isSpared = pg.in_sync.length > 1 && pg.in_sync.length >= policy.min_in_sync
-        return candidate(policy.id, pg, presentDisks, isSpared ? heldDisks : none)
+        const mayJoin = (disk: number) =>
+          presentDisks.has(disk) &&
+          !held.withoutRoom.has(disk) &&
+          !(isSpared && held.flapping.has(disk))
+        return candidate(policy.id, pg, presentDisks, mayJoin)
       }),
     )
     .sort((a, b) => a.inSync - b.inSync || a.policy - b.policy || a.pg.index - b.pg.index)
@@ -64,11 +74,10 @@ function candidate(
   policy: number,
   pg: PgRecord,
   presentDisks: ReadonlySet<number>,
-  heldDisks: ReadonlySet<number>,
+  mayJoin: (disk: number) => boolean,
 ): Candidate[] {
   if (pg.joining !== null || pg.in_sync.length >= targetsMax) return []
   if (!pg.in_sync.some(disk => presentDisks.has(disk))) return []
-  const mayJoin = (disk: number) => presentDisks.has(disk) && !heldDisks.has(disk)
   const disk = pg.members.find(one => !pg.in_sync.includes(one) && mayJoin(one))
   return disk === undefined ? [] : [{ policy, pg, disk, inSync: pg.in_sync.length }]
 }

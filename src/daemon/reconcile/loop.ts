@@ -2,6 +2,7 @@
 // leads and somebody is away or held back, at an interval, because time passing is no event.
 import { holds } from '../../cluster/flapping.ts'
 import { byTopology, Planner } from '../../cluster/planner.ts'
+import { disksWithoutRoom } from '../../cluster/without-room.ts'
 import type { Clock } from '../../common/clock.ts'
 import { ShoalError } from '../../common/errors.ts'
 import type { Log } from '../../common/log.ts'
@@ -114,7 +115,9 @@ export class ReconcileLoop {
     const nowMs = this.#init.clock.nowMs()
     const absences = this.#absences.look(state, this.#init.clock.monotonicMs(), nowMs)
     const live = sessions.map(one => `${one.peer}:${one.isLive}`)
-    const held = holds(state, nowMs, this.#init.limits.holdBackMsMax).length
+    const { holdBackMsMax } = this.#init.limits
+    const held =
+      holds(state, nowMs, holdBackMsMax).length + disksWithoutRoom(state, nowMs, holdBackMsMax).size
     const seen = [state.index, ...live, lateAbsences(state, absences), held].join(' ')
     const isTimeForFills = this.#isTimeForFills()
     if (seen === this.#settled && !isTimeForFills)

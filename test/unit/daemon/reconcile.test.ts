@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert'
 import { planInput, policiesNow, topologyOf } from '../../../src/cluster/table-plan.ts'
 import { unusedDisks } from '../../../src/cluster/unused-disks.ts'
 import { decide as decideFrom, type Limits } from '../../../src/daemon/reconcile/decide.ts'
+import { planJoins } from '../../../src/daemon/reconcile/joins.ts'
 import { Sessions } from '../../../src/daemon/reconcile/sessions.ts'
 import type { SessionView } from '../../../src/daemon/reconcile/standing.ts'
 import { stepsOf } from '../../../src/daemon/reconcile/tables.ts'
@@ -390,11 +391,42 @@ reconcile('who was lost again and again waits, unless a group cannot do without'
   })
   state.policies[0]!.pgs[3]!.members = [1, 3, 2]
   const joins = (nowMs: number) =>
-    decide({ state, sessions: allLive, nowMs }, { ...limits, joinsMax: 9 }).flatMap(command =>
-      command.type === 'pg_join' ? command.items.map(item => [item.pg.index, item.disk]) : [],
-    )
+    joinsOf(decide({ state, sessions: allLive, nowMs }, { ...limits, joinsMax: 9 }))
   assert.equal(joins(state.time_ms), [[3, 3]], 'one copy is no place to wait')
   assert.is(joins(state.time_ms + 5_000).length, 4)
 })
+
+reconcile(
+  'a disk without room is tried again later and later; the others of its group meanwhile',
+  () => {
+    const state = settled(one => {
+      for (const pg of one.policies[0]!.pgs) pg.in_sync = [1, 2]
+    })
+    const joins = (nowMs: number) => joinsOf(decide({ state, sessions: allLive, nowMs }, limits))
+    const waits: number[] = []
+    let nowMs = state.time_ms
+    for (let id = 1; id <= 8; id++) {
+      assert.equal(joins(nowMs)[0], [0, 3])
+      const event = { id, severity: 'warn' as const, code: 'join_without_room', subject: 'disk:3' }
+      state.events.push({ ...event, time_ms: nowMs, message: 'no room' })
+      const failedMs = nowMs
+      while (joins(nowMs).length === 0) nowMs += 1_000
+      waits.push((nowMs - failedMs) / 1_000)
+    }
+    assert.equal(waits.slice(0, 6), [5, 10, 20, 40, 80, 120])
+    assert.ok(waits.every((wait, at) => at < 4 || wait >= 80))
+    // A group that lacks copies is not helped by a disk without room, but by another member.
+    state.policies[0]!.pgs = [makePg(0, [3, 1, 2], [1])]
+    const held = { withoutRoom: new Set([3]), flapping: new Set([2]) }
+    assert.equal(joinsOf(planJoins(state, new Set([1, 2, 3]), held, limits)), [[0, 2]])
+  },
+)
+
+/** Group and disk of each. */
+function joinsOf(commands: Command[]): number[][] {
+  return commands.flatMap(command =>
+    command.type === 'pg_join' ? command.items.map(item => [item.pg.index, item.disk]) : [],
+  )
+}
 
 reconcile.run()

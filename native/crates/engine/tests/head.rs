@@ -271,7 +271,7 @@ fn unknown_writes_of_older_heads_are_rolled_forward_before_anything_else() {
     bench.event(HeadEvent::Lease { valid_until_us: 1_000_000 });
     bench.request(1, ClientOp::Read { offset: 0, len: 4096 });
     let views = vec![view(1, &[A, B, C], None)];
-    bench.event(HeadEvent::Granted { head_epoch: HeadEpoch(4), views });
+    bench.event(HeadEvent::Granted { head_epoch: HeadEpoch(4), reads: ReadMode::Lease, views });
     let entry = |seq| message::EntryInfo {
         layer: LAYER,
         block: 0,
@@ -340,6 +340,7 @@ fn a_disk_that_left_the_views_owes_nothing() {
     bench.event(HeadEvent::Disconnected { disk: C });
     bench.event(HeadEvent::Granted {
         head_epoch: HeadEpoch(4),
+        reads: ReadMode::Lease,
         views: vec![view(1, &[A, B, C], None)],
     });
     bench.event(HeadEvent::View(view(2, &[A, B], None)));
@@ -361,7 +362,7 @@ fn a_disk_that_left_the_views_owes_nothing() {
 #[test]
 fn a_confirmation_that_an_unfit_member_refused_has_each_view_refreshed() {
     let mut bench = Bench::new(ReadMode::Confirmed);
-    bench.head = Head::new(HeadConfig { pg_count: 2, ..config(ReadMode::Confirmed) });
+    bench.head = Head::new(HeadConfig { pg_count: 2, ..config() });
     let first = view(1, &[A, B, C], None);
     let second = PgView { pg: PgId::new(1, 1), ..first.clone() };
     bench.grant(vec![first, second]);
@@ -388,7 +389,7 @@ fn a_read_that_no_copy_answers_does_not_pile_up_at_them() {
     bench.event(HeadEvent::Lease { valid_until_us: 99_000_000 });
     bench.event(HeadEvent::View(view(2, &[A], None)));
     bench.request(1, ClientOp::Read { offset: 0, len: 4096 });
-    let patience_us = config(ReadMode::Lease).timing.read_retry_us;
+    let patience_us = config().timing.read_retry_us;
     for _ in 0..3_000 {
         bench.later(10_000);
     }
@@ -413,7 +414,7 @@ fn a_busy_head_looks_at_what_is_owed_as_well() {
     bench.event(HeadEvent::Lease { valid_until_us: 9_000_000 });
     bench.write(1, 0, 1);
     bench.answer_of(|disk, request| if disk == C { None } else { written(request) });
-    let patience_us = config(ReadMode::Lease).timing.report_after_us;
+    let patience_us = config().timing.report_after_us;
     let mut ticks = 0;
     // Reads of other blocks come and go all the time, each within a millisecond.
     for op_id in 2..4_000 {

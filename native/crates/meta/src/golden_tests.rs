@@ -18,7 +18,7 @@ use crate::service::{ProposeRefused, ReportKind, ServiceMessage};
 use crate::state::fixture::{self, Cluster};
 use crate::state::*;
 
-const LAST_COMMAND: u16 = 48;
+const LAST_COMMAND: u16 = 49;
 
 fn check(name: &str, bytes: &[u8]) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../test/golden");
@@ -52,9 +52,8 @@ fn every_command() -> Vec<Command> {
         Command::RaiseIncarnation { expected: 1 },
         Command::AddPeer { peer: fixture::new_peer(2) },
         Command::UpdatePeer {
-            peer, name: Some("n".into()), addresses: Some(vec![address]),
-            domains: Some(Domains { rack: "r".into(), zone: "z".into() }),
-            state: Some(Standing::Draining), maintenance_until_ms: Some(11),
+            peer, name: Some("n".into()), addresses: Some(vec![address]), state: Some(Standing::Draining),
+            domains: Some(Domains { rack: "r".into(), zone: "z".into() }), maintenance_until_ms: Some(11),
         },
         Command::RemovePeer { peer },
         Command::AddDisk { disk: fixture::new_disk(3, 4) },
@@ -110,6 +109,7 @@ fn every_command() -> Vec<Command> {
         Command::GrowPolicy { policy, expected: 64, pg_count: 128 },
         Command::ReturnDisk { disk, store: Hex([30; 16]), peer, path: "/dev/sdc".into(), epochs: vec![(pg, epoch)] },
         Command::SetPolicyGrowth { policy, follows_disks: true },
+        Command::SetLongestLease { lease_ms: 4_000, expected: 31 },
     ]
 }
 
@@ -157,6 +157,7 @@ fn busy() -> Cluster {
     cluster.ok(Command::SetFillFactors { factors: vec![(DiskId(1), 1100)] });
     cluster.ok(Command::SetMoveRates { disk_rate: None, peer_rate: Some(1 << 20) });
     cluster.ok(Command::SetPolicyGrowth { policy: fixture::POLICY, follows_disks: true });
+    cluster.ok(Command::SetLongestLease { lease_ms: 4_000, expected: 0 });
     cluster.refused(Command::RemovePeer { peer });
     cluster
 }
@@ -180,7 +181,7 @@ fn state_and_map() {
 #[test]
 fn older_states_are_read() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../test/golden");
-    for version in [1, 2, 3, 4, 5, 6] {
+    for version in [1, 2, 3, 4, 5, 6, 7] {
         let bytes = std::fs::read(folder.join(format!("meta-state-{version}.bin"))).unwrap();
         assert_eq!(bytes[4], version);
         let state = ClusterState::decode(&bytes).unwrap();
@@ -196,7 +197,8 @@ fn older_states_are_read() {
         let rates = MoveRates { disk_rate: 0, peer_rate: 1 << 20 };
         assert_eq!(state.move_rates(), if version < 5 { MoveRates::default() } else { rates });
         assert_eq!(*state.restored(), Restored::default());
-        assert!(!state.follows_disks(fixture::POLICY));
+        assert_eq!(state.follows_disks(fixture::POLICY), version >= 7);
+        assert_eq!(state.longest_lease_ms(), limits::LEASE_MS_MAX, "not known: as long as any");
         assert_eq!(ClusterState::decode(&state.encode()).unwrap().encode(), state.encode());
     }
 }

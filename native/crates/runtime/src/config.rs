@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use shoal_meta::state::limits::{LEASE_MS_MAX, LEASE_MS_MIN};
 
 /// Complete and checked by control; there are no defaults here.
 #[derive(Clone, Debug, Deserialize)]
@@ -34,8 +35,9 @@ impl DataConfig {
         if !(1..=64).contains(&config.io_threads) {
             return Err(format!("io_threads is {}, not 1 to 64", config.io_threads));
         }
-        if !(500..=60_000).contains(&config.lease_ms) {
-            return Err(format!("lease_ms is {}, not 500 to 60000", config.lease_ms));
+        if !(LEASE_MS_MIN..=LEASE_MS_MAX).contains(&config.lease_ms) {
+            let lease_ms = config.lease_ms;
+            return Err(format!("lease_ms is {lease_ms}, not {LEASE_MS_MIN} to {LEASE_MS_MAX}"));
         }
         Ok(config)
     }

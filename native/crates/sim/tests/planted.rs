@@ -41,14 +41,14 @@ const SHOWS_IN: &[(Bug, u64)] = &[
     (Bug::OrphansKept, 340),
     (Bug::DeletedLayerKept, 8),
     // Where everything aims at who leads, who has the head, and resyncs that begin anew.
-    (Bug::FencedTakenBack, 14),
+    (Bug::FencedTakenBack, 33),
     (Bug::LeaseUnconfirmed, 33),
-    (Bug::FencedNotGivenBack, 97),
+    (Bug::FencedNotGivenBack, 65),
     (Bug::GenerationUnchecked, 251),
-    (Bug::OlderLeasesForgotten, 238),
-    (Bug::GrantBeforeState, 206),
+    (Bug::OlderLeasesForgotten, 161),
+    (Bug::GrantBeforeState, 705),
     (Bug::LostLogVotes, 289),
-    (Bug::JoinRestartedOnce, 93),
+    (Bug::JoinRestartedOnce, 61),
 ];
 
 /// Left to walks.

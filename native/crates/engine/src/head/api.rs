@@ -18,7 +18,6 @@ pub struct HeadConfig {
     pub pg_count: u32,
     pub blocks_per_extent: u32,
     pub min_in_sync: u32,
-    pub reads: ReadMode,
     /// Disks of the head's own peer: asked first for reads.
     pub local_disks: Vec<DiskId>,
     pub timing: HeadTiming,
@@ -126,9 +125,10 @@ pub enum ClientError {
 
 #[derive(Clone, Debug)]
 pub enum HeadEvent {
-    /// The cluster granted `head_epoch` (rule 11). `views`: the volume's PGs, READ AT OR AFTER
-    /// that commit (rule 12); PGs left out are asked for by `RefreshView`.
-    Granted { head_epoch: HeadEpoch, views: Vec<PgView> },
+    /// The cluster granted `head_epoch` (rule 11). `reads`: AS THE CLUSTER COUNTS ON from that commit
+    /// on, to the head's end. `views`: the volume's PGs, READ AT OR AFTER that commit (rule 12); PGs
+    /// left out are asked for by `RefreshView`.
+    Granted { head_epoch: HeadEpoch, reads: ReadMode, views: Vec<PgView> },
     /// The cluster says another head holds the volume, or the attachment is fenced.
     Revoked,
     /// A newer view of a PG. Older ones are ignored, so any source will do.
@@ -213,8 +213,9 @@ pub enum ReportReason {
     StoreUnfit,
     /// Its newest version is older than what it acknowledged: it lost writes.
     LostWrites,
-    /// No space left for what the others have taken.
-    Full,
+    /// It joins this group, and has no space for what the others have taken. There may be room for
+    /// other groups.
+    Full { pg: PgId },
     /// It alone can have what was there before a write that it refused, and cannot read it.
     Unreadable,
 }

@@ -3,7 +3,7 @@
 use shoal_types::{DiskId, HeadEpoch, PgView, Reply};
 
 use super::Head;
-use super::api::{ClientError, HeadCommand, HeadEvent, HeadPhase, OpTrace};
+use super::api::{ClientError, HeadCommand, HeadEvent, HeadPhase, OpTrace, ReadMode};
 use super::links::What;
 use super::pg::PgPhase;
 use crate::common::Key;
@@ -12,7 +12,9 @@ use crate::cover::cover;
 impl Head {
     pub(super) fn dispatch(&mut self, event: HeadEvent) {
         match event {
-            HeadEvent::Granted { head_epoch, views } => self.on_granted(head_epoch, views),
+            HeadEvent::Granted { head_epoch, reads, views } => {
+                self.on_granted(head_epoch, reads, views);
+            }
             HeadEvent::Revoked => self.fence(HeadEpoch::ZERO),
             HeadEvent::View(view) => self.on_view(view),
             HeadEvent::Newest { view, asked } => self.on_newest(view, asked),
@@ -42,10 +44,11 @@ impl Head {
         self.finish_closing();
     }
 
-    fn on_granted(&mut self, head_epoch: HeadEpoch, views: Vec<PgView>) {
+    fn on_granted(&mut self, head_epoch: HeadEpoch, reads: ReadMode, views: Vec<PgView>) {
         assert!(!self.is_granted(), "one head lives through one grant");
         assert!(head_epoch != HeadEpoch::ZERO, "head epochs start at 1");
         self.head_epoch = head_epoch;
+        self.reads = reads;
         if self.phase == HeadPhase::Waiting {
             self.phase = HeadPhase::TakingOver;
         }

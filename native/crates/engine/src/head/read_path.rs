@@ -30,7 +30,7 @@ impl Head {
 
     fn lease_holds(&self) -> bool {
         let valid = self.now_us < self.lease_until_us || is_planted(Bug::LeaseIgnored);
-        self.config.reads == ReadMode::Lease && valid
+        self.reads == ReadMode::Lease && valid
     }
 
     /// Asks the next copy that may have it; without one, fails or waits.

@@ -35,7 +35,7 @@ impl Head {
             // may be in sync in other groups by now, and would lose these, too.
             Refusal::NotMember | Refusal::Unfit => self.refresh_view(slot),
             Refusal::Fenced => self.report(disk, ReportReason::StoreFenced),
-            Refusal::NoSpace => self.report(disk, ReportReason::Full),
+            Refusal::NoSpace => self.report_full(disk, slot),
             Refusal::Deleted => {
                 let link = self.disk(disk);
                 if link.layer == LayerState::Open {

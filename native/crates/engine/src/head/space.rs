@@ -8,6 +8,7 @@ use shoal_types::{Body, DiskId, Role};
 
 use super::Head;
 use super::api::{ClientError, ReportReason};
+use super::pg::Slot;
 use super::piece::{Alone, Owner, Work};
 use super::write_path::{data_blocks, traceless};
 use crate::common::Key;
@@ -86,7 +87,8 @@ impl Head {
         }
         // Of data the member remembers what it refused.
         piece.write.renews |= data_blocks(piece.body().1) > 0 && role == Role::InSync;
-        self.report(disk, ReportReason::Full);
+        let slot = piece.pg;
+        self.report_full(disk, slot);
         self.retry_write(key, target);
     }
 
@@ -110,8 +112,19 @@ impl Head {
         if in_sync && matches!(piece.work, Work::Write(_)) {
             return self.undo_to_zeros(key, disk);
         }
-        self.report(disk, ReportReason::Full);
+        let slot = piece.pg;
+        self.report_full(disk, slot);
         self.retry_write(key, target);
+    }
+
+    /// A joiner has to wait for room, in this group; others may join meanwhile. OF ONE THAT IS IN SYNC
+    /// NOTHING IS SAID: there is nothing to be done, and a disk is reported only now and then.
+    pub(super) fn report_full(&mut self, disk: DiskId, slot: Slot) {
+        let pg = &self.pgs[slot];
+        if pg.role(disk) != Role::InSync {
+            let reason = ReportReason::Full { pg: pg.id };
+            self.report(disk, reason);
+        }
     }
 
     /// The member holds nothing of the volume in this PG, and has no room to say so: the zeros are

@@ -28,8 +28,23 @@ impl Granter {
         }
     }
 
+    /// No lease that an earlier granter gave before `since_ms` lasts longer than this.
+    pub fn inherit(&mut self, since_ms: u64, longest_ms: u64) {
+        self.inherited_until_ms = since_ms.saturating_add(granter_wait_ms(longest_ms));
+    }
+
+    /// From when on no lease of an earlier granter can be valid.
+    pub fn inherited_until_ms(&self) -> u64 {
+        self.inherited_until_ms
+    }
+
     pub fn duration_ms(&self) -> u64 {
         self.duration_ms
+    }
+
+    /// Of what is granted from now on; what was granted lasts as long as it was told.
+    pub fn set_duration(&mut self, duration_ms: u64) {
+        self.duration_ms = duration_ms;
     }
 
     /// Grants or renews. `received_ms` is after the request was received.

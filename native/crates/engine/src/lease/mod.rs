@@ -5,7 +5,7 @@
 //! the granter adds the drift bound: the holder stops before the granter lets another one start.
 //!
 //! A granter must confirm, in a round begun after the request arrived, that it still is the
-//! leader; a new leader then needs to wait out no more than one full lease.
+//! leader; a new leader then needs to wait out no more than the longest lease that may run.
 
 mod granter;
 mod holder;

@@ -13,6 +13,7 @@ pub const LAYER: LayerId = LayerId(10);
 
 pub struct Bench {
     pub head: Head,
+    pub reads: ReadMode,
     pub now_us: u64,
     pub sent: Vec<(DiskId, u64, Request)>,
     pub done: Vec<(u64, Result<ClientReply, ClientError>)>,
@@ -26,7 +27,7 @@ pub fn view(epoch: u32, in_sync: &[DiskId], joiner: Option<DiskId>) -> PgView {
     PgView { pg: PG, epoch, in_sync: in_sync.to_vec(), joining, members: vec![A, B, C] }
 }
 
-pub fn config(reads: ReadMode) -> HeadConfig {
+pub fn config() -> HeadConfig {
     HeadConfig {
         volume: VolumeId(1),
         lineage: LineageId(1),
@@ -36,7 +37,6 @@ pub fn config(reads: ReadMode) -> HeadConfig {
         pg_count: 1,
         blocks_per_extent: 32,
         min_in_sync: 2,
-        reads,
         local_disks: vec![B],
         timing: HeadTiming::default(),
     }
@@ -44,8 +44,8 @@ pub fn config(reads: ReadMode) -> HeadConfig {
 
 impl Bench {
     pub fn new(reads: ReadMode) -> Self {
-        let head = Head::new(config(reads));
-        Self { head, now_us: 1, sent: vec![], done: vec![], other: vec![] }
+        let head = Head::new(config());
+        Self { head, reads, now_us: 1, sent: vec![], done: vec![], other: vec![] }
     }
 
     /// Granted, collected (nothing unsettled), active, with a lease.
@@ -59,7 +59,8 @@ impl Bench {
 
     /// Granted, and collected where nothing is unsettled.
     pub fn grant(&mut self, views: Vec<PgView>) {
-        self.event(HeadEvent::Granted { head_epoch: HeadEpoch(4), views });
+        let (head_epoch, reads) = (HeadEpoch(4), self.reads);
+        self.event(HeadEvent::Granted { head_epoch, reads, views });
         self.answer_all(|request| match request {
             Request::OpenLayer { .. } => Some(Reply::LayerOpened),
             Request::Install { .. } => Some(installed(vec![])),

@@ -17,7 +17,7 @@ fn taken_over(others: &(Vec<EntryInfo>, Version)) -> Bench {
     let mut bench = Bench::new(ReadMode::Lease);
     bench.event(HeadEvent::Lease { valid_until_us: 1_000_000 });
     let views = vec![view(1, &[A, B, C], None)];
-    bench.event(HeadEvent::Granted { head_epoch: HeadEpoch(4), views });
+    bench.event(HeadEvent::Granted { head_epoch: HeadEpoch(4), reads: ReadMode::Lease, views });
     bench.answer_of(|disk, request| {
         let lists = if disk == B { (vec![entry(NEWEST)], OLD) } else { others.clone() };
         let (entries, watermark) = lists;

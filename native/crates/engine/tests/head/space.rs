@@ -199,6 +199,21 @@ fn a_full_joiner_is_not_asked_first() {
     assert_eq!(bench.sent.len(), 3);
 }
 
+/// Its other groups may have found room: what is said is in which one it did not.
+#[test]
+fn a_full_joiner_is_reported_for_its_group_and_who_is_in_sync_is_not() {
+    let mut bench = Bench::active(ReadMode::Lease);
+    bench.event(HeadEvent::View(view(2, &[A, B], Some(C))));
+    bench.write(1, 0, 9);
+    bench.answer_of(|disk, r| if disk == C { no_space(r) } else { None });
+    bench.answer_of(|disk, r| if disk == B { no_space(r) } else { None });
+    let reports = bench.other.iter().filter_map(|command| match command {
+        HeadCommand::ReportUnreachable { disk, reason } => Some((*disk, *reason)),
+        _ => None,
+    });
+    assert_eq!(reports.collect::<Vec<_>>(), [(C, ReportReason::Full { pg: PG })]);
+}
+
 /// While a member joins, zeros are kept. One that is in sync and has no room for them holds nothing there:
 /// it is sent zeros that leave no trace, the joiner is not.
 #[test]
@@ -246,7 +261,7 @@ fn without_layer() -> Bench {
     let mut bench = Bench::new(ReadMode::Lease);
     bench.event(HeadEvent::Lease { valid_until_us: 9_000_000 });
     let views = vec![view(1, &[A, B, C], None)];
-    bench.event(HeadEvent::Granted { head_epoch: HeadEpoch(4), views });
+    bench.event(HeadEvent::Granted { head_epoch: HeadEpoch(4), reads: ReadMode::Lease, views });
     bench.answer_of(|disk, request| match request {
         Request::OpenLayer { .. } => (disk != B).then_some(Reply::LayerOpened),
         Request::Install { .. } => Some(installed(vec![])),

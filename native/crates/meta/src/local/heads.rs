@@ -52,6 +52,16 @@ pub fn orphaned_heads(
     orphaned.collect()
 }
 
+/// How the head of `head_epoch` knows its reads to be good: as its successor counts on. ONE THAT IS NO
+/// LONGER THE NEWEST HAS NO LEASE TO ANSWER BY, whatever holds for the newest.
+pub fn head_reads(state: &ClusterState, volume: VolumeId, head_epoch: HeadEpoch) -> ReadMode {
+    let is_newest = state.volumes().get(&volume).is_some_and(|v| v.head.epoch == head_epoch);
+    match state.head_reads(volume) {
+        state::ReadMode::Lease if is_newest => ReadMode::Lease,
+        state::ReadMode::Lease | state::ReadMode::Confirmed => ReadMode::Confirmed,
+    }
+}
+
 /// Of the head of an active volume.
 pub fn head_config(
     state: &ClusterState,
@@ -60,10 +70,6 @@ pub fn head_config(
     timing: HeadTiming,
 ) -> Option<HeadConfig> {
     let policy = state.policies().get(&volume.policy)?;
-    let reads = match policy.reads {
-        state::ReadMode::Lease => ReadMode::Lease,
-        state::ReadMode::Confirmed => ReadMode::Confirmed,
-    };
     Some(HeadConfig {
         volume: volume.id,
         lineage: volume.lineage,
@@ -73,7 +79,6 @@ pub fn head_config(
         pg_count: state.volume_pg_count(volume.id)?,
         blocks_per_extent: policy.blocks_per_extent,
         min_in_sync: u32::from(policy.min_in_sync),
-        reads,
         local_disks,
         timing,
     })

@@ -15,7 +15,7 @@ use crate::state::{
 pub fn report_kind(reason: ReportReason) -> ReportKind {
     match reason {
         ReportReason::Disconnected | ReportReason::Slow => ReportKind::Unreachable,
-        ReportReason::StoreFenced | ReportReason::Full | ReportReason::Unreadable => {
+        ReportReason::StoreFenced | ReportReason::Full { .. } | ReportReason::Unreadable => {
             ReportKind::StoreOut
         }
         ReportReason::StoreUnfit | ReportReason::LostWrites => ReportKind::StoreUnfit,
@@ -37,11 +37,16 @@ pub fn restart_join(
     Some(Command::PgJoin { items: vec![JoinItem { pg, disk, expected }] })
 }
 
-/// Sessions of this disk, with their joining epochs.
-pub fn joins_of(state: &ClusterState, disk: DiskId) -> Vec<(PgId, PgEpoch)> {
-    let records = state.tables().values().flat_map(|table| table.records());
-    let joining = records.filter_map(|r| Some((r.pg, r.joining.filter(|j| j.disk == disk)?)));
-    joining.map(|(pg, joining)| (pg, joining.join_at)).collect()
+/// The joining epoch of this disk's session in the group.
+pub fn join_of(state: &ClusterState, disk: DiskId, pg: PgId) -> Option<PgEpoch> {
+    let joining = state.pg(pg)?.joining.filter(|joining| joining.disk == disk)?;
+    Some(joining.join_at)
+}
+
+/// Of a command for one group.
+pub fn has_changed(outcome: &Applied) -> bool {
+    let Applied::Pgs { results } = outcome else { return false };
+    results.iter().any(|one| matches!(one.outcome, PgOutcome::Changed { .. }))
 }
 
 /// No room: the session is given up; the control plane tries again later.

@@ -79,7 +79,12 @@ fn a_dead_resync_is_asked_for_anew_whatever_changed_meanwhile() {
     assert!(joining(&cluster) > join_at);
     assert_eq!(restart_join(&cluster.state, disk, pg, join_at), None, "that session is over");
     assert_eq!(cancel_join(&cluster.state, disk, pg, join_at), None);
-    assert_eq!(joins_of(&cluster.state, disk), [(pg, joining(&cluster))]);
+    assert_eq!(join_of(&cluster.state, disk, pg), Some(joining(&cluster)));
+    assert_eq!(join_of(&cluster.state, disk, PgId::new(1, 1)), None);
+    assert_eq!(join_of(&cluster.state, DiskId(2), pg), None);
+    let give_up = cancel_join(&cluster.state, disk, pg, joining(&cluster)).unwrap();
+    assert!(has_changed(&cluster.ok(give_up.clone())));
+    assert!(!has_changed(&cluster.ok(give_up)), "it is told once");
 }
 
 #[test]

@@ -2,8 +2,13 @@
 //! every operation on the directory, and after each cut every bounded way in which what was not
 //! synced may have reached the disk. Each is opened and compared with the model.
 
+use shoal_types::PeerId;
+
 use super::tests::{Run, Step};
+use super::{DirLog, LogStore, MemDir};
+use crate::raft::{found, refound};
 use crate::seeded::Seeded;
+use crate::state::{ClusterState, fixture};
 
 /// Of a torn file: where it is cut, and what its sectors hold.
 const SECTOR_BYTES: usize = 512;
@@ -88,6 +93,47 @@ fn every_state_after_short_workloads_is_the_old_log_or_the_new_one() {
     }
     eprintln!("{states} crash states of short workloads");
     assert!(states > 4_000, "{states} crash states are too few");
+}
+
+/// A cluster begins, or its next incarnation, on a peer that may have no log: nothing is there, or all of it.
+#[test]
+fn every_state_after_a_beginning_can_be_opened() {
+    let genesis = ClusterState::genesis(fixture::genesis()).unwrap();
+    let next = genesis.clone().recovered(PeerId(1), fixture::key(77), 0);
+    let begin = |dir: &MemDir, is_first: bool| {
+        let mut log = DirLog::open(dir.clone(), genesis.cluster_id(), 1);
+        if is_first { found(&mut log, &genesis) } else { refound(&mut log, &next, 7) }
+    };
+    for (is_first, operations, cut) in
+        (0..OPERATIONS_MAX).flat_map(|n| (0..8).map(move |i| (i < 4, n, i % 4)))
+    {
+        let pending = |dir: &MemDir| {
+            dir.fail_after(operations);
+            let _it_may_be_done = begin(dir, is_first);
+            dir.pending_names()
+        };
+        for names in 0..=pending(&MemDir::new()) {
+            let dir = MemDir::new();
+            pending(&dir);
+            dir.crash_as(names, |bytes, synced| {
+                let length = synced + (bytes.len() - synced) * (cut + 1) / 4;
+                tear(bytes, synced, length, |sector| lives(cut as u64, sector));
+            });
+            let mut log = DirLog::open(dir, genesis.cluster_id(), 1);
+            if !log.exists().unwrap() {
+                continue;
+            }
+            let found = log.load().expect("a crash never damages");
+            let state = if is_first { &genesis } else { &next };
+            match found.snapshot {
+                None => assert_eq!((found.hard_state, found.entries), Default::default()),
+                Some(snapshot) => {
+                    assert!(snapshot.at.index == state.index() && snapshot.at == found.start);
+                    assert_eq!(found.hard_state.term, snapshot.at.term);
+                }
+            }
+        }
+    }
 }
 
 #[test]

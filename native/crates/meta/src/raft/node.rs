@@ -13,7 +13,9 @@ use super::message::RaftMessage;
 use super::pending_reads::PendingReads;
 use crate::codec::DecodeError;
 use crate::hex::ProposalId;
-use crate::log_store::{HardState, LogEntry, LogError, LogStore, Payload, Position, Snapshot};
+use crate::log_store::{
+    HardState, LogEntry, LogError, LogStore, Payload, Position, Recovered, Snapshot,
+};
 use crate::state::{ClusterState, ConfChange, Outcome, Proposal};
 
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +135,8 @@ pub struct RaftNode<S> {
     pub(super) snapshots_sent: Vec<(u64, u64)>,
     pub(super) panics: u64,
     pub(super) refused: u64,
+    /// What the log holds is of an incarnation that is over, until a snapshot replaces it.
+    pub(super) begins_anew: bool,
 }
 
 /// Begins a cluster: voter 1 has a snapshot and an empty log.
@@ -148,13 +152,38 @@ pub fn refound(log: &mut impl LogStore, state: &ClusterState, term: u64) -> Resu
     let at = Position { index: state.index(), term: term + TERM_JUMP };
     let snapshot = Snapshot { at, voters: state.voters().clone(), state: state.encode().into() };
     let hard_state = HardState { term: at.term, vote: 0, commit: at.index };
+    // Where there was no log, one begins: a snapshot without any would look like one that was lost.
+    log.load()?;
     log.replace(&snapshot, hard_state, at, &[])
+}
+
+/// No entries and no members: only what was voted, and when.
+fn vote_of(recovered: Recovered) -> Recovered {
+    let hard_state = HardState { commit: 0, ..recovered.hard_state };
+    Recovered { hard_state, ..Recovered::default() }
 }
 
 impl<S: LogStore> RaftNode<S> {
     /// From what is durable; an empty log makes a joiner.
     pub fn open(config: RaftConfig, mut log: S) -> Result<Self, Fatal> {
         let recovered = log.load()?;
+        Self::begin(config, log, recovered, false)
+    }
+
+    /// A joiner, though the log is full: all it holds is of an incarnation that is over. IT STAYS THERE
+    /// until the new one's snapshot takes its place at once; a crash before that makes this peer a
+    /// voter that comes back late, as before.
+    pub fn open_anew(config: RaftConfig, mut log: S) -> Result<Self, Fatal> {
+        let recovered = vote_of(log.load()?);
+        Self::begin(config, log, recovered, true)
+    }
+
+    fn begin(
+        config: RaftConfig,
+        log: S,
+        recovered: Recovered,
+        begins_anew: bool,
+    ) -> Result<Self, Fatal> {
         let state = recovered.snapshot.as_ref().map(|s| ClusterState::decode(&s.state));
         let state = state.transpose().map_err(Fatal::Snapshot)?;
         let snapshot_index = recovered.snapshot.as_ref().map_or(0, |s| s.at.index);
@@ -174,9 +203,21 @@ impl<S: LogStore> RaftNode<S> {
             snapshots_sent: Vec::new(),
             panics: 0,
             refused: 0,
+            begins_anew,
         };
         node.set_election_timeout();
         Ok(node)
+    }
+
+    /// What is durable, as far as it counts.
+    pub(super) fn durable(&mut self) -> Result<Recovered, LogError> {
+        let recovered = self.log.load()?;
+        Ok(if self.begins_anew { vote_of(recovered) } else { recovered })
+    }
+
+    /// What its log promised, and who votes by it, is over.
+    pub fn is_of_before(&self, incarnation: u32) -> bool {
+        self.state.as_ref().is_some_and(|state| state.incarnation() < incarnation)
     }
 
     pub fn peer(&self) -> PeerId {
@@ -201,6 +242,11 @@ impl<S: LogStore> RaftNode<S> {
 
     pub fn leader(&self) -> Option<PeerId> {
         Some(self.raw.raft.leader_id).filter(|id| *id != 0).map(PeerId)
+    }
+
+    /// Nothing was ever promised here: a joiner's log, or one that was just made.
+    pub fn is_blank(&self) -> bool {
+        self.state.is_none() && self.term() == 0
     }
 
     pub fn term(&self) -> u64 {

@@ -92,6 +92,7 @@ impl<S: LogStore> RaftNode<S> {
         let hard_state = store.hard_state;
         store.reset(at, snapshot.voters.clone());
         self.log.replace(&snapshot, hard_state, at, &[])?;
+        self.begins_anew = false;
         self.snapshot_index = at.index;
         self.state = Some(state);
         self.effects.installed = true;

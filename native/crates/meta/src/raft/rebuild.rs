@@ -65,7 +65,7 @@ impl<S: LogStore> RaftNode<S> {
         let done = catch_unwind(AssertUnwindSafe(|| act(&mut self.raw)));
         if done.is_err() {
             self.panics += 1;
-            let recovered = self.log.load()?;
+            let recovered = self.durable()?;
             self.raw = library(&self.config, &recovered, self.state.as_ref())?;
             self.snapshots_sent.clear();
         }

@@ -1,10 +1,12 @@
 //! Session leases and heads: never two peers that answer reads of one volume.
 
-use shoal_types::{HeadEpoch, PeerId};
+use shoal_engine::head::ReadMode as Reads;
+use shoal_types::{HeadEpoch, PeerId, PolicyId};
 
 use super::world::{V, World};
+use crate::local::head_reads;
 use crate::seeded::seeds;
-use crate::state::{Applied, Command, Rejection, Via};
+use crate::state::{Applied, Command, ReadMode, Rejection, Via};
 
 #[test]
 fn a_head_moves_only_after_the_lease() {
@@ -29,6 +31,60 @@ fn a_head_moves_only_after_the_lease() {
     world.isolated.clear();
     world.run_until("renewed", |w| w.services[&2].lease_until_ms() > w.now_ms);
     assert_eq!(world.state(2).volumes()[&V].head.epoch, HeadEpoch(2), "it knows before it reads");
+}
+
+/// The head goes on as it was taken: its peer was cut off before or after it heard of the change.
+#[test]
+fn a_head_that_reads_by_a_lease_is_waited_for_though_its_policy_changed() {
+    let mut world = World::new(1, 3);
+    world.run_ms(6_000);
+    let generation = world.attach(2, None);
+    world.take(2, generation).unwrap();
+    let (policy, reads) = (PolicyId(1), Some(ReadMode::Confirmed));
+    world.ok(1, Command::SetPolicy { policy, name: None, min_in_sync: None, reads });
+    world.run_ms(500);
+    world.isolated = vec![2];
+    let next = world.attach(3, Some(generation));
+    assert!(matches!(world.take(3, next), Err(Rejection::HeadHeld { .. })));
+    world.run_ms(4_600);
+    assert_eq!(world.take(3, next), Ok(Applied::Head { head_epoch: HeadEpoch(2) }));
+    // The new one confirms its reads: it is not waited for, whatever the policy says by now.
+    world.isolated.clear();
+    world.run_ms(1_000);
+    let reads = Some(ReadMode::Lease);
+    world.ok(1, Command::SetPolicy { policy, name: None, min_in_sync: None, reads });
+    let last = world.attach(2, Some(next));
+    assert_eq!(head_reads(world.state(3), V, HeadEpoch(2)), Reads::Confirmed);
+    assert_eq!(world.take(2, last), Ok(Applied::Head { head_epoch: HeadEpoch(3) }));
+    assert_eq!(head_reads(world.state(2), V, HeadEpoch(3)), Reads::Lease);
+}
+
+/// Peer 1 leads with long leases, and is gone; the others are set to 4 s.
+#[test]
+fn a_new_leader_waits_for_the_longer_leases_of_the_one_before() {
+    let mut world = World::new(1, 4);
+    world.lease_ms.insert(1, 20_000);
+    world.stop(1);
+    world.start(1);
+    world.run_ms(3_000);
+    world.add_voter(2);
+    world.add_voter(3);
+    world.run_until("long leases", |w| w.services[&4].lease_until_ms() > w.now_ms + 15_000);
+    let generation = world.attach(4, None);
+    world.take(4, generation).unwrap();
+    world.isolated = vec![4];
+    let held_until_ms = world.services[&4].lease_until_ms();
+    world.stop(1);
+    world.run_until("another leads", |w| w.leader().is_some());
+    let leader = world.leader().unwrap();
+    let next = world.attach(leader, Some(generation));
+    while world.take(leader, next).is_err() {
+        world.run_ms(500);
+    }
+    assert!((held_until_ms..held_until_ms + 12_000).contains(&world.now_ms));
+    // Nothing longer than its own runs any more: the next leader has less to wait for.
+    world.run_until("it is written down", |w| w.state(leader).longest_lease_ms() == 4_000);
+    assert_eq!(world.leader(), Some(leader));
 }
 
 #[test]

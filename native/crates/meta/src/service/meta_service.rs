@@ -61,6 +61,11 @@ impl<S: LogStore> MetaService<S> {
         } else {
             spare_log = Some(init.log);
         }
+        // ONE THAT PROMISED NOTHING IS NONE: who has voted, and has no other, forgot what it promised.
+        if let Some(blank) = node.take_if(|node| node.is_blank()) {
+            spare_log = Some(blank.into_log());
+        }
+        let log_is_empty = node.is_none();
         let mut service = Self {
             config,
             node,
@@ -79,7 +84,7 @@ impl<S: LogStore> MetaService<S> {
             leader_hint: None,
             last_raft_tick_ms: now.boot_ms,
             shown: Default::default(),
-            log_is_empty: !init.has_log,
+            log_is_empty,
             lost_log: false,
             superseded_by: 0,
             wants_key: false,
@@ -142,6 +147,7 @@ impl<S: LogStore> MetaService<S> {
         self.settle()?;
         self.drive_proposals()?;
         self.drive_reads()?;
+        self.drive_lease_length()?;
         self.drive_sessions()?;
         self.drive_judgement()?;
         self.drive_slow_disks()?;
@@ -413,25 +419,24 @@ impl<S: LogStore> MetaService<S> {
         let leads = self.node.as_ref().filter(|node| node.is_leader());
         let term = leads.map(RaftNode::term);
         if self.sessions.led_term() != term {
-            self.sessions.lead(term, self.now.boot_ms, self.config.lease_ms);
+            self.sessions.lead(term, self.now.boot_ms);
             self.reads.lose_rounds();
             self.judge = Judge::default();
         }
+        if self.is_leader() {
+            self.sessions.inherit(self.longest_lease_ms(), self.config.lease_ms);
+        }
     }
 
-    /// Follows the state's word on who votes: opens a log when it learns, puts it aside when removed.
+    /// Follows the state's word on who votes: opens a log when it learns, puts it aside when removed, or
+    /// when its incarnation is over.
     fn adopt_role(&mut self) -> Result<(), Fatal> {
         let peer = self.config.peer;
+        self.put_log_aside();
         let Some(state) = self.state().filter(|_| !self.is_superseded()) else { return Ok(()) };
         let learns = state.voters().learners.contains(&peer);
         let votes = state.voters().voters.contains(&peer);
-        if self.node.as_ref().is_some_and(|node| node.state().is_some()) && !learns && !votes {
-            let state = state.clone();
-            self.follower = Follower::new(Some(state));
-            self.spare_log = self.node.take().map(RaftNode::into_log);
-            self.log_is_empty = false;
-            return Ok(());
-        }
+        let incarnation = state.incarnation();
         // WHO HAS VOTED AND FORGOT IT COULD VOTE TWICE: never again under this id.
         let forgot = state.upkeep().voted.contains(&peer)
             && self.log_is_empty
@@ -442,9 +447,30 @@ impl<S: LogStore> MetaService<S> {
             && !self.lost_log
             && let Some(log) = self.spare_log.take()
         {
-            self.node = Some(RaftNode::open(self.config.raft, log)?);
+            self.node = Some(self.open_log(log, incarnation)?);
         }
         Ok(())
+    }
+
+    fn put_log_aside(&mut self) {
+        let Some(node) = self.node.as_ref().filter(|node| node.state().is_some()) else { return };
+        let Some(state) = self.state().filter(|_| !self.is_superseded()) else { return };
+        let is_member = state.voters().contains(self.config.peer);
+        if !is_member || node.is_of_before(state.incarnation()) {
+            self.follower = Follower::new(Some(state.clone()));
+            self.spare_log = self.node.take().map(RaftNode::into_log);
+            self.log_is_empty = false;
+        }
+    }
+
+    /// THOSE WHO VOTED BEFORE THE CLUSTER WAS RECOVERED WOULD ELECT EACH OTHER by the membership in their
+    /// logs, and decide beside the new incarnation: nothing in such a log counts any more.
+    fn open_log(&self, log: S, incarnation: u32) -> Result<RaftNode<S>, Fatal> {
+        let node = RaftNode::open(self.config.raft, log)?;
+        match node.is_of_before(incarnation) {
+            true => RaftNode::open_anew(self.config.raft, node.into_log()),
+            false => Ok(node),
+        }
     }
 
     fn show_state(&mut self) {

@@ -15,6 +15,7 @@ mod api;
 mod authority;
 mod following;
 mod judgement;
+mod lease_length;
 mod message;
 mod meta_service;
 mod proposals;

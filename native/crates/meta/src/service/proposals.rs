@@ -294,10 +294,9 @@ impl<S: LogStore> MetaService<S> {
         let missing = Rejection::NotFound { what: Kind::Volume, id: volume.0 };
         let volume = state.volumes().get(&volume).ok_or(missing)?;
         let Some(owner) = volume.head.owner else { return Ok(TakeBasis::Free) };
-        let reads = state.policies().get(&volume.policy).map(|policy| policy.reads);
         if owner.peer == from {
             Ok(TakeBasis::Own)
-        } else if reads == Some(ReadMode::Confirmed) {
+        } else if state.head_reads(volume.id) == ReadMode::Confirmed {
             Ok(TakeBasis::Confirmed)
         } else if self.sessions.is_over(owner.peer, self.now.boot_ms) {
             Ok(TakeBasis::LeaseOver)

@@ -2,10 +2,11 @@
 
 use shoal_types::PeerId;
 
+use super::message::ServiceMessage;
 use super::world::World;
 use crate::log_store::DirLog;
 use crate::raft::refound;
-use crate::state::{Applied, ClusterState, Command, fixture};
+use crate::state::{Applied, ClusterState, Command, ConfChange, fixture};
 
 fn lost_two_of_three(seed: u64) -> World {
     let mut world = World::new(seed, 4);
@@ -94,6 +95,54 @@ fn lost_voters_that_come_back_as_a_majority_give_way() {
         });
         world.ok(1, Command::AddPeer { peer: fixture::new_peer(9) });
         world.compare();
+    }
+}
+
+/// They were voters of what is over: until the survivor's snapshot is here, they have no say.
+#[test]
+fn lost_voters_that_learn_anew_do_not_elect_each_other() {
+    for seed in 20..26 {
+        let mut world = lost_two_of_three(seed);
+        recover(&mut world, 3);
+        world.start(1);
+        world.start(2);
+        world.run_until("they follow", everywhere);
+        world.run_until("it leads", |w| w.leader() == Some(3));
+        for peer in [1, 2].map(PeerId) {
+            let now = world.now();
+            let survivor = world.services.get_mut(&3).unwrap();
+            survivor.change_voters(ConfChange::AddLearner { peer }, now).unwrap().unwrap();
+            world.collect(3);
+            run_without_consensus_of(&mut world, 3, 2_000);
+        }
+        assert!([1, 2].iter().all(|peer| world.services[peer].node().is_some()), "they learn");
+        world.stop(3);
+        world.run_ms(20_000);
+        assert!(world.services.values().all(|s| !s.is_leading()), "seed {seed}");
+        world.start(3);
+        for peer in [1, 2].map(PeerId) {
+            world.run_until("it has it all", |w| {
+                w.services[&3].node().is_some_and(|node| node.has_caught_up(peer))
+            });
+            let (now, survivor) = (world.now(), world.services.get_mut(&3).unwrap());
+            survivor.change_voters(ConfChange::AddVoter { peer }, now).unwrap().unwrap();
+            world.collect(3);
+            world.run_ms(500);
+        }
+        world.ok(1, Command::AddPeer { peer: fixture::new_peer(9) });
+        world.compare();
+    }
+}
+
+/// What it decides is followed all the same.
+fn run_without_consensus_of(world: &mut World, peer: u64, ms: u64) {
+    let until_ms = world.now_ms + ms;
+    while world.now_ms < until_ms {
+        let is_kept = |bytes: &[u8]| {
+            !matches!(ServiceMessage::decode(bytes), Ok(ServiceMessage::Raft { .. }))
+        };
+        world.network.retain(|(_, from, _, bytes)| *from != peer || is_kept(bytes));
+        world.step();
     }
 }
 

@@ -12,6 +12,7 @@ use crate::hex::{ProcessNonce, ProposalId};
 use crate::log_store::LogStore;
 use crate::raft::Fatal;
 use crate::state::ClusterState;
+use crate::state::limits::LEASE_MS_MAX;
 
 /// Requests of this peer that wait for an answer.
 const ASKED_MAX: usize = 16;
@@ -25,8 +26,11 @@ const SHARE_MS: u64 = 300;
 pub struct Sessions {
     /// As the leader, in this term.
     granter: Option<(u64, Granter)>,
-    /// Until then peers may still be coming back to this leader.
-    settling_until_ms: u64,
+    led_since_ms: u64,
+    /// Until then peers may still be coming back to this leader; `None`: it knows too little yet.
+    settling_until_ms: Option<u64>,
+    /// When the length of leases is next written down, if it has to be.
+    pub(super) record_length_at_ms: u64,
     /// Waiting for the next confirmation of leadership.
     renewals: Vec<(PeerId, u64)>,
     /// When the next confirmation is due, if somebody waits.
@@ -52,14 +56,33 @@ impl Sessions {
         self.granter.as_ref().map(|(term, _)| *term)
     }
 
-    pub fn lead(&mut self, term: Option<u64>, now_ms: u64, lease_ms: u64) {
-        let inherited_ms = if is_planted(Bug::OlderLeasesForgotten) { 0 } else { now_ms };
-        self.granter = term.map(|term| (term, Granter::new(inherited_ms, lease_ms)));
-        self.settling_until_ms = now_ms + lease_ms;
+    /// How long older leases run is known once the state has all that was decided before (`inherit`);
+    /// until then, as long as any may.
+    pub fn lead(&mut self, term: Option<u64>, now_ms: u64) {
+        self.granter = term.map(|term| (term, Granter::new(now_ms, LEASE_MS_MAX)));
+        self.led_since_ms = now_ms;
+        self.settling_until_ms = None;
+        self.record_length_at_ms = 0;
         self.renewals.clear();
         self.take_overs.clear();
         self.processes.clear();
         self.gone.clear();
+    }
+
+    /// Once in each term: leases of earlier leaders are not longer than this, and peers come back to this
+    /// one within theirs.
+    pub fn inherit(&mut self, longest_ms: u64, own_ms: u64) {
+        let Some((_, granter)) = self.granter.as_mut() else { return };
+        if self.settling_until_ms.is_none() {
+            self.settling_until_ms = Some(self.led_since_ms + longest_ms.max(own_ms));
+            let forgets = is_planted(Bug::OlderLeasesForgotten);
+            granter.inherit(if forgets { 0 } else { self.led_since_ms }, longest_ms);
+        }
+    }
+
+    /// Leases run now that this leader did not grant, or may run.
+    pub(super) fn has_inherited(&self, now_ms: u64) -> bool {
+        self.granter.as_ref().is_none_or(|(_, granter)| now_ms < granter.inherited_until_ms())
     }
 
     /// Its lease runs on; that it can be counted on is over.
@@ -73,7 +96,7 @@ impl Sessions {
 
     /// This leader is so new that leases of an earlier one may still run.
     pub fn is_settling(&self, now_ms: u64) -> bool {
-        now_ms < self.settling_until_ms
+        self.settling_until_ms.is_none_or(|until_ms| now_ms < until_ms)
     }
 
     /// A lease that this leader granted runs.
@@ -182,7 +205,7 @@ impl<S: LogStore> MetaService<S> {
     fn begin_renewal_round(&mut self) -> Result<(), Fatal> {
         let is_due = self.sessions.round_at_ms <= self.now.boot_ms;
         let nobody = self.sessions.renewals.is_empty();
-        if !is_due || nobody || self.reads.renewal_round_runs() {
+        if !is_due || nobody || self.lease_to_grant_ms() == 0 || self.reads.renewal_round_runs() {
             return Ok(());
         }
         let renewals = std::mem::take(&mut self.sessions.renewals);
@@ -197,13 +220,14 @@ impl<S: LogStore> MetaService<S> {
     pub(super) fn grant(&mut self, renewals: Vec<(PeerId, u64)>) {
         let now = self.now.boot_ms;
         let applied = self.state().map_or(0, ClusterState::index);
+        let duration_ms = self.lease_to_grant_ms();
         for (peer, sequence) in renewals {
             let given_away = self.sessions.take_overs.values().any(|owner| *owner == peer);
             let Some((_, granter)) = self.sessions.granter.as_mut().filter(|_| !given_away) else {
                 continue;
             };
+            granter.set_duration(duration_ms);
             granter.grant(peer, now);
-            let duration_ms = granter.duration_ms();
             if peer == self.config.peer {
                 self.on_granted(peer, sequence, duration_ms, applied);
             } else {

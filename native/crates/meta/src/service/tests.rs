@@ -6,7 +6,7 @@ use shoal_types::{DiskId, HeadEpoch, PeerId, PolicyId};
 use super::world::{V, World};
 use super::*;
 use crate::hex::Hex;
-use crate::log_store::MemDir;
+use crate::log_store::{DirLog, LogStore, MemDir};
 use crate::seeded::Seeded;
 use crate::state::{Applied, Command, fixture};
 
@@ -85,6 +85,23 @@ fn a_voter_without_its_log_follows_and_does_not_vote() {
     world.start(victim);
     world.run_until("noticed", |w| w.services[&victim].lost_log());
     world.compare();
+    assert!(world.services[&victim].node().is_none());
+}
+
+/// Something made a log in place of the lost one, and no promise came into it.
+#[test]
+fn a_log_without_a_promise_is_no_voters_log() {
+    let mut world = World::new(2, 3);
+    world.add_voter(2);
+    world.add_voter(3);
+    world.run_ms(1_000);
+    let victim = if world.leader() == Some(3) { 2 } else { 3 };
+    world.stop(victim);
+    let dir = MemDir::new();
+    DirLog::open(dir.clone(), fixture::genesis().cluster_id, victim).load().unwrap();
+    world.dirs.insert(victim, dir);
+    world.start(victim);
+    world.run_until("noticed", |w| w.services[&victim].lost_log());
     assert!(world.services[&victim].node().is_none());
 }
 

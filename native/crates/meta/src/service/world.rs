@@ -11,7 +11,8 @@ use crate::log_store::{DirLog, MemDir};
 use crate::raft::found;
 use crate::seeded::Seeded;
 use crate::state::{
-    Applied, ClusterState, Command, ConfChange, Outcome, PgMembers, TableDelta, Via, fixture,
+    Applied, ClusterState, Command, ConfChange, Outcome, PgMembers, ReadMode, TableDelta, Via,
+    fixture,
 };
 
 pub type Service = MetaService<DirLog<MemDir>>;
@@ -39,6 +40,8 @@ pub struct World {
     pub keys: BTreeMap<u64, Hex<32>>,
     /// (older, newer): connections that one of an older incarnation made.
     pub asked_newer: BTreeSet<(u64, u64)>,
+    /// Settings of peers that grant leases of another length than the rest.
+    pub lease_ms: BTreeMap<u64, u64>,
     /// Off, so that tests say who votes.
     pub manages_voters: bool,
 }
@@ -63,6 +66,7 @@ impl World {
             next_id: 0,
             keys: BTreeMap::new(),
             asked_newer: BTreeSet::new(),
+            lease_ms: BTreeMap::new(),
             manages_voters: false,
         };
         let state = ClusterState::genesis(fixture::genesis()).unwrap();
@@ -110,6 +114,7 @@ impl World {
         self.starts += 1;
         let mut config = ServiceConfig::new(PeerId(id), Hex([self.starts; 16]), 3);
         config.manages_voters = self.manages_voters;
+        config.lease_ms = self.lease_ms.get(&id).copied().unwrap_or(config.lease_ms);
         let mut log = DirLog::open(self.dirs[&id].clone(), fixture::genesis().cluster_id, id);
         let has_log = log.exists().unwrap();
         let init = ServiceInit { log, has_log, state: None, contacts: vec![PeerId(1), PeerId(2)] };
@@ -214,7 +219,8 @@ impl World {
                 continue;
             }
             for volume in state.volumes().values() {
-                let owner = volume.head.owner.filter(|owner| owner.peer.0 == *id);
+                let by_lease = state.head_reads(volume.id) == ReadMode::Lease;
+                let owner = volume.head.owner.filter(|owner| owner.peer.0 == *id && by_lease);
                 let head = &newest.volumes()[&volume.id].head;
                 let current = head.epoch;
                 // A peer that takes its own head again stopped the older one before it asked.

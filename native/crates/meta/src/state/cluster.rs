@@ -13,6 +13,7 @@ use super::event::Event;
 use super::fill::FillFactors;
 use super::following::Following;
 use super::growth::Growth;
+use super::leases::Leases;
 use super::limits::LEVEL_NEWEST;
 use super::outcome::Rejection;
 use super::peer::{NewPeer, Peer, Standing};
@@ -72,6 +73,7 @@ pub struct ClusterState {
     pub(super) growth: Growth,
     pub(super) restored: Restored,
     pub(super) following: Following,
+    pub(super) leases: Leases,
     pub(super) derived: Derived,
 }
 
@@ -119,6 +121,7 @@ impl ClusterState {
             growth: Growth::default(),
             restored: Restored::default(),
             following: Following::default(),
+            leases: Leases::default(),
             derived: Derived { changes: ChangeLog::starting_at(MapEpoch(1)), ..Derived::default() },
         })
     }
@@ -275,12 +278,14 @@ impl ClusterState {
         });
         let disks = self.disks.values().all(|disk| self.peers.contains_key(&disk.peer));
         let following = self.following.0.iter().all(|id| self.policies.contains_key(id));
+        let heads = self.leases.confirmed.iter().all(|id| self.volumes.contains_key(id));
         let voters = self.voters.voters.iter().chain(&self.voters.learners);
         let known = voters.clone().all(|peer| self.peers.contains_key(peer));
         if tables
             && volumes
             && grains
             && following
+            && heads
             && disks
             && known
             && !self.voters.voters.is_empty()
@@ -294,8 +299,8 @@ impl ClusterState {
 
 /// Snapshots grow with placement groups and volumes; far above any cluster the limits allow.
 /// Version 2 added `placing`, version 3 `upkeep`, version 4 `fill`, version 5 `growth`,
-/// version 6 `restored`, version 7 `following`.
-const SNAPSHOT: Envelope = Envelope { magic: *b"SHST", version: 7, body_max: 1 << 30 };
+/// version 6 `restored`, version 7 `following`, version 8 `leases`.
+const SNAPSHOT: Envelope = Envelope { magic: *b"SHST", version: 8, body_max: 1 << 30 };
 
 /// Derived: no bytes of its own.
 impl Codec for Derived {
@@ -333,5 +338,6 @@ codec_struct!(ClusterState {
     growth,
     restored,
     following,
+    leases,
     derived,
 });

@@ -275,6 +275,11 @@ pub enum Command {
         policy: PolicyId,
         follows_disks: bool,
     },
+    /// How long leases may run from now on. Judged by the leader.
+    SetLongestLease {
+        lease_ms: u64,
+        expected: u64,
+    },
 }
 
 /// What is taken out of its placement groups.
@@ -307,7 +312,7 @@ pub enum TakeBasis {
     Own,
     /// The owner's lease is over on the leader's clock.
     LeaseOver,
-    /// Reads of this policy's volumes are confirmed: no lease to wait for.
+    /// The owner's head confirms its reads: no lease to wait for.
     Confirmed,
 }
 
@@ -352,8 +357,13 @@ impl Command {
 
     /// Rests on what only the leader can know (leases, probes): proposed by its service alone.
     pub const fn is_judged(&self) -> bool {
-        matches!(self, Self::TakeHead { .. } | Self::PgRemove { .. } | Self::NeverVote { .. })
-            && !matches!(self, Self::PgRemove { reason: RemovalReason::Ordered, .. })
+        matches!(
+            self,
+            Self::TakeHead { .. }
+                | Self::PgRemove { .. }
+                | Self::NeverVote { .. }
+                | Self::SetLongestLease { .. }
+        ) && !matches!(self, Self::PgRemove { reason: RemovalReason::Ordered, .. })
     }
 }
 
@@ -464,6 +474,7 @@ codec_enum!(Command: u16 {
     46 => GrowPolicy { policy, expected, pg_count },
     47 => ReturnDisk { disk, store, peer, path, epochs },
     48 => SetPolicyGrowth { policy, follows_disks },
+    49 => SetLongestLease { lease_ms, expected },
 });
 codec_enum!(Target: u8 { 1 => Disk(disk), 2 => Peer(peer) });
 codec_enum!(RemovalReason: u8 {

@@ -47,5 +47,8 @@ pub const FENCED_MAX: usize = 64;
 pub const WEIGHT_MAX: u32 = 1 << 31;
 /// Voters may be 1, 3, 5 or 7; one more while one is replaced.
 pub const VOTERS_MAX: usize = 8;
+/// Of a session lease, in milliseconds.
+pub const LEASE_MS_MIN: u64 = 500;
+pub const LEASE_MS_MAX: u64 = 60_000;
 /// The newest cluster level that this program runs.
 pub const LEVEL_NEWEST: u32 = 1;

@@ -11,6 +11,7 @@ mod event;
 mod fill;
 mod following;
 mod growth;
+mod leases;
 pub mod limits;
 mod name;
 mod outcome;

@@ -226,6 +226,7 @@ pub enum Fault {
     State,
     Unsupported,
     Witness,
+    Lease,
 }
 
 impl Fault {
@@ -258,6 +259,7 @@ impl Fault {
             Self::State => "not in this state",
             Self::Unsupported => "this version does not do it",
             Self::Witness => "a witness votes and stores nothing",
+            Self::Lease => "a lease lasts 1 to 60000 ms",
         }
     }
 }
@@ -373,7 +375,7 @@ codec_enum!(Fault: u8 {
     8 => Redundancy, 9 => MinInSync, 10 => PgCount, 11 => ExtentBlocks, 12 => Count,
     13 => Duplicate, 14 => UnknownDisk, 15 => DiskOut, 16 => WrongClass, 17 => SameDomain,
     18 => LosesInSync, 19 => Algorithm, 20 => Order, 21 => Basis, 22 => Deleting, 23 => State,
-    24 => Unsupported, 25 => WrongLabel, 26 => Witness,
+    24 => Unsupported, 25 => WrongLabel, 26 => Witness, 27 => Lease,
 });
 
 impl Codec for Outcome {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use shoal_engine::head::{HeadEvent, HeadTiming};
+use shoal_engine::head::{HeadEvent, HeadTiming, ReadMode};
 use shoal_meta::local;
 use shoal_meta::state::{Applied, ClusterState, Rejection, Volume};
 use shoal_types::{HeadEpoch, PgView, PolicyId, VolumeId};
@@ -185,9 +185,11 @@ impl Supervisor {
             entry.state = HeadState::Granted { epoch: head_epoch, is_active: false };
         }
         let policy = entry.policy;
-        let views =
-            self.context.meta.read(|state| local::views_of(state, policy)).unwrap_or_default();
-        self.tell_head(volume, HeadEvent::Granted { head_epoch, views });
+        let known = self.context.meta.read(|state| {
+            (local::head_reads(state, volume, head_epoch), local::views_of(state, policy))
+        });
+        let (reads, views) = known.unwrap_or((ReadMode::Confirmed, vec![]));
+        self.tell_head(volume, HeadEvent::Granted { head_epoch, reads, views });
         self.announce_head(volume);
         self.drive_device(volume);
     }

@@ -35,8 +35,8 @@ impl Supervisor {
         }
         match command {
             // Not a loss: whoever is in sync refuses at admission. A joiner has to wait for room.
-            HeadCommand::ReportUnreachable { disk, reason: ReportReason::Full } => {
-                self.cancel_joins(disk);
+            HeadCommand::ReportUnreachable { disk, reason: ReportReason::Full { pg } } => {
+                self.give_up_join(disk, pg);
             }
             HeadCommand::ReportUnreachable { disk, reason } => {
                 self.context.meta.report(disk, reason);
@@ -75,9 +75,9 @@ impl Supervisor {
             StoreNotice::JoinDone { pg, join_at, source } => {
                 self.finish_join(InSyncItem { pg, disk, join_at, source });
             }
-            StoreNotice::JoinFailed { reason: JoinFailure::Store(StoreError::NoSpace), .. } => {
-                self.cancel_joins(disk);
-            }
+            StoreNotice::JoinFailed {
+                pg, reason: JoinFailure::Store(StoreError::NoSpace), ..
+            } => self.give_up_join(disk, pg),
             StoreNotice::JoinFailed { pg, join_at, reason } => {
                 eprintln!("resync of {pg} on {disk} must start over: {reason:?}");
                 self.on_join_failed(disk, pg, join_at);
@@ -119,19 +119,27 @@ impl Supervisor {
         self.context.meta.read(|state| local::is_joining(state, &item)) == Some(true)
     }
 
-    /// No room: give every session of this disk up; the control plane tries again later.
-    fn cancel_joins(&self, disk: DiskId) {
-        let joins = self.context.meta.read(|state| local::joins_of(state, disk));
-        for (pg, join_at) in joins.unwrap_or_default() {
+    /// No room: this session is given up; others of the disk may have found theirs.
+    fn give_up_join(&self, disk: DiskId, pg: PgId) {
+        let join_at = self.context.meta.read(|state| local::join_of(state, disk, pg));
+        if let Some(Some(join_at)) = join_at {
             self.cancel_join(disk, pg, join_at);
         }
     }
 
-    /// Repeated as long as it lasts: the group may have changed meanwhile.
+    /// Repeated as long as it lasts: the group may have changed meanwhile. THE CONTROL PLANE WAITS BY THE
+    /// EVENT before it tries again; of all that ask for the same, one is heard.
     fn cancel_join(&self, disk: DiskId, pg: PgId, join_at: PgEpoch) {
         let cancel = self.context.meta.read(|s| local::cancel_join(s, disk, pg, join_at));
         if let Some(Some(command)) = cancel {
-            self.propose(command, move |supervisor, _| supervisor.cancel_join(disk, pg, join_at));
+            self.propose(command, move |supervisor, result| match result {
+                Ok(Ok(outcome)) if local::has_changed(&outcome) => {
+                    let message = format!("{disk} has no room for {pg}: it is tried again later");
+                    let subject = format!("disk:{}", disk.0);
+                    supervisor.note(Severity::Warn, "join_without_room", message, subject);
+                }
+                _ => supervisor.cancel_join(disk, pg, join_at),
+            });
         }
     }
 

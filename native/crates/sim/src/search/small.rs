@@ -302,7 +302,7 @@ impl Small {
         let id = self.epoch.0.into();
         let slot = HeadSlot {
             id,
-            head: Head::new(config(self.blocks, self.lease)),
+            head: Head::new(config(self.blocks)),
             epoch: self.epoch,
             told: self.record.epoch,
             now_us: 1,
@@ -313,7 +313,8 @@ impl Small {
             self.head_event(id, HeadEvent::Lease { valid_until_us: u64::MAX });
         }
         let (head_epoch, views) = (self.epoch, vec![self.record.view()]);
-        self.head_event(id, HeadEvent::Granted { head_epoch, views });
+        let reads = if self.lease { ReadMode::Lease } else { ReadMode::Confirmed };
+        self.head_event(id, HeadEvent::Granted { head_epoch, reads, views });
     }
 
     fn client(&mut self, head: usize, block: u64, write: bool) {
@@ -482,7 +483,7 @@ impl MemberSlot {
     }
 }
 
-fn config(blocks: u64, lease: bool) -> HeadConfig {
+fn config(blocks: u64) -> HeadConfig {
     HeadConfig {
         volume: VOLUME,
         lineage: LineageId(1),
@@ -492,7 +493,6 @@ fn config(blocks: u64, lease: bool) -> HeadConfig {
         pg_count: 1,
         blocks_per_extent: 8,
         min_in_sync: 1,
-        reads: if lease { ReadMode::Lease } else { ReadMode::Confirmed },
         local_disks: Vec::new(),
         timing: HeadTiming::default(),
     }

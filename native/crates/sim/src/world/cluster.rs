@@ -187,7 +187,7 @@ impl World {
     fn on_report(&mut self, peer: u64, disk: DiskId, reason: ReportReason, head: u64) {
         let (now_ms, owner) = (self.now_ms(), self.plan.peer_of(disk));
         match reason {
-            ReportReason::Full => return self.cancel_joins_of(disk),
+            ReportReason::Full { pg } => return self.cancel_join_of(disk, pg),
             ReportReason::Disconnected | ReportReason::Slow => {
                 let report = Report { reporter: id_of(peer), disk, reported_ms: now_ms };
                 self.cluster.reports.retain(|r| r.reported_ms + REPORT_AGE_MS > now_ms);
@@ -225,13 +225,11 @@ impl World {
         }
     }
 
-    fn cancel_joins_of(&mut self, disk: DiskId) {
+    fn cancel_join_of(&mut self, disk: DiskId, pg: PgId) {
         self.cluster.join_not_before_us.insert(disk, self.now_us + 2_000_000);
-        for pg in self.pgs() {
-            let record = self.cluster.records.get_mut(&pg).expect("listed");
-            if record.cancel_join(disk, None).is_ok() {
-                self.changed(pg);
-            }
+        let record = self.cluster.records.get_mut(&pg).expect("a known PG");
+        if record.cancel_join(disk, None).is_ok() {
+            self.changed(pg);
         }
     }
 

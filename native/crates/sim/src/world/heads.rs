@@ -28,6 +28,7 @@ pub struct Launch {
     pub peer: u64,
     pub generation: u64,
     pub head_epoch: HeadEpoch,
+    pub reads: ReadMode,
     pub views: Vec<PgView>,
     pub used: u64,
     pub valid_until_us: u64,
@@ -53,7 +54,6 @@ impl World {
             pg_count: plan.pg_count,
             blocks_per_extent: plan.blocks_per_extent,
             min_in_sync: plan.min_in_sync,
-            reads,
             local_disks: plan.disks_of(peer),
             timing: HeadTiming {
                 report_after_us: 400_000,
@@ -65,12 +65,12 @@ impl World {
         let generation = 0;
         self.launch_head(
             config,
-            Launch { peer, generation, head_epoch, views, used, valid_until_us },
+            Launch { peer, generation, head_epoch, reads, views, used, valid_until_us },
         );
     }
 
     pub fn launch_head(&mut self, config: HeadConfig, launch: Launch) -> u64 {
-        let Launch { peer, generation, head_epoch, views, used, valid_until_us } = launch;
+        let Launch { peer, generation, head_epoch, reads, views, used, valid_until_us } = launch;
         let (id, volume) = (self.next_head, config.volume);
         self.next_head += 1;
         let process = HeadProcess {
@@ -85,7 +85,7 @@ impl World {
         };
         self.heads.insert(id, process);
         self.head_event(id, HeadEvent::Lease { valid_until_us });
-        self.head_event(id, HeadEvent::Granted { head_epoch, views });
+        self.head_event(id, HeadEvent::Granted { head_epoch, reads, views });
         id
     }
 

@@ -36,6 +36,7 @@ impl ClusterState {
         let owner = HeadOwner { peer: *peer, process: *process, generation: *generation };
         head.owner = Some(owner);
         let head_epoch = head.epoch;
+        self.settle_reads(*id);
         if let Some(old) = fenced {
             let message =
                 format!("head of {name} moved from peer {} to peer {}", old.peer.0, peer.0);
@@ -55,9 +56,7 @@ impl ClusterState {
             (None, _) | (Some(_), TakeBasis::LeaseOver) => true,
             (Some(_), TakeBasis::Free) => false,
             (Some(owner), TakeBasis::Own) => owner.peer == peer,
-            (Some(_), TakeBasis::Confirmed) => {
-                self.policies[&volume.policy].reads == ReadMode::Confirmed
-            }
+            (Some(_), TakeBasis::Confirmed) => self.head_reads(volume.id) == ReadMode::Confirmed,
         };
         match volume.head.owner {
             Some(owner) if !fits => {
@@ -87,6 +86,7 @@ impl ClusterState {
             }
             _ => {
                 self.change_volume(id).head.owner = None;
+                self.forget_reads(id);
                 Ok(Applied::Done)
             }
         }

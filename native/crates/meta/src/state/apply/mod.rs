@@ -7,6 +7,7 @@ mod events;
 mod growth;
 mod heads;
 mod in_sync;
+mod leases;
 mod peers;
 mod placing;
 mod policies;
@@ -142,6 +143,8 @@ impl ClusterState {
                 self.grow_policy(*policy, *expected, *pg_count),
             C::SetPolicyGrowth { policy, follows_disks } =>
                 self.set_policy_growth(*policy, *follows_disks),
+            C::SetLongestLease { lease_ms, expected } =>
+                self.set_longest_lease(*lease_ms, *expected),
         }
     }
 

@@ -111,6 +111,7 @@ impl ClusterState {
         let purge: BTreeSet<DiskId> =
             table.records().flat_map(|r| r.members.iter().map(|m| m.disk)).collect();
         self.growth.grains.remove(&id);
+        self.forget_reads(id);
         if purge.is_empty() {
             self.volumes.remove(&id);
         } else {

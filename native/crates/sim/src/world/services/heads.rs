@@ -117,9 +117,10 @@ impl World {
         let made = self.read(peer, |state| {
             let record = state.volumes().get(&volume)?;
             let config = local::head_config(state, record, local_disks, timing)?;
-            Some((config, local::views_of(state, PolicyId(1))))
+            let reads = local::head_reads(state, volume, head_epoch);
+            Some((config, reads, local::views_of(state, PolicyId(1))))
         });
-        let Some(Some((config, views))) = made else { return };
+        let Some(Some((config, reads, views))) = made else { return };
         let valid_until_us = self.process(peer).lease_until_ms * 1000;
         let Some(entry) = self.process(peer).heads.get_mut(&volume) else { return };
         if entry.state == EntryState::Fenced {
@@ -132,7 +133,7 @@ impl World {
             self.head_event(old, HeadEvent::Revoked);
         }
         let used = self.used_of(config.size_bytes);
-        let launch = Launch { peer, generation, head_epoch, views, used, valid_until_us };
+        let launch = Launch { peer, generation, head_epoch, reads, views, used, valid_until_us };
         let head = self.launch_head(config, launch);
         if let Some(entry) = self.process(peer).heads.get_mut(&volume) {
             entry.head = Some(head);

@@ -14,8 +14,8 @@ use crate::world::event::ToCluster;
 impl World {
     pub fn say(&mut self, peer: u64, message: ToCluster) {
         match message {
-            ToCluster::Report { disk, reason: ReportReason::Full, .. } => {
-                self.cancel_joins(peer, disk);
+            ToCluster::Report { disk, reason: ReportReason::Full { pg }, .. } => {
+                self.give_up_join(peer, disk, pg);
             }
             ToCluster::Report { disk, reason, .. } => self.report(peer, disk, reason),
             ToCluster::Refresh { head, pg, asked } => {
@@ -27,8 +27,11 @@ impl World {
                 self.propose(peer, command, After::Joined(item));
             }
             ToCluster::JoinFailed {
-                disk, reason: JoinFailure::Store(StoreError::NoSpace), ..
-            } => self.cancel_joins(peer, disk),
+                disk,
+                pg,
+                reason: JoinFailure::Store(StoreError::NoSpace),
+                ..
+            } => self.give_up_join(peer, disk, pg),
             ToCluster::JoinFailed { disk, pg, join_at, .. } => {
                 let now_ms = self.now_of(peer).boot_ms;
                 if self.process(peer).rejoins.failed((disk, pg), join_at, now_ms) {
@@ -52,9 +55,8 @@ impl World {
         self.drive(peer, |service, now| service.report(disk, kind, now));
     }
 
-    fn cancel_joins(&mut self, peer: u64, disk: DiskId) {
-        let joins = self.read(peer, |state| local::joins_of(state, disk));
-        for (pg, join_at) in joins.unwrap_or_default() {
+    fn give_up_join(&mut self, peer: u64, disk: DiskId, pg: PgId) {
+        if let Some(Some(join_at)) = self.read(peer, |state| local::join_of(state, disk, pg)) {
             self.cancel_join(peer, disk, pg, join_at);
         }
     }
