@@ -19,4 +19,5 @@ mod rig;
 mod rng;
 mod scrub;
 mod snapshot;
+mod tail;
 mod workload;
