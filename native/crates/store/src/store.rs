@@ -47,6 +47,8 @@ pub(crate) enum IoUse {
 
 pub struct Store {
     pub(crate) identity: Identity,
+    /// As it was read: also what only a newer version understands.
+    pub(crate) superblock: Bytes,
     pub(crate) layout: Layout,
     pub(crate) seal: Seal,
     pub(crate) start_id: u64,
@@ -73,6 +75,7 @@ pub struct Store {
 /// What recovery found, for `Store::new`.
 pub(crate) struct Recovered {
     pub identity: Identity,
+    pub superblock: Bytes,
     pub layout: Layout,
     pub start_id: u64,
     pub budget: Budget,
@@ -89,6 +92,7 @@ impl Store {
     pub(crate) fn new(found: Recovered) -> Self {
         let mut store = Self {
             identity: found.identity,
+            superblock: found.superblock,
             layout: found.layout,
             seal: Seal::new(&found.identity.store_uuid),
             start_id: found.start_id,
