@@ -130,6 +130,8 @@ impl Store {
         let tables = &self.state.tables;
         self.background.want_purge =
             !tables.dead_pgs().is_empty() || tables.deleted_layers().next().is_some();
+        // Nobody may write for long, and no idle time runs before somebody does.
+        self.background.want_fold = !self.state.dirty.is_empty();
     }
 
     /// True if something happened.
