@@ -80,6 +80,14 @@ impl Background {
         })
     }
 
+    /// When the job goes on by itself; in milliseconds.
+    pub fn deadline(&self) -> Option<u64> {
+        match &self.job {
+            Some(Job::Checkpoint(checkpoint)) => checkpoint.read_again_at(),
+            _ => None,
+        }
+    }
+
     /// All writes of the phase are answered.
     pub fn is_drained(&self) -> bool {
         self.out == 0 && self.writes.is_empty()

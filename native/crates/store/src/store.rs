@@ -183,7 +183,8 @@ impl Store {
 
     /// When `tick` has something to do; in the clock of `tick`.
     pub fn next_deadline(&self) -> Option<u64> {
-        if self.fenced { None } else { self.idle_deadline(self.now_ms) }
+        let deadlines = [self.idle_deadline(self.now_ms), self.background.deadline()];
+        if self.fenced { None } else { deadlines.into_iter().flatten().min() }
     }
 
     /// A disk error happened: every op is refused, and nothing is written any more.
