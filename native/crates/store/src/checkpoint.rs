@@ -72,7 +72,10 @@ impl Store {
         let stepped = match job.phase {
             Phase::Pages => self.step_pages(&mut job),
             Phase::Syncing if self.background.is_drained() => {
-                self.write_root(&mut job);
+                if !self.write_root(&mut job) {
+                    self.give_up_checkpoint(job);
+                    return true;
+                }
                 job.phase = Phase::Root;
                 true
             }
@@ -164,11 +167,14 @@ impl Store {
         cell
     }
 
-    fn write_root(&mut self, job: &mut Checkpoint) {
+    /// False if it does not fit: admission bounds a root, but what versions before wrote has no bound.
+    fn write_root(&mut self, job: &mut Checkpoint) -> bool {
         let root = self.root_of(job);
         let bytes = root.encode(self.seal);
         job.root_len = bytes.len() as u64;
-        assert!(bytes.len() as u64 <= self.layout.root_bytes(), "admission bounds the root");
+        if job.root_len > self.layout.root_bytes() {
+            return false;
+        }
         for copy in 0..2 {
             let region = self.layout.root_copy(root.generation, copy);
             self.figures.checkpoint_bytes += bytes.len() as u64;
@@ -177,6 +183,20 @@ impl Store {
             let kind = IoKind::Write { offset: region.offset(), bufs, durable: true };
             self.issue(IoUse::Job, kind);
         }
+        true
+    }
+
+    /// The older root and all it names stay, and so does the metadata log.
+    fn give_up_checkpoint(&mut self, job: Checkpoint) {
+        let state = &mut self.state;
+        let images = job.new_pages.iter().map(|(_, cell, _)| *cell);
+        images.for_each(|cell| state.space.release(cell));
+        for (number, cell, _) in job.new_crc_pages {
+            state.crcs.forget_merge(number);
+            state.space.release(cell);
+        }
+        state.retired.extend(job.retired);
+        self.background.bar_checkpoints();
     }
 
     fn root_of(&self, job: &Checkpoint) -> Root {

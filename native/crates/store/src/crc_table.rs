@@ -97,6 +97,12 @@ impl CrcTable {
         image
     }
 
+    /// No root will name the image that was merged.
+    pub fn forget_merge(&mut self, number: u64) {
+        self.merged.remove(&number);
+        self.late.retain(|cell| Self::page_number(*cell) != number);
+    }
+
     /// A page's image as far as it is cached.
     fn cached(&self, number: u64) -> Vec<u8> {
         let slots = Self::cells_of(number).step_by(SLOT).map(|cell| cell / SLOT_CELLS);

@@ -327,6 +327,10 @@ impl Store {
     fn pump(&mut self) {
         loop {
             let queue = self.pump_queue();
+            if self.background.starved {
+                // Nobody may wait for room that never comes: the others go on without this store.
+                return self.fence();
+            }
             let job = !self.fenced && self.pump_job();
             // A long plan is made in slices: the next one with the next answer, if one is to come.
             if (!queue && !job) || (self.fold_is_planning() && !self.ios.is_empty()) {
