@@ -21,6 +21,12 @@ const SOFT_RESERVE_SHARE: u64 = 64;
 pub(crate) const CHUNKS_PER_PAGE: u64 = 4;
 /// Cells kept for the growth of index and checksum pages, beside what the dirty chunks may add.
 const GROWTH_CELLS: u64 = 64;
+/// Of a root, in 32nds: up to here blocks of clients are taken.
+const DATA_SHARE: u64 = 24;
+/// Up to here zeros where nothing was: further than data, for they may undo data that was refused.
+const ZEROS_SHARE: u64 = 26;
+/// And those that are copies: a member is brought up to date with what the others had taken.
+const ZERO_COPIES_SHARE: u64 = 28;
 /// Of a root, in 32nds: up to here rows of joins and discards are taken.
 const MARKS_SHARE: u64 = 30;
 
@@ -93,7 +99,9 @@ impl Store {
         let most = assign.zero_chunks().div_ceil(CHUNKS_PER_PAGE);
         let by_head = most > 0 && !assign.forced;
         let (growth, share) = if by_head { (GROWTH_CELLS / 2, 31) } else { (0, MARKS_SHARE) };
-        let free = self.cells_left(growth);
+        let pages_share = if by_head { ZEROS_SHARE } else { ZERO_COPIES_SHARE };
+        let full = most > 0 && self.zeros_fill_index(pages_share);
+        let free = if full { 0 } else { self.cells_left(growth) };
         let need = if most <= free { most } else { self.growth_of_zeros(assign) };
         if (need == 0 || need <= free) && self.rows_fit(rows, share) {
             op.need = need;
@@ -101,6 +109,15 @@ impl Store {
             return Admission::Admitted;
         }
         self.wait_or_refuse(op, first)
+    }
+
+    /// Index or root are filled as far as zeros may. What the log holds counts, too: it is in no page yet.
+    fn zeros_fill_index(&self, share: u64) -> bool {
+        let coming = self.state.dirty.chunk_count() / CHUNKS_PER_PAGE + self.commits.queued_need;
+        let pages = self.state.index.page_count() + coming;
+        let root = self.root_bytes() + coming * INDEX_REF_BYTES;
+        pages * CELL_BYTES > self.budget.index_bytes / DATA_SHARE * share
+            || root > self.root_room() / 32 * share
     }
 
     fn wait_or_refuse(&mut self, op: &mut PendingOp, first: bool) -> Admission {
@@ -134,6 +151,7 @@ impl Store {
         let over_budget = dirty.bytes() + inline * BLOCK_BYTES as u64 > self.budget.dirty_bytes;
         let full = cells + OPEN_CELLS > self.data_log.room() || (over_budget && !dirty.is_empty());
         if full {
+            self.background.starved = self.background.is_stuck() && draft.count == 0;
             self.ask_for_fold();
         }
         !full
@@ -174,7 +192,7 @@ impl Store {
 
     /// Of a root, for blocks of clients; the rest is for layers, joins and growing pages.
     pub(crate) fn root_bytes_max(&self) -> u64 {
-        self.root_room() / 32 * 24
+        self.root_room() / 32 * DATA_SHARE
     }
 
     fn root_room(&self) -> u64 {
@@ -203,6 +221,9 @@ impl Store {
     /// What lies in the log may free cells when it is folded, and so may a purge. Whoever finds no
     /// space waits for what was in the log then, once.
     fn space_may_come_back(&self, op: &mut PendingOp) -> bool {
+        if self.background.is_stuck() {
+            return false;
+        }
         let end = self.commits.formed_end(self.data_log.head);
         let hope = self.state.space.waiting() > 0 || self.state.dirty.may_free();
         let tail = self.data_log.tail.lsn;

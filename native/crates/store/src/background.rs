@@ -37,6 +37,10 @@ pub(crate) struct Background {
     /// Last batch with a deletion: purge when it is durable, for one in flight may be lost.
     purge_after: u64,
     want_checkpoint: bool,
+    /// The root had no room for everything: no checkpoint before there is.
+    barred: bool,
+    /// An op waits for log room that never comes.
+    pub starved: bool,
     /// One more after the one that is wanted: both places of the root are written anew.
     checkpoint_again: bool,
     /// Time of the newest change; a fold after it is due at `+ IDLE_FOLD_MS`.
@@ -78,6 +82,25 @@ impl Background {
             Some(Job::Fold(fold)) => Some(fold),
             _ => None,
         })
+    }
+
+    /// What waits for a checkpoint goes on waiting.
+    pub fn bar_checkpoints(&mut self) {
+        self.job = None;
+        self.barred = true;
+    }
+
+    /// The metadata log cannot be emptied, and a job needs it.
+    pub fn is_stuck(&self) -> bool {
+        self.barred && self.suspended.is_some()
+    }
+
+    /// When the job goes on by itself; in milliseconds.
+    pub fn deadline(&self) -> Option<u64> {
+        match &self.job {
+            Some(Job::Checkpoint(checkpoint)) => checkpoint.read_again_at(),
+            _ => None,
+        }
     }
 
     /// All writes of the phase are answered.
@@ -130,6 +153,8 @@ impl Store {
         let tables = &self.state.tables;
         self.background.want_purge =
             !tables.dead_pgs().is_empty() || tables.deleted_layers().next().is_some();
+        // Nobody may write for long, and no idle time runs before somebody does.
+        self.background.want_fold = !self.state.dirty.is_empty();
     }
 
     /// True if something happened.
@@ -171,8 +196,10 @@ impl Store {
     pub(crate) fn suspend_for_checkpoint(&mut self, job: Job) {
         assert!(self.background.suspended.is_none(), "a checkpoint needs no room in the log");
         self.background.suspended = Some(job);
-        self.background.want_checkpoint = false;
-        self.background.job = Some(Job::Checkpoint(self.begin_checkpoint()));
+        if !self.background.barred {
+            self.background.want_checkpoint = false;
+            self.background.job = Some(Job::Checkpoint(self.begin_checkpoint()));
+        }
     }
 
     pub(crate) fn issue_sync(&mut self) {
@@ -219,12 +246,19 @@ impl Store {
         // Large writes leave small records but pin their cells.
         let pinned = self.state.space.named() * 8 > self.layout.cells.cells
             && self.state.space.waiting() > 0;
+        let root_bytes = self.root_bytes() + CELL_BYTES;
         let background = &mut self.background;
         background.want_fold |= log_is_half_full || half_dirty || pinned;
         let overlay = self.state.crcs.overlay_bytes();
         background.want_checkpoint |= self.meta_log.used() * 2 > self.meta_log.cells()
             || overlay > OVERLAY_SHARE * self.budget.crc_cache_bytes.max(OVERLAY_LEAST_BYTES);
-        if std::mem::take(&mut background.want_checkpoint) {
+        if background.barred {
+            background.barred = root_bytes > self.layout.root_bytes();
+        }
+        if background.is_stuck() {
+            return false;
+        }
+        if !background.barred && std::mem::take(&mut background.want_checkpoint) {
             background.want_checkpoint = std::mem::take(&mut background.checkpoint_again);
             let checkpoint = self.begin_checkpoint();
             self.background.job = Some(Job::Checkpoint(checkpoint));

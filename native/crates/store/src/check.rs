@@ -13,7 +13,6 @@ use crate::layout::CELL_BYTES;
 use crate::map::MapOrder;
 use crate::root::{Root, RootHeader};
 use crate::store::{IoUse, Store};
-use crate::superblock::{Parsed, Superblock};
 
 /// Parts read at once.
 const DEPTH: u32 = 8;
@@ -136,9 +135,7 @@ impl Store {
 
     fn is_whole(&self, part: Checked, image: &[u8]) -> bool {
         match part {
-            Checked::Superblock { .. } => {
-                matches!(Superblock::parse(image), Parsed::Ours(sb) if sb.identity == self.identity)
-            }
+            Checked::Superblock { .. } => image == self.superblock,
             Checked::Root { generation, .. } => self.root_is_whole(generation, image),
             Checked::IndexPage { stored, .. } => {
                 Page::load(image, self.seal).is_some_and(|page| page.image(self.seal).1 == stored.1)
@@ -177,7 +174,7 @@ impl Store {
         match part {
             Checked::Superblock { .. } => {
                 let (offset, _) = self.place_of(part);
-                let bufs = vec![Superblock::new(self.identity, self.layout).encode()];
+                let bufs = vec![self.superblock.clone()];
                 self.check.as_mut().expect("a check runs").out += 1;
                 let kind = IoKind::Write { offset, bufs, durable: true };
                 self.issue(IoUse::Check(Checked::SuperblockMended), kind);

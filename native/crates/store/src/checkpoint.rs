@@ -18,6 +18,10 @@ use crate::store::{IoUse, Store};
 
 /// Checksum pages that a checkpoint reads back at once.
 const CRC_READS_MAX: usize = 32;
+/// A checksum page that cannot be read is read again after so long, in milliseconds: a page lost is a
+/// thousand sound blocks that read as bad, and a disk that answers slowly or is just coming back is not
+/// a damaged one.
+const READ_AGAIN_MS: [u64; 4] = [0, 100, 500, 1500];
 
 enum Phase {
     Pages,
@@ -32,6 +36,10 @@ pub(crate) struct Checkpoint {
     pages: VecDeque<u32>,
     crc_pages: VecDeque<u64>,
     crc_reads: usize,
+    /// Checksum pages that could not be read, how often that was tried, and when it is due again.
+    unread: Vec<u64>,
+    tries: usize,
+    read_again_at: Option<u64>,
     /// (page, cell, crc) of new images.
     new_pages: Vec<(u32, u64, u32)>,
     new_crc_pages: Vec<(u64, u64, u32)>,
@@ -49,6 +57,9 @@ impl Store {
             pages: self.state.index.dirty_pages().into(),
             crc_pages: self.state.crcs.dirty_pages().into(),
             crc_reads: 0,
+            unread: Vec::new(),
+            tries: 0,
+            read_again_at: None,
             new_pages: Vec::new(),
             new_crc_pages: Vec::new(),
             root_len: 0,
@@ -61,7 +72,10 @@ impl Store {
         let stepped = match job.phase {
             Phase::Pages => self.step_pages(&mut job),
             Phase::Syncing if self.background.is_drained() => {
-                self.write_root(&mut job);
+                if !self.write_root(&mut job) {
+                    self.give_up_checkpoint(job);
+                    return true;
+                }
                 job.phase = Phase::Root;
                 true
             }
@@ -81,10 +95,17 @@ impl Store {
         };
         job.crc_reads -= 1;
         let known = self.state.crcs.page(number).expect("it was asked for");
-        // A damaged page: its checksums are lost, and the blocks they cover read as bad.
+        // Bytes that are wrong twice stay wrong; a disk that gives none may yet.
+        let most_tries = if image.is_some() { 1 } else { READ_AGAIN_MS.len() };
         let image = image.filter(|i| self.seal.sum(i) == known.1);
-        self.figures.bad_blocks += u64::from(image.is_none());
-        self.write_crc_page(&mut job, number, image.as_deref());
+        if image.is_none() && job.tries < most_tries {
+            job.unread.push(number);
+        } else {
+            // A damaged page: the checksums that memory lacks are lost, and their blocks read as bad until
+            // another copy vouches for them. It must not be waited for: without a checkpoint no fold ends.
+            self.figures.bad_blocks += u64::from(image.is_none());
+            self.write_crc_page(&mut job, number, image.as_deref());
+        }
         self.background.job = Some(Job::Checkpoint(job));
     }
 
@@ -115,6 +136,9 @@ impl Store {
             self.issue(IoUse::JobCrcPage(number), kind);
         }
         let all = job.pages.is_empty() && job.crc_pages.is_empty() && job.crc_reads == 0;
+        if all && !job.unread.is_empty() {
+            return job.read_again(self.now_ms()) || stepped;
+        }
         if all && self.background.is_drained() {
             if !planted!(RootBeforePages) {
                 self.issue_sync();
@@ -126,7 +150,7 @@ impl Store {
     }
 
     fn write_crc_page(&mut self, job: &mut Checkpoint, number: u64, base: Option<&[u8]>) {
-        let image = self.state.crcs.merged(number, base);
+        let image = self.state.crcs.merge(number, base);
         let crc = self.seal.sum(&image);
         let cell = self.write_page(image, None);
         job.new_crc_pages.push((number, cell, crc));
@@ -143,11 +167,14 @@ impl Store {
         cell
     }
 
-    fn write_root(&mut self, job: &mut Checkpoint) {
+    /// False if it does not fit: admission bounds a root, but what versions before wrote has no bound.
+    fn write_root(&mut self, job: &mut Checkpoint) -> bool {
         let root = self.root_of(job);
         let bytes = root.encode(self.seal);
         job.root_len = bytes.len() as u64;
-        assert!(bytes.len() as u64 <= self.layout.root_bytes(), "admission bounds the root");
+        if job.root_len > self.layout.root_bytes() {
+            return false;
+        }
         for copy in 0..2 {
             let region = self.layout.root_copy(root.generation, copy);
             self.figures.checkpoint_bytes += bytes.len() as u64;
@@ -156,6 +183,20 @@ impl Store {
             let kind = IoKind::Write { offset: region.offset(), bufs, durable: true };
             self.issue(IoUse::Job, kind);
         }
+        true
+    }
+
+    /// The older root and all it names stay, and so does the metadata log.
+    fn give_up_checkpoint(&mut self, job: Checkpoint) {
+        let state = &mut self.state;
+        let images = job.new_pages.iter().map(|(_, cell, _)| *cell);
+        images.for_each(|cell| state.space.release(cell));
+        for (number, cell, _) in job.new_crc_pages {
+            state.crcs.forget_merge(number);
+            state.space.release(cell);
+        }
+        state.retired.extend(job.retired);
+        self.background.bar_checkpoints();
     }
 
     fn root_of(&self, job: &Checkpoint) -> Root {
@@ -197,5 +238,24 @@ impl Store {
         self.meta_log.tail = job.meta;
         self.figures.checkpoints += 1;
         self.end_job();
+    }
+}
+
+impl Checkpoint {
+    /// When it goes on with pages that could not be read; in milliseconds.
+    pub fn read_again_at(&self) -> Option<u64> {
+        self.read_again_at
+    }
+
+    /// True if it is time.
+    fn read_again(&mut self, now_ms: u64) -> bool {
+        let due = *self.read_again_at.get_or_insert(now_ms + READ_AGAIN_MS[self.tries]);
+        if now_ms < due {
+            return false;
+        }
+        self.tries += 1;
+        self.read_again_at = None;
+        self.crc_pages.extend(self.unread.drain(..));
+        true
     }
 }

@@ -3,7 +3,7 @@
 //! On disk: pages of 1,024 checksums. In memory: an overlay of what is newer than the pages, and
 //! a bounded cache of what was read back, in units of one slot (32 cells, 128 bytes).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::layout::{CRC_PAGE_CELLS, SLOT_CELLS};
 
@@ -17,6 +17,10 @@ const OVERLAY_BYTES: u64 = 18;
 pub struct CrcTable {
     /// Cell → checksum.
     overlay: BTreeMap<u64, u32>,
+    /// Pages whose new image is made and not yet durable.
+    merged: BTreeSet<u64>,
+    /// Cells of the overlay that such an image came too early for.
+    late: BTreeSet<u64>,
     /// Page number → cell and checksum of its durable image.
     pages: BTreeMap<u64, (u64, u32)>,
     cache: Cache,
@@ -24,7 +28,13 @@ pub struct CrcTable {
 
 impl CrcTable {
     pub fn new(cache_bytes: u64) -> Self {
-        Self { overlay: BTreeMap::new(), pages: BTreeMap::new(), cache: Cache::new(cache_bytes) }
+        Self {
+            overlay: BTreeMap::new(),
+            merged: BTreeSet::new(),
+            late: BTreeSet::new(),
+            pages: BTreeMap::new(),
+            cache: Cache::new(cache_bytes),
+        }
     }
 
     pub fn page_number(cell: u64) -> u64 {
@@ -45,6 +55,9 @@ impl CrcTable {
 
     pub fn set(&mut self, cell: u64, crc: u32) {
         self.overlay.insert(cell, crc);
+        if self.merged.contains(&Self::page_number(cell)) {
+            self.late.insert(cell);
+        }
     }
 
     /// A page was read from disk and its checksum was right: keep the wanted slot.
@@ -73,9 +86,10 @@ impl CrcTable {
         numbers
     }
 
-    /// The page's new image: what is on disk, and the overlay over it.
-    pub fn merged(&self, number: u64, base: Option<&[u8]>) -> Vec<u8> {
-        let mut image = base.map_or_else(|| vec![0; CRC_PAGE_CELLS as usize * 4], <[u8]>::to_vec);
+    /// The page's new image: what is on disk, or what memory still has of it, and the overlay over it.
+    pub fn merge(&mut self, number: u64, base: Option<&[u8]>) -> Vec<u8> {
+        self.merged.insert(number);
+        let mut image = base.map_or_else(|| self.cached(number), <[u8]>::to_vec);
         for (cell, crc) in self.overlay.range(Self::cells_of(number)) {
             let at = (cell % CRC_PAGE_CELLS) as usize * 4;
             image[at..at + 4].copy_from_slice(&crc.to_le_bytes());
@@ -83,13 +97,30 @@ impl CrcTable {
         image
     }
 
-    /// The newest root names this image; the overlay over it is done. Returns the old image's cell.
+    /// No root will name the image that was merged.
+    pub fn forget_merge(&mut self, number: u64) {
+        self.merged.remove(&number);
+        self.late.retain(|cell| Self::page_number(*cell) != number);
+    }
+
+    /// A page's image as far as it is cached.
+    fn cached(&self, number: u64) -> Vec<u8> {
+        let slots = Self::cells_of(number).step_by(SLOT).map(|cell| cell / SLOT_CELLS);
+        let unit = |slot| self.cache.peek(slot).copied().unwrap_or([UNKNOWN; SLOT]);
+        slots.flat_map(unit).flat_map(u32::to_le_bytes).collect()
+    }
+
+    /// The newest root names the image that was merged; the overlay in it is done. Returns the old
+    /// image's cell.
     pub fn stored(&mut self, number: u64, cell: u64, crc: u32) -> Option<u64> {
+        self.merged.remove(&number);
         let done = self.overlay.range(Self::cells_of(number));
         let done: Vec<(u64, u32)> = done.map(|(cell, crc)| (*cell, *crc)).collect();
         for (cell, crc) in done {
-            self.overlay.remove(&cell);
-            self.cache.update(cell, crc);
+            if !self.late.remove(&cell) {
+                self.overlay.remove(&cell);
+                self.cache.update(cell, crc);
+            }
         }
         self.pages.insert(number, (cell, crc)).map(|p| p.0)
     }
@@ -147,6 +178,10 @@ impl Cache {
             self.insert(slot, unit);
         }
         self.young.get(&slot).map(|u| &**u)
+    }
+
+    fn peek(&self, slot: u64) -> Option<&[u32; SLOT]> {
+        self.young.get(&slot).or_else(|| self.old.get(&slot)).map(|u| &**u)
     }
 
     fn put(&mut self, slot: u64, crcs: [u32; SLOT]) {

@@ -26,7 +26,8 @@ pub enum RecoveryError {
     NoStore,
     /// Both superblock copies are damaged.
     DamagedSuperblock,
-    /// Written by a newer version: these feature bits or this format are unknown.
+    /// Written by a newer version: these feature bits (incompatible ones, or ones that forbid writing)
+    /// or this format are unknown.
     Newer {
         incompat: u64,
         major: u16,

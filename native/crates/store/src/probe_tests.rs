@@ -80,9 +80,8 @@ fn what_nobody_knows_is_still_somebodys() {
 
 #[test]
 fn a_newer_format_is_told_apart_from_damage() {
-    for (at, newer) in
-        [(12, Probe::Newer { major: 3, incompat: 0 }), (16, Probe::Newer { major: 1, incompat: 2 })]
-    {
+    let newer = |major, incompat| Probe::Newer { major, incompat };
+    for (at, newer) in [(12, newer(3, 0)), (16, newer(1, 2)), (24, newer(1, 2))] {
         let mut bytes = superblock().encode().to_vec();
         bytes[at] ^= 2;
         bytes[8..12].fill(0);

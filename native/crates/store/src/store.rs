@@ -47,6 +47,8 @@ pub(crate) enum IoUse {
 
 pub struct Store {
     pub(crate) identity: Identity,
+    /// As it was read: also what only a newer version understands.
+    pub(crate) superblock: Bytes,
     pub(crate) layout: Layout,
     pub(crate) seal: Seal,
     pub(crate) start_id: u64,
@@ -73,6 +75,7 @@ pub struct Store {
 /// What recovery found, for `Store::new`.
 pub(crate) struct Recovered {
     pub identity: Identity,
+    pub superblock: Bytes,
     pub layout: Layout,
     pub start_id: u64,
     pub budget: Budget,
@@ -89,6 +92,7 @@ impl Store {
     pub(crate) fn new(found: Recovered) -> Self {
         let mut store = Self {
             identity: found.identity,
+            superblock: found.superblock,
             layout: found.layout,
             seal: Seal::new(&found.identity.store_uuid),
             start_id: found.start_id,
@@ -179,7 +183,8 @@ impl Store {
 
     /// When `tick` has something to do; in the clock of `tick`.
     pub fn next_deadline(&self) -> Option<u64> {
-        if self.fenced { None } else { self.idle_deadline(self.now_ms) }
+        let deadlines = [self.idle_deadline(self.now_ms), self.background.deadline()];
+        if self.fenced { None } else { deadlines.into_iter().flatten().min() }
     }
 
     /// A disk error happened: every op is refused, and nothing is written any more.
@@ -331,6 +336,10 @@ impl Store {
     fn pump(&mut self) {
         loop {
             let queue = self.pump_queue();
+            if self.background.starved {
+                // Nobody may wait for room that never comes: the others go on without this store.
+                return self.fence();
+            }
             let job = !self.fenced && self.pump_job();
             // A long plan is made in slices: the next one with the next answer, if one is to come.
             if (!queue && !job) || (self.fold_is_planning() && !self.ios.is_empty()) {

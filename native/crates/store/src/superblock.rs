@@ -20,6 +20,8 @@ pub const CHUNK_BLOCKS: u32 = shoal_types::geometry::CHUNK_BLOCKS_DEFAULT;
 const CHECKSUM_CRC32C: u16 = 1;
 /// Incompatible features that this version knows.
 const INCOMPAT_KNOWN: u64 = 0;
+/// Features that forbid writing to who does not know them, and that this version knows.
+const READ_ONLY_KNOWN: u64 = 0;
 /// Compatible feature: a region for the cluster state. Who does not know it leaves it alone.
 const COMPAT_MAP: u64 = 1;
 const CRC_AT: usize = 8;
@@ -28,7 +30,6 @@ const CRC_AT: usize = 8;
 pub struct Superblock {
     pub identity: Identity,
     pub generation: u64,
-    pub ro_features: u64,
     pub compat_features: u64,
     pub layout: Layout,
 }
@@ -41,7 +42,8 @@ pub enum Parsed {
     None,
     /// Our magic, but the checksum or a field is wrong.
     Damaged,
-    /// Ours and whole, but of a version or with features that this one does not know.
+    /// Ours and whole, but of a version or with features that this one does not know: incompatible
+    /// ones, or ones that forbid writing.
     Newer {
         major: u16,
         incompat: u64,
@@ -51,7 +53,7 @@ pub enum Parsed {
 impl Superblock {
     pub fn new(identity: Identity, layout: Layout) -> Self {
         let compat_features = if layout.map.cells > 0 { COMPAT_MAP } else { 0 };
-        Self { identity, generation: 1, ro_features: 0, compat_features, layout }
+        Self { identity, generation: 1, compat_features, layout }
     }
 
     pub fn encode(&self) -> Bytes {
@@ -61,7 +63,7 @@ impl Superblock {
         out.put_u16_le(FORMAT_MAJOR);
         out.put_u16_le(FORMAT_MINOR);
         out.put_u64_le(INCOMPAT_KNOWN);
-        out.put_u64_le(self.ro_features);
+        out.put_u64_le(READ_ONLY_KNOWN);
         out.put_u64_le(self.compat_features);
         out.put_slice(&self.identity.cluster_id);
         out.put_slice(&self.identity.store_uuid);
@@ -109,7 +111,11 @@ fn parse_fields(bytes: &[u8]) -> Option<Parsed> {
     if major != FORMAT_MAJOR || incompat & !INCOMPAT_KNOWN != 0 {
         return Some(Parsed::Newer { major, incompat });
     }
-    let (ro_features, compat_features) = (r.u64()?, r.u64()?);
+    let (read_only, compat_features) = (r.u64()?, r.u64()?);
+    if read_only & !READ_ONLY_KNOWN != 0 {
+        // There is no way to open a store without writing to it.
+        return Some(Parsed::Newer { major, incompat: read_only });
+    }
     let (cluster_id, store_uuid) = (r.array16()?, r.array16()?);
     let (disk, incarnation, generation) = (DiskId(r.u64()?), r.u64()?, r.u64()?);
     let device_cells = r.u64()?;
@@ -129,7 +135,7 @@ fn parse_fields(bytes: &[u8]) -> Option<Parsed> {
         return Some(Parsed::Damaged);
     }
     let identity = Identity { cluster_id, disk, store_uuid, incarnation };
-    Some(Parsed::Ours(Superblock { identity, generation, ro_features, compat_features, layout }))
+    Some(Parsed::Ours(Superblock { identity, generation, compat_features, layout }))
 }
 
 fn region(r: &mut Reader<'_>) -> Option<Region> {

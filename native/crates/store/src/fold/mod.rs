@@ -174,6 +174,12 @@ impl Store {
             return false;
         }
         self.apply_durable(&mut fold);
+        // BEFORE A CHECKPOINT MAY COME: its root names the tail that memory has, and leaves the record
+        // of the new one behind.
+        if matches!(fold.phase, Phase::Tail) && fold.records.is_empty() {
+            self.end_fold(&fold);
+            return true;
+        }
         if !self.meta_has_room() {
             self.suspend_for_checkpoint(Job::Fold(fold));
             return true;
@@ -186,9 +192,8 @@ impl Store {
             self.background.job = Some(Job::Fold(fold));
             return false;
         }
-        if fold.records.is_empty() && !self.next_append_phase(&mut fold) {
-            self.end_fold(&fold);
-            return true;
+        if fold.records.is_empty() {
+            self.next_append_phase(&mut fold);
         }
         let room = self.meta_batch_bytes();
         let (bytes, count) = match fold.phase {
@@ -202,21 +207,17 @@ impl Store {
         true
     }
 
-    /// Entries follow tables, the tail follows entries. False after the tail.
-    fn next_append_phase(&mut self, fold: &mut Fold) -> bool {
-        match fold.phase {
-            Phase::Tables => fold.phase = Phase::Entries,
-            Phase::Entries if fold.applied < fold.plans.len() => {}
-            Phase::Entries => {
-                self.queue_tables(fold);
-                // LAST: the tail moves only when everything below it is elsewhere.
-                let cut = if planted!(TailTooFar) { self.data_log.head } else { fold.cut };
-                fold.records.push(&MetaRecord::Tail(cut));
-                fold.phase = Phase::Tail;
-            }
-            _ => return false,
+    /// Entries follow tables, the tail follows entries.
+    fn next_append_phase(&mut self, fold: &mut Fold) {
+        if matches!(fold.phase, Phase::Tables) {
+            fold.phase = Phase::Entries;
+        } else if fold.applied == fold.plans.len() {
+            self.queue_tables(fold);
+            // LAST: the tail moves only when everything below it is elsewhere.
+            let cut = if planted!(TailTooFar) { self.data_log.head } else { fold.cut };
+            fold.records.push(&MetaRecord::Tail(cut));
+            fold.phase = Phase::Tail;
         }
-        true
     }
 
     fn apply_durable(&mut self, fold: &mut Fold) {

@@ -53,7 +53,7 @@ async fn recover(disk: Disk, params: Params) -> Outcome {
     if !planted!(NoSyncAtStart) {
         disk.sync().await?;
     }
-    let superblock = find_superblock(&disk, &params).await?;
+    let (superblock, superblock_image) = find_superblock(&disk, &params).await?;
     let seal = Seal::new(&superblock.identity.store_uuid);
     let mut figures = Figures::default();
     let root = load::find_root(&disk, &superblock.layout, seal, &mut figures).await?;
@@ -78,6 +78,7 @@ async fn recover(disk: Disk, params: Params) -> Outcome {
     let map = KeptMap::load(&disk, &superblock.layout, seal).await;
     let store = Store::new(Recovered {
         identity: superblock.identity,
+        superblock: superblock_image,
         layout: superblock.layout,
         start_id: params.start_id,
         budget: params.budget,
@@ -92,28 +93,33 @@ async fn recover(disk: Disk, params: Params) -> Outcome {
     Ok((Box::new(store), figures))
 }
 
-async fn find_superblock(disk: &Disk, params: &Params) -> Result<Superblock, RecoveryError> {
+/// The newest copy, and its bytes.
+async fn find_superblock(
+    disk: &Disk,
+    params: &Params,
+) -> Result<(Superblock, Bytes), RecoveryError> {
     let last = (params.device_bytes / CELL_BYTES).saturating_sub(1) * CELL_BYTES;
     let copies = disk.read_all(&[(0, CELL_BYTES), (last, CELL_BYTES)]).await;
-    let parsed = copies.iter().map(|copy| copy.as_ref().map(|bytes| Superblock::parse(bytes)));
-    let mut best = None;
+    let mut best: Option<(Superblock, Bytes)> = None;
     let mut damaged = false;
-    for copy in parsed {
-        match copy {
-            Ok(Parsed::Ours(sb))
-                if best.is_none_or(|b: Superblock| b.generation < sb.generation) =>
-            {
-                best = Some(sb);
+    for copy in copies {
+        let Ok(image) = copy else {
+            damaged = true;
+            continue;
+        };
+        match Superblock::parse(&image) {
+            Parsed::Ours(sb) if best.as_ref().is_none_or(|b| b.0.generation < sb.generation) => {
+                best = Some((sb, image));
             }
-            Ok(Parsed::Newer { major, incompat }) => {
+            Parsed::Newer { major, incompat } => {
                 return Err(RecoveryError::Newer { incompat, major });
             }
-            Ok(Parsed::Damaged) | Err(_) => damaged = true,
-            Ok(Parsed::Ours(_) | Parsed::None) => {}
+            Parsed::Damaged => damaged = true,
+            Parsed::Ours(_) | Parsed::None => {}
         }
     }
     let nothing = if damaged { RecoveryError::DamagedSuperblock } else { RecoveryError::NoStore };
-    let superblock = best.ok_or(nothing)?;
+    let (superblock, image) = best.ok_or(nothing)?;
     let identity = &superblock.identity;
     if identity.cluster_id != params.cluster_id {
         return Err(RecoveryError::ForeignCluster { found: identity.cluster_id });
@@ -125,7 +131,7 @@ async fn find_superblock(disk: &Disk, params: &Params) -> Result<Superblock, Rec
     if params.device_bytes < need_bytes {
         return Err(RecoveryError::DeviceTooSmall { need_bytes });
     }
-    Ok(superblock)
+    Ok((superblock, image))
 }
 
 async fn scan_meta(

@@ -215,10 +215,11 @@ impl Replay {
 
 fn content(run: &Run, inline: &Bytes, i: usize) -> Content {
     match &run.body {
-        RunBody::Inline { crcs } => Content::Inline {
-            data: inline.slice(i * BLOCK_BYTES..(i + 1) * BLOCK_BYTES),
-            crc: crcs[i],
-        },
+        RunBody::Inline { crcs } => {
+            // A COPY: a slice would keep all of what was read at once, and only blocks are counted.
+            let bytes = &inline[i * BLOCK_BYTES..(i + 1) * BLOCK_BYTES];
+            Content::Inline { data: Bytes::copy_from_slice(bytes), crc: crcs[i] }
+        }
         RunBody::Direct { cell, crcs } => Content::Direct { cell: cell + i as u64, crc: crcs[i] },
         RunBody::Zero => Content::Zero,
         RunBody::Absent => Content::Absent,

@@ -154,5 +154,5 @@ found! {
     finds_a_tail_beyond_the_cut: TailTooFar 1000..1200,
     finds_a_start_without_sync: NoSyncAtStart 1000..1200,
     finds_unsettled_versions_that_are_lost_in_a_fold: FoldAboveWatermark 1000..1200,
-    finds_a_tail_that_does_not_wait: TailUnwaiting 1590..1600,
+    finds_a_tail_that_does_not_wait: TailUnwaiting 1637..1638,
 }

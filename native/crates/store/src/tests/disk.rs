@@ -83,6 +83,8 @@ pub struct Disk {
     out: Vec<(IoId, Out)>,
     answered: u64,
     pub writes: u64,
+    /// Reads of this cell fail so often.
+    pub unreadable: (u64, u32),
     /// The oldest command is mostly answered last: everything else overtakes it.
     pub lags: bool,
 }
@@ -90,7 +92,8 @@ pub struct Disk {
 impl Disk {
     pub fn new(image: Image) -> Self {
         let (cached, out) = (Vec::new(), Vec::new());
-        Self { stable: image, cached, out, answered: 0, writes: 0, lags: false }
+        let unreadable = (0, 0);
+        Self { stable: image, cached, out, answered: 0, writes: 0, unreadable, lags: false }
     }
 
     pub fn issue(&mut self, io: DiskIo) {
@@ -120,6 +123,7 @@ impl Disk {
         let (id, out) = self.out.remove(chosen as usize);
         self.answered += 1;
         let bytes = match out {
+            Out::Read { offset, .. } if self.is_unreadable(offset) => None,
             Out::Read { offset, len } => Some(self.read(offset, len)),
             Out::Write { write, durable } => {
                 self.complete(write, durable);
@@ -132,6 +136,13 @@ impl Disk {
             Out::Nothing => None,
         };
         Some((id, bytes))
+    }
+
+    fn is_unreadable(&mut self, offset: u64) -> bool {
+        let (cell, left) = &mut self.unreadable;
+        let fails = offset / CELL as u64 == *cell && *left > 0;
+        *left -= u32::from(fails);
+        fails
     }
 
     /// Commands that are out.

@@ -5,7 +5,9 @@ use shoal_types::{
     LayerId, PgEpoch, PgId, Raise, StoreError, StoreOp, StoreReply, Version, VolumeId,
 };
 
-use super::rig::Rig;
+use super::disk::{Disk, Image};
+use super::model::Model;
+use super::rig::{Rig, recover};
 use super::rng::Rng;
 use super::workload::data;
 use crate::{IoError, Output};
@@ -310,6 +312,61 @@ fn a_flood_of_zeros_on_a_full_disk_breaks_nothing() {
     }
     assert_eq!(w.first_word(1), Some(10));
     assert_eq!(w.zero(0, 15), Ok(()), "an undo");
+}
+
+/// A disk with room for far more zeros than the index may take.
+#[test]
+fn zeros_stay_within_the_bound_of_the_index() {
+    let mut w = Writer::new(11);
+    let budget = crate::Budget { index_bytes: 96 * 4096, ..super::rig::params(0, 0).budget };
+    w.rig.store.set_budget(budget);
+    assert_eq!(w.write(0, 15, 9), Ok(()));
+    assert!(flood(&mut w, |blocks| Body::Zero { blocks }) > 1000, "refused in the end");
+    let pages = w.rig.store.stats().memory.index / 4096;
+    assert!((96..128).contains(&pages), "{pages} pages");
+    assert_eq!(w.write(20_000_000, 1, 1), Err(StoreError::NoSpace), "before data is");
+    w.rig.ops.clear();
+    assert_eq!(flood(&mut w, |blocks| Body::Clear { blocks }), 0, "discards of nothing go in");
+    assert_eq!(w.zero(0, 15), Ok(()), "something was there");
+    let image = std::mem::replace(&mut w.rig.disk, Disk::new(Image::blank(0))).settle();
+    let (disk, store) = recover(Disk::new(image), &mut w.rng, |_, _| {});
+    w.rig = Rig::new(disk, store.expect("sound").0, Model::default());
+    assert_eq!(w.run(StoreOp::DeleteLayer { layer: LAYER }), Ok(()));
+    w.rig.store.checkpoint();
+    w.rig.settle(&mut w.rng);
+    assert_eq!(w.run(StoreOp::OpenLayer { volume: VOLUME, layer: LayerId(11) }), Ok(()));
+}
+
+/// Versions before had no bound: what lies on a disk may be more than a root can name.
+#[test]
+fn a_root_that_does_not_fit_ends_no_process() {
+    let mut w = Writer::new(12);
+    let filled = w.fill(32);
+    let roots = w.rig.store.layout.roots;
+    w.rig.store.layout.roots.cells = 4;
+    w.rig.store.checkpoint();
+    w.rig.settle(&mut w.rng);
+    assert_eq!(w.write(filled + 100, 1, 1), Err(StoreError::NoSpace));
+    assert_eq!(w.first_word(filled - 1), Some(filled - 1));
+    // Overwrites go on while there is log room for them; then the others have to.
+    let mut fenced = false;
+    for i in 0..4000 {
+        match w.write(i % filled, 1, 7) {
+            Ok(()) => {}
+            Err(StoreError::Fenced) => fenced = true,
+            Err(other) => panic!("{other:?}"),
+        }
+        if fenced {
+            break;
+        }
+    }
+    assert!(fenced, "nobody waits for ever");
+    let image = std::mem::replace(&mut w.rig.disk, Disk::new(Image::blank(0))).settle();
+    let (disk, store) = recover(Disk::new(image), &mut w.rng, |_, _| {});
+    w.rig = Rig::new(disk, store.expect("all of it is there").0, Model::default());
+    assert_eq!(w.rig.store.layout.roots, roots);
+    assert_eq!(w.first_word(filled - 1), Some(filled - 1));
+    assert_eq!(w.first_word(0), Some(7));
 }
 
 /// Zeros, chunk by chunk, where nothing is; how many were refused.

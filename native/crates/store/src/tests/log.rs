@@ -3,12 +3,14 @@
 use shoal_types::{HeadEpoch, LayerId, StoreOp, VolumeId};
 
 use super::disk::{Disk, Image};
+use super::model::Model;
 use super::rig::{Rig, identity, recover};
 use super::rng::Rng;
 use super::workload::{data, pg_of};
 use crate::batch::{BatchDraft, LogKind, LogPoint};
 use crate::codec::Seal;
 use crate::data_record::DataRecord;
+use crate::dirty::Content;
 use crate::planted::{Bug, plant};
 use crate::ring::Ring;
 use crate::{Damage, RecoveryError};
@@ -95,6 +97,23 @@ fn a_hole_in_the_middle_is_damage_and_a_torn_end_is_not() {
         }
     }
     assert_eq!(refused, log.used() - 2);
+}
+
+/// What a start found in the log is in memory block by block, and goes to cells by itself.
+#[test]
+fn replayed_blocks_take_what_is_counted_and_are_folded() {
+    let mut rng = Rng::new(4);
+    let (image, _) = written(&mut rng);
+    let (disk, outcome) = recover(Disk::new(image), &mut rng, |_, _| {});
+    let mut rig = Rig::new(disk, outcome.expect("an intact log").0, Model::default());
+    let dirty = &rig.store.state.dirty;
+    assert_eq!(dirty.blocks(), 10);
+    for (_, block) in dirty.chunks().flat_map(|(_, chunk)| chunk.iter()) {
+        let Content::Inline { data, .. } = &block.content else { panic!("small writes") };
+        assert!(data.is_unique(), "it keeps what it was read with");
+    }
+    rig.settle(&mut rng);
+    assert_eq!((rig.store.stats().folds, rig.store.stats().memory.dirty), (1, 0));
 }
 
 /// However often a store starts without ever folding, it starts again.

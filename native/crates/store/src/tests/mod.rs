@@ -19,4 +19,6 @@ mod rig;
 mod rng;
 mod scrub;
 mod snapshot;
+mod sums;
+mod tail;
 mod workload;

@@ -8,7 +8,7 @@ use shoal_types::{StoreError, StoreOp};
 
 use super::disk::{Disk, Image};
 use super::model::{Model, Value, fill};
-use super::rig::{Rig, recover};
+use super::rig::{DISK_BYTES, Rig, formatted, recover};
 use super::rng::{Rng, effort};
 use super::snapshot::identify;
 use super::workload::{Workload, pg_of};
@@ -176,6 +176,34 @@ fn every_damaged_cell_is_found_and_mended() {
         assert_eq!(left, filler, "seed {seed}: all that could be repaired was");
         assert_eq!(figures.bad_metadata, 0, "seed {seed}: metadata was written anew");
         holds_all(rig, &model, &mut rng);
+    }
+}
+
+/// A store that a newer version has written to: what this one does not know stays.
+#[test]
+fn a_mended_superblock_keeps_what_is_not_understood() {
+    let mut rng = Rng::new(31);
+    let mut image = formatted(DISK_BYTES);
+    let last = DISK_BYTES - 4096;
+    let mut newer = image.read(0, 4096).to_vec();
+    // Minor version, an unknown compatible feature, the generation, and a field behind those we know.
+    for at in [14, 33, 88, 300] {
+        newer[at] += 4;
+    }
+    newer[8..12].fill(0);
+    let crc = shoal_types::checksum::crc32c(&newer);
+    newer[8..12].copy_from_slice(&crc.to_le_bytes());
+    image.write(0, &newer);
+    image.write(last, &newer);
+    let (disk, store) = recover(Disk::new(image), &mut rng, |_, _| {});
+    let mut rig = Rig::new(disk, store.expect("compatible").0, Model::default());
+    for copy in [0, last] {
+        rig.disk.rot(copy + 500, 1);
+        assert_eq!(scrub(&mut rig, &mut rng).1.bad_metadata, 1);
+    }
+    let image = rig.disk.settle();
+    for copy in [0, last] {
+        assert!(image.read(copy, 4096) == newer, "byte by byte");
     }
 }
 
