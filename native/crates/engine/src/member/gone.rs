@@ -12,14 +12,14 @@ const FORGOTTEN_MAX: usize = 65_536;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gone {
-    /// The store knows them, too: also after a restart.
-    deleted: FastMap<LayerId, VolumeId>,
+    /// With their volumes, where the store knows them, too: also after a restart.
+    deleted: FastMap<LayerId, Option<VolumeId>>,
     forgotten: BTreeSet<LayerId>,
 }
 
 impl Gone {
     pub fn new(deleted: Vec<(VolumeId, LayerId)>) -> Self {
-        let deleted = deleted.into_iter().map(|(volume, layer)| (layer, volume)).collect();
+        let deleted = deleted.into_iter().map(|(volume, layer)| (layer, Some(volume))).collect();
         Self { deleted, forgotten: BTreeSet::new() }
     }
 
@@ -29,11 +29,12 @@ impl Gone {
 
     /// Deleted, and a layer of it not yet forgotten.
     pub fn volumes(&self) -> FastSet<VolumeId> {
-        self.deleted.values().copied().collect()
+        self.deleted.values().copied().flatten().collect()
     }
 
-    pub fn delete(&mut self, volume: VolumeId, layer: LayerId) {
-        self.deleted.insert(layer, volume);
+    pub fn delete(&mut self, volume: Option<VolumeId>, layer: LayerId) {
+        let known = self.deleted.entry(layer).or_default();
+        *known = known.or(volume);
     }
 
     /// Nobody waits for it to be dropped any more. Gives its volume, if no other deleted layer is of that.
@@ -43,6 +44,6 @@ impl Gone {
             self.forgotten.pop_first();
         }
         let volume = self.deleted.remove(&layer)?;
-        (!self.deleted.values().any(|other| *other == volume)).then_some(volume)
+        volume.filter(|_| !self.deleted.values().any(|other| *other == volume))
     }
 }

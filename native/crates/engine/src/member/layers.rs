@@ -30,11 +30,10 @@ impl Member {
     }
 
     pub(super) fn on_delete_layer(&mut self, layer: LayerId) {
-        if let Some(volume) = self.layers.remove(&layer) {
-            self.gone.delete(volume, layer);
-            if !self.has_layer_of(volume) {
-                self.refused.retain(|(_, of), _| *of != volume);
-            }
+        let volume = self.layers.remove(&layer);
+        self.gone.delete(volume, layer);
+        if let Some(volume) = volume.filter(|volume| !self.has_layer_of(*volume)) {
+            self.refused.retain(|(_, of), _| *of != volume);
         }
         let op = match is_planted(Bug::DeletedLayerKept) {
             true => StoreOp::ForgetLayer { layer },
