@@ -207,6 +207,30 @@ fn a_bad_block_at_the_source_that_is_not_wanted_keeps_nobody_out() {
     assert!(matches!(bench.other[..], [MemberOutput::JoinDone { .. }]), "{:?}", bench.other);
 }
 
+/// Its space would be lost to the disk. The epoch stays, and a view that is newer decides.
+#[test]
+fn what_is_held_of_a_group_that_moved_away_is_dropped() {
+    let view = |epoch, members: Vec<DiskId>| {
+        let (epoch, in_sync) = (PgEpoch(epoch), vec![S]);
+        MemberEvent::View(PgView { pg: PG, epoch, in_sync, joining: None, members })
+    };
+    let mut bench = Bench::new(true);
+    bench.event(view(7, vec![S, ME]));
+    bench.event(MemberEvent::Left { pg: PG, epoch: PgEpoch(7) });
+    bench.event(view(8, vec![S]));
+    bench.event(MemberEvent::Left { pg: PG, epoch: PgEpoch(7) });
+    assert!(bench.ops.is_empty(), "{:?}", bench.ops);
+    bench.event(MemberEvent::Left { pg: PG, epoch: PgEpoch(8) });
+    let StoreOp::Raise(raise) = bench.store(Ok(StoreReply::Done)) else { panic!() };
+    assert_eq!(raise.pgs, [(PG, PgEpoch(8))]);
+    assert!(matches!(bench.store(Ok(StoreReply::Done)), StoreOp::DropPg { pg: PG }));
+    let stale = Refusal::StalePg { seen: PgEpoch(8) };
+    assert_eq!(bench.refused(Request::Write(write(3, 7, Role::InSync))), stale);
+    bench.event(view(9, vec![S, ME]));
+    bench.event(MemberEvent::Left { pg: PG, epoch: PgEpoch(8) });
+    assert!(bench.ops.is_empty(), "{:?}", bench.ops);
+}
+
 /// A store would fill with what is known of volumes that were.
 #[test]
 fn nothing_is_kept_of_a_volume_that_the_cluster_forgot() {

@@ -287,8 +287,11 @@ impl Store {
 
     /// A new number for the PG: what the old one holds is dead at once, and purged later.
     fn apply_drop_pg(&mut self, lsn: u64, pg: PgId, draft: &mut Draft) {
+        let Some(old) = self.state.tables.pg_number(pg) else { return };
+        if !self.state.holds_anything_of(old) {
+            return;
+        }
         let tables = &mut self.state.tables;
-        let Some(old) = tables.pg_number(pg) else { return };
         let epoch = tables.pg_epoch(pg);
         let local = tables.next_pg();
         tables.set_pg(local, pg, epoch);

@@ -55,6 +55,12 @@ impl BlockAt {
 }
 
 impl State {
+    pub fn holds_anything_of(&self, pg: u32) -> bool {
+        self.index.pages_of(pg).next().is_some()
+            || self.dirty.chunks_of_pg(pg).next().is_some()
+            || self.tables.marks().any(|(_, of, _)| of == pg)
+    }
+
     pub fn newest(&self, at: BlockAt) -> Newest<'_> {
         if let Some(block) = self.dirty.get(at.key(), at.bit()) {
             return Newest::Dirty(block);

@@ -65,6 +65,11 @@ pub enum MemberEvent {
         layer: LayerId,
     },
     /// Every member confirmed its deletion: the tombstone may go.
+    /// The view of this epoch leaves this disk out, and has for a while: what it holds of the group may go.
+    Left {
+        pg: PgId,
+        epoch: PgEpoch,
+    },
     ForgetLayer {
         layer: LayerId,
     },

@@ -121,6 +121,7 @@ impl Member {
             MemberEvent::Disconnected { disk } => self.on_disconnected(disk),
             MemberEvent::Connected { disk } => self.on_connected(disk),
             MemberEvent::DeleteLayer { layer } => self.on_delete_layer(layer),
+            MemberEvent::Left { pg, epoch } => self.on_left(pg, epoch),
             MemberEvent::ForgetLayer { layer } => self.on_forget_layer(layer),
             MemberEvent::Repair { pg, layer, block } => self.repair(BlockAt { pg, layer, block }),
             MemberEvent::Admit { pg, epoch } => self.readmit(pg, epoch),

@@ -2,9 +2,10 @@
 //! from messages and sessions alone, for only those are durable here.
 
 use shoal_types::pg::Joining;
-use shoal_types::{DiskId, PgId, PgView, Refusal};
+use shoal_types::{DiskId, PgEpoch, PgId, PgView, Raise, Refusal, StoreOp};
 
 use super::api::JoinFailure;
+use super::job::Job;
 use super::session::Session;
 use super::{Member, MemberOutput};
 use crate::cover::cover;
@@ -76,6 +77,23 @@ impl Member {
         for (to, _) in session.parked {
             self.refuse(to, Refusal::NoSession);
         }
+    }
+
+    /// A member that comes back is filled anew: nothing of this is wanted again. The epoch stays, so that no
+    /// head of before writes here.
+    pub(super) fn on_left(&mut self, pg: PgId, epoch: PgEpoch) {
+        let view = self.pgs.get(&pg).and_then(|state| state.view.as_ref());
+        let is_out =
+            |view: &PgView| view.epoch == epoch && !view.members.contains(&self.config.disk);
+        if !view.is_some_and(is_out) {
+            return;
+        }
+        self.raise_pg(pg, epoch);
+        let raise = Raise { pgs: vec![(pg, self.pg_epoch(pg))], ..Raise::default() };
+        self.submit(Job::Silent, StoreOp::Raise(raise));
+        self.marks.retain(|(of, _), _| *of != pg);
+        self.refused.retain(|(of, _), _| *of != pg);
+        self.submit(Job::Silent, StoreOp::DropPg { pg });
     }
 
     pub(super) fn on_disconnected(&mut self, disk: DiskId) {

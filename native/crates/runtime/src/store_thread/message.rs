@@ -38,6 +38,11 @@ pub enum StoreMessage {
         body: Bytes,
     },
     DeleteLayer(LayerId),
+    /// A group that moved away by this epoch.
+    Left {
+        pg: PgId,
+        epoch: PgEpoch,
+    },
     ForgetLayer(LayerId),
     Link(LinkMessage),
     /// Close connections with peers that are members no more.

@@ -243,6 +243,9 @@ impl StoreThread {
             StoreMessage::DeleteLayer(layer) => {
                 self.member_events.push(MemberEvent::DeleteLayer { layer });
             }
+            StoreMessage::Left { pg, epoch } => {
+                self.member_events.push(MemberEvent::Left { pg, epoch });
+            }
             StoreMessage::ForgetLayer(layer) => {
                 self.member_events.push(MemberEvent::ForgetLayer { layer });
             }

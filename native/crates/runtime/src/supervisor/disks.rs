@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ use crate::store_thread;
 
 /// Share of a disk that is kept for deletes, folds and metadata.
 const RESERVE_DIVISOR: u64 = 50;
+/// So long a disk that is removed may take to end what is under way.
+const SILENT_MAX: Duration = Duration::from_secs(10);
 /// Smallest step between two progress events.
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 
@@ -149,21 +152,30 @@ impl Supervisor {
             let error = ControlError::not_found(format!("disk {} is not on this peer", disk.0));
             return responder.answer(Err(error));
         }
-        self.propose(Command::RemoveDisk { disk }, move |supervisor, result| {
-            let outcome = match result {
-                Ok(Ok(_)) => supervisor.drop_disk(disk),
-                Ok(Err(rejection)) => Err(super::membership::rejected(&rejection)),
-                Err(error) => Err(meta_error(&error)),
-            };
-            responder.answer(outcome);
+        self.propose(Command::RemoveDisk { disk }, move |supervisor, result| match result {
+            Ok(Ok(_)) => supervisor.drop_disk(disk, responder),
+            Ok(Err(rejection)) => responder.answer(Err(super::membership::rejected(&rejection))),
+            Err(error) => responder.answer(Err(meta_error(&error))),
         });
     }
 
-    fn drop_disk(&mut self, disk: DiskId) -> Result<Value, ControlError> {
+    /// On a thread of its own: the disk may answer nothing any more, and leases are kept here meanwhile.
+    fn drop_disk(&mut self, disk: DiskId, responder: Responder) {
         let path = self.stores.get(&disk).map(|entry| entry.path.clone());
-        self.close_store(disk);
-        // In this order: what is listed and unknown to the cluster is struck off at the next start.
-        let erased = path.map_or(Ok(()), |path| erase(&path));
+        let ended = self.begin_close(disk);
+        let inlet = self.context.inlet.clone();
+        thread::spawn(move || {
+            let erased = match (path, ended.map(|ended| ended.recv_timeout(SILENT_MAX))) {
+                (_, Some(Err(RecvTimeoutError::Timeout))) => Err(io::ErrorKind::TimedOut.into()),
+                (path, _) => path.map_or(Ok(()), |path| erase(&path)),
+            };
+            inlet.go_on(move |supervisor| responder.answer(supervisor.strike_off(disk, erased)));
+        });
+    }
+
+    /// In this order: what is listed and unknown to the cluster is struck off at the next start.
+    fn strike_off(&mut self, disk: DiskId, erased: io::Result<()>) -> Result<Value, ControlError> {
+        self.log_watch.end(disk);
         let io = |error: String| ControlError::new("io", error);
         self.context.files.remove_disk(disk).map_err(io)?;
         erased.map_err(|error| ControlError::io("marking the disk as free", &error))?;

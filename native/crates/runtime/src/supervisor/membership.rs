@@ -273,9 +273,9 @@ impl Supervisor {
         }
         eprintln!("this peer was removed from the cluster; it serves nothing any more");
         self.context.meta.send(MetaMessage::Removed);
-        self.close_stores();
         let volumes: Vec<_> = self.heads.keys().copied().collect();
         volumes.into_iter().for_each(|volume| self.on_fenced(volume));
+        self.close_stores();
     }
 
     pub(super) fn leave(&mut self) -> Result<Value, ControlError> {

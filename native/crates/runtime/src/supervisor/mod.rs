@@ -4,6 +4,7 @@
 
 mod announce;
 mod authority;
+mod close_stores;
 mod context;
 mod devices;
 mod disks;
@@ -12,6 +13,7 @@ mod half_made;
 mod heads;
 mod kept_map;
 mod leave;
+mod left_groups;
 mod log_marks;
 mod membership;
 mod memory;
@@ -199,6 +201,7 @@ impl Supervisor {
         self.retry_heads();
         self.retry_stores();
         self.tell_lost_stores();
+        self.drop_left_groups();
         self.refit_stores();
         self.tick_devices();
         self.tick_return();

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use serde_json::{Value, json};
@@ -19,6 +18,7 @@ use shoal_types::buffer::BufferPool;
 use shoal_types::{DiskId, LayerId, PgEpoch, PgId, PgView};
 
 use super::announce::{Standing, announce};
+use super::left_groups::LeftGroups;
 use super::log_marks::LogMarks;
 use super::{Event, Supervisor, rebuild};
 use crate::clock;
@@ -66,6 +66,8 @@ pub struct StoreEntry {
     pub figures: Option<Figures>,
     /// PGs whose views this store was told.
     pub pgs: HashSet<PgId>,
+    /// Groups of which it may hold something without being a member.
+    pub left: LeftGroups,
     /// Layers that it was told to delete.
     pub deleting: HashSet<LayerId>,
     /// Stalls in short order, and the last one.
@@ -88,6 +90,7 @@ impl StoreEntry {
             opened_fit: true,
             figures: None,
             pgs: HashSet::new(),
+            left: LeftGroups::default(),
             deleting: HashSet::new(),
             stalls: (0, 0),
             slow: None,
@@ -220,6 +223,7 @@ impl Supervisor {
         figures: Figures,
         is_fit: bool,
         deleted: Vec<LayerId>,
+        known: Vec<PgId>,
     ) {
         let Some(entry) = self.stores.get_mut(&disk) else { return };
         entry.state = StoreState::Open;
@@ -228,6 +232,7 @@ impl Supervisor {
         (entry.is_fit, entry.opened_fit) = (is_fit, is_fit);
         entry.is_lost = false;
         entry.pgs.clear();
+        entry.left = LeftGroups::known_at_start(known);
         entry.deleting.clear();
         self.context.stores.insert(disk, sender.clone());
         self.forget_scrubs_of(disk);
@@ -263,7 +268,7 @@ impl Supervisor {
         }
     }
 
-    fn tell_local(&self, disk: DiskId, store: Option<&Sender<StoreMessage>>) {
+    pub(super) fn tell_local(&self, disk: DiskId, store: Option<&Sender<StoreMessage>>) {
         let message = || LinkMessage::Local { disk, store: store.cloned() };
         for thread in &self.context.io_threads {
             thread.send(IoMessage::Link(message()));
@@ -278,7 +283,7 @@ impl Supervisor {
 
     /// Those of `views` that concern the store: it is a member, or was one when it was last told.
     pub(super) fn tell_store_views(&mut self, disk: DiskId, views: &[PgView]) {
-        let admitted = self.admitted(disk, views);
+        let (admitted, now_ms) = (self.admitted(disk, views), clock::now_ms());
         let Some(entry) = self.stores.get_mut(&disk) else { return };
         let Some(sender) = &entry.sender else { return };
         let mut concerned = Vec::new();
@@ -286,7 +291,8 @@ impl Supervisor {
             let is_member = view.members.contains(&disk);
             let was_member =
                 if is_member { !entry.pgs.insert(view.pg) } else { entry.pgs.remove(&view.pg) };
-            if is_member || was_member {
+            let has_left = entry.left.note(view, is_member, was_member, now_ms);
+            if is_member || was_member || has_left {
                 concerned.push(view.clone());
             }
         }
@@ -306,26 +312,6 @@ impl Supervisor {
         let pgs = || views.iter().map(|view| view.pg);
         let counts = |state: &ClusterState| local::admitted(state, disk, pgs());
         self.context.meta.read(counts).unwrap_or_default()
-    }
-
-    /// Close a store: its thread finishes what is under way. Blocks for that long.
-    pub(super) fn close_store(&mut self, disk: DiskId) {
-        let Some(mut entry) = self.stores.remove(&disk) else { return };
-        self.context.stores.remove(disk);
-        self.tell_local(disk, None);
-        if let Some(sender) = entry.sender.take() {
-            let (answer, ended) = sync_channel(1);
-            sender.send(StoreMessage::Stop(answer));
-            let _its_thread_may_be_gone = ended.recv();
-        }
-        self.log_watch.end(disk);
-        self.share_memory();
-    }
-
-    pub(super) fn close_stores(&mut self) {
-        self.keep_map();
-        let disks: Vec<DiskId> = self.stores.keys().copied().collect();
-        disks.into_iter().for_each(|disk| self.close_store(disk));
     }
 }
 
@@ -373,6 +359,7 @@ fn store_main(
     };
     let recovered = recovered(&opened.store);
     let deleted = recovered.deleted_layers.iter().map(|(_, layer)| *layer).collect();
+    let known = recovered.pgs.iter().map(|(pg, _)| *pg).collect();
     let store_uuid = opened.store.identity().store_uuid;
     let position = Arc::new(AtomicU64::new(opened.store.log_position()));
     let config = MemberConfig { disk, fit: is_fit, copy_window_bytes: COPY_WINDOW_BYTES };
@@ -404,7 +391,7 @@ fn store_main(
     let figures = opened.figures;
     inlet.go_on(move |supervisor| {
         supervisor.watch_log(disk, store_uuid, position);
-        supervisor.on_store_open(disk, sender, figures, is_fit, deleted);
+        supervisor.on_store_open(disk, sender, figures, is_fit, deleted, known);
     });
     thread.run();
 }
