@@ -16,7 +16,12 @@ fn resync_begins_with_what_was_left_over_and_spares_live_writes() {
     bench.request(Request::Write(live));
     assert!(bench.replies.is_empty() && bench.ops.is_empty());
     let marks = vec![(V, Version::new(4, 1), Version::new(4, 1))];
-    bench.answer(Reply::JoinOpened { heads: vec![(V, HeadEpoch(5))], layers: vec![], marks });
+    bench.answer(Reply::JoinOpened {
+        heads: vec![(V, HeadEpoch(5))],
+        layers: vec![],
+        marks,
+        more: false,
+    });
     let StoreOp::Raise(raise) = bench.store(Ok(StoreReply::Done)) else { panic!() };
     assert_eq!((raise.volumes, raise.pgs), (vec![(V, HeadEpoch(5))], vec![(PG, PgEpoch(8))]));
     let left = |block| message::EntryInfo {
@@ -64,7 +69,7 @@ fn what_was_under_way_for_long_brings_no_deleted_layer_back() {
     assert_eq!(bench.refused(open), Refusal::Deleted);
     bench.join(8, false);
     let (heads, marks) = (vec![(V, HeadEpoch(5))], vec![]);
-    bench.answer(Reply::JoinOpened { heads, layers: vec![(V, LAYER)], marks });
+    bench.answer(Reply::JoinOpened { heads, layers: vec![(V, LAYER)], marks, more: false });
     let StoreOp::Raise(_) = bench.store(Ok(StoreReply::Done)) else { panic!("it is opened") };
     bench.store(Ok(StoreReply::Unsettled { entries: vec![], more: false }));
     bench.ops.clear();
@@ -80,7 +85,7 @@ fn a_joiner_is_in_sync_only_with_the_newest_number_of_its_source() {
     bench.join(8, false);
     let newest = Version::new(4, 9);
     let marks = vec![(V, Version::new(4, 1), newest)];
-    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], marks });
+    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], marks, more: false });
     bench.store(Ok(StoreReply::Done));
     bench.store(Ok(StoreReply::Unsettled { entries: vec![], more: false }));
     let raise = bench.ops.remove(0);
@@ -100,7 +105,12 @@ fn a_joiner_waits_for_the_live_writes_that_it_spared() {
     for found_room in [true, false] {
         let mut bench = Bench::new(true);
         bench.join(8, false);
-        bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], marks: vec![] });
+        bench.answer(Reply::JoinOpened {
+            heads: vec![],
+            layers: vec![],
+            marks: vec![],
+            more: false,
+        });
         bench.store(Ok(StoreReply::Done));
         bench.store(Ok(StoreReply::Unsettled { entries: vec![], more: false }));
         bench.store(Ok(StoreReply::Changed { entries: vec![], more: false }));
@@ -124,7 +134,7 @@ fn a_joiner_without_room_for_marks_goes_on() {
     let mut bench = Bench::new(true);
     bench.join(8, false);
     let marks = vec![(V, Version::new(4, 1), Version::new(4, 9))];
-    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], marks });
+    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], marks, more: false });
     bench.store(Ok(StoreReply::Done));
     bench.store(Ok(StoreReply::Unsettled { entries: vec![], more: false }));
     bench.store(Err(StoreError::NoSpace));
@@ -137,7 +147,7 @@ fn a_joiner_without_room_for_marks_goes_on() {
 fn listing(layers: Vec<(VolumeId, LayerId)>) -> Bench {
     let mut bench = Bench::new(true);
     bench.join(8, false);
-    bench.answer(Reply::JoinOpened { heads: vec![], layers, marks: vec![] });
+    bench.answer(Reply::JoinOpened { heads: vec![], layers, marks: vec![], more: false });
     bench.store(Ok(StoreReply::Done));
     bench.store(Ok(StoreReply::Unsettled { entries: vec![], more: false }));
     bench.store(Ok(StoreReply::Changed { entries: vec![], more: false }));
@@ -161,7 +171,7 @@ fn a_layer_that_found_no_room_is_opened_again_by_the_next_session() {
     for epoch in [8, 9] {
         bench.join(epoch, false);
         let layers = vec![(V, LAYER), (V, LayerId(11))];
-        bench.answer(Reply::JoinOpened { heads: vec![], layers, marks: vec![] });
+        bench.answer(Reply::JoinOpened { heads: vec![], layers, marks: vec![], more: false });
         let opened = bench.store(Err(StoreError::NoSpace));
         assert!(matches!(opened, StoreOp::OpenLayer { layer: LayerId(11), .. }), "{opened:?}");
         let failed = bench.other.remove(0);
@@ -231,12 +241,59 @@ fn what_is_held_of_a_group_that_moved_away_is_dropped() {
     assert!(bench.ops.is_empty(), "{:?}", bench.ops);
 }
 
+/// Of as many volumes as there may be in a cluster: no message is longer than its limit.
+#[test]
+fn what_a_joiner_begins_with_comes_in_pages() {
+    let volumes = 40_000;
+    let recovered = Recovered {
+        heads: (1..=volumes).map(|v| (VolumeId(v), HeadEpoch(3))).collect(),
+        layers: (1..=volumes).map(|v| (VolumeId(v), LayerId(v))).collect(),
+        pgs: vec![(PG, PgEpoch(5))],
+        ..Recovered::default()
+    };
+    let config = MemberConfig { disk: S, fit: true, copy_window_bytes: 1 << 20 };
+    let mut source = Bench::new(true);
+    source.member = Member::new(config, recovered);
+    let mut joiner = Bench::new(true);
+    joiner.join(8, false);
+    let mut pages = 0;
+    while let Some(MemberOutput::Ask { .. }) = joiner.other.first() {
+        let (request_id, request) = joiner.ask();
+        source.request(request);
+        source.store(Ok(StoreReply::Done));
+        let page = source.replies.pop().expect("an answer");
+        let rows = match &page {
+            Reply::JoinOpened { heads, layers, marks, .. } => {
+                heads.len() + layers.len() + marks.len()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert!(rows <= 16_384, "{rows}");
+        pages += 1;
+        joiner.event(MemberEvent::Answer { disk: S, request_id, reply: page });
+    }
+    assert_eq!(pages, 5);
+    let (mut opened, mut raised) = (0, 0);
+    for (_, op) in &joiner.ops {
+        match op {
+            StoreOp::OpenLayer { .. } => opened += 1,
+            StoreOp::Raise(raise) => {
+                assert!(raise.volumes.len() <= 4096);
+                raised += raise.volumes.len();
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    // Volume 1 and layer 10 were known, layer 99 was deleted here.
+    assert_eq!((opened, raised), (volumes as usize - 2, volumes as usize - 2));
+}
+
 /// A store would fill with what is known of volumes that were.
 #[test]
 fn nothing_is_kept_of_a_volume_that_the_cluster_forgot() {
     let mut bench = Bench::new(true);
     let opened = |bench: &mut Bench| {
-        bench.request(Request::JoinOpen { pg: PG, join_at: PgEpoch(8), joiner: S });
+        bench.request(Request::JoinOpen { pg: PG, join_at: PgEpoch(8), joiner: S, after: None });
         bench.store(Ok(StoreReply::Done));
         bench.replies.pop()
     };
@@ -253,7 +310,7 @@ fn nothing_is_kept_of_a_volume_that_the_cluster_forgot() {
         bench.store(Ok(StoreReply::Done));
     }
     let known = opened(&mut bench);
-    let nothing = Reply::JoinOpened { heads: vec![], layers: vec![], marks: vec![] };
+    let nothing = Reply::JoinOpened { heads: vec![], layers: vec![], marks: vec![], more: false };
     assert_eq!(known, Some(nothing));
 }
 
@@ -271,10 +328,10 @@ fn a_replaced_store_serves_only_after_a_full_join() {
     let mut bench = Bench::new(false);
     assert_eq!(bench.refused(install(9, 9)), Refusal::Unfit);
     assert_eq!(bench.refused(Request::Write(write(9, 9, Role::InSync))), Refusal::Unfit);
-    let open = Request::JoinOpen { pg: PG, join_at: PgEpoch(9), joiner: S };
+    let open = Request::JoinOpen { pg: PG, join_at: PgEpoch(9), joiner: S, after: None };
     assert_eq!(bench.refused(open), Refusal::Unfit, "nobody's source");
     bench.join(9, true);
-    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], marks: vec![] });
+    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], marks: vec![], more: false });
     assert!(matches!(bench.ops[0].1, StoreOp::DropPg { .. }));
     assert!(matches!(bench.ops[1].1, StoreOp::Raise(_)));
     assert_eq!(bench.ops.len(), 2);
@@ -284,7 +341,7 @@ fn a_replaced_store_serves_only_after_a_full_join() {
 fn a_copy_with_a_wrong_sum_ends_the_session() {
     let mut bench = Bench::new(false);
     bench.join(9, true);
-    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], marks: vec![] });
+    bench.answer(Reply::JoinOpened { heads: vec![], layers: vec![], marks: vec![], more: false });
     while !bench.ops.is_empty() {
         bench.store(Ok(StoreReply::Done));
     }

@@ -143,6 +143,8 @@ pub enum Request {
         pg: PgId,
         join_at: PgEpoch,
         joiner: DiskId,
+        /// The next page: volumes behind this one.
+        after: Option<VolumeId>,
     },
     /// What S holds with stamp ≥ `since` (rule 23), in (layer, block) order, `after` the cursor.
     CopyList {
@@ -226,6 +228,8 @@ pub enum Reply {
         /// S's watermark and newest version of each volume in this PG: the joiner takes them over
         /// once nothing is left of what it held unsettled itself (docs/protocol.md rules 5, 31).
         marks: Vec<(VolumeId, Version, Version)>,
+        /// Of volumes behind those that are named here, too.
+        more: bool,
     },
     CopyList {
         entries: Vec<CopyEntry>,

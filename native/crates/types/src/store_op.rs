@@ -16,6 +16,25 @@ pub struct Raise {
     pub newest: Vec<(VolumeId, PgId, Version)>,
 }
 
+impl Raise {
+    /// The same, in several where it has more than so many items.
+    pub fn pieces(self, most: usize) -> Vec<Self> {
+        let count = self.volumes.len() + self.pgs.len() + self.watermarks.len() + self.newest.len();
+        if count <= most {
+            return vec![self];
+        }
+        let mut pieces = Vec::new();
+        let none = Self::default;
+        pieces.extend(self.volumes.chunks(most).map(|c| Self { volumes: c.to_vec(), ..none() }));
+        pieces.extend(self.pgs.chunks(most).map(|c| Self { pgs: c.to_vec(), ..none() }));
+        pieces.extend(
+            self.watermarks.chunks(most).map(|c| Self { watermarks: c.to_vec(), ..none() }),
+        );
+        pieces.extend(self.newest.chunks(most).map(|c| Self { newest: c.to_vec(), ..none() }));
+        pieces
+    }
+}
+
 /// One operation. Ops take effect, and become durable, in the order of submission; reads see
 /// every op submitted before them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -101,7 +101,10 @@ fn requests() -> Vec<(&'static str, Request)> {
             "settle",
             Request::Settle { volume, head_epoch, pgs: vec![(pg, pg_epoch, Version::new(6, 5))] },
         ),
-        ("join-open", Request::JoinOpen { pg, join_at, joiner: DiskId(10) }),
+        (
+            "join-open",
+            Request::JoinOpen { pg, join_at, joiner: DiskId(10), after: Some(VolumeId(11)) },
+        ),
         ("copy-list", Request::CopyList { pg, join_at, since: PgEpoch(7), after: None }),
         ("copy-read", Request::CopyRead { pg, join_at, layer, block: 5, blocks: 6 }),
         ("open-layer", Request::OpenLayer { volume, layer, head_epoch }),
@@ -150,6 +153,7 @@ fn replies() -> Vec<(&'static str, Reply)> {
         (
             "join-opened",
             Reply::JoinOpened {
+                more: true,
                 heads: vec![(VolumeId(1), HeadEpoch(6))],
                 layers: vec![(VolumeId(1), LayerId(4))],
                 marks: vec![(VolumeId(1), Version::new(6, 5), Version::new(6, 8))],

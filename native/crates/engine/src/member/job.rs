@@ -53,6 +53,7 @@ pub(super) enum Job {
     JoinOpen {
         to: ReplyTo,
         pg: PgId,
+        after: Option<VolumeId>,
     },
     CopyList {
         to: ReplyTo,
@@ -139,7 +140,9 @@ impl Member {
             (Job::Entry { to, entry, .. }, StoreReply::Versioned(blocks)) => {
                 self.entry_read(to, entry, blocks);
             }
-            (Job::JoinOpen { to, pg }, StoreReply::Done) => self.join_opened_here(to, pg),
+            (Job::JoinOpen { to, pg, after }, StoreReply::Done) => {
+                self.join_opened_here(to, pg, after);
+            }
             (Job::CopyList { to }, StoreReply::Changed { entries, more }) => {
                 self.reply(to, Reply::CopyList { entries, more });
             }

@@ -1,7 +1,7 @@
 //! A session from its start to the first copy (rules 20–22).
 
 use shoal_types::{
-    DiskId, LayerId, PgEpoch, PgId, Raise, Refusal, Reply, Request, StoreError, StoreOp,
+    DiskId, HeadEpoch, LayerId, PgEpoch, PgId, Raise, Refusal, Reply, Request, StoreError, StoreOp,
     StoreReply, Version, VolumeId,
 };
 
@@ -15,16 +15,23 @@ use crate::planted::{Bug, is_planted};
 
 /// Entries of this store listed at once.
 const PAGE_ENTRIES: u32 = 1024;
+/// Epochs or marks in one operation: of 112 bytes at most, in half a MiB.
+const RAISE_ITEMS: usize = 4096;
 
 impl Member {
     pub(super) fn open_session(&mut self, pg: PgId) {
-        let joiner = self.config.disk;
         let (join_at, full) = (self.sessions[&pg].join_at, self.sessions[&pg].full);
         if full {
             cover!("full join");
             self.readmit(pg, join_at);
         }
-        self.ask_source(pg, Request::JoinOpen { pg, join_at, joiner }, AskedWhat::Open);
+        self.ask_open(pg, None);
+    }
+
+    fn ask_open(&mut self, pg: PgId, after: Option<VolumeId>) {
+        let (join_at, joiner) = (self.sessions[&pg].join_at, self.config.disk);
+        let request = Request::JoinOpen { pg, join_at, joiner, after };
+        self.ask_source(pg, request, AskedWhat::Open { after });
     }
 
     /// Rule 30: this is the way back in, by a full join or because the record counts this disk. ONLY FOR WHAT
@@ -59,13 +66,16 @@ impl Member {
         }
         let pg = asked.pg;
         match (asked.what, reply) {
-            (AskedWhat::Open, Reply::JoinOpened { mut heads, layers, mut marks }) => {
-                let gone = self.gone_of(&layers);
-                heads.retain(|(volume, _)| !gone.contains(volume));
-                marks.retain(|(volume, ..)| !gone.contains(volume));
-                let session = self.sessions.get_mut(&pg).expect("current");
-                (session.heads, session.marks) = (heads, marks);
-                self.begin_session(pg, &layers);
+            (AskedWhat::Open { after }, Reply::JoinOpened { heads, layers, marks, more }) => {
+                let last = layers.iter().map(|(volume, _)| *volume).max();
+                let last = last.max(heads.iter().map(|(volume, _)| *volume).max());
+                let last = last.max(marks.iter().map(|(volume, ..)| *volume).max());
+                self.take_opened(pg, heads, layers, marks);
+                // A page that promises more must get further, or this would never end.
+                match more && last > after {
+                    true => self.ask_open(pg, last),
+                    false => self.begin_session(pg),
+                }
             }
             (AskedWhat::List, Reply::CopyList { entries, more }) => {
                 self.take_list(pg, entries, more);
@@ -86,6 +96,22 @@ impl Member {
         }
     }
 
+    fn take_opened(
+        &mut self,
+        pg: PgId,
+        mut heads: Vec<(VolumeId, HeadEpoch)>,
+        layers: Vec<(VolumeId, LayerId)>,
+        mut marks: Vec<(VolumeId, Version, Version)>,
+    ) {
+        let gone = self.gone_of(&layers);
+        heads.retain(|(volume, _)| !gone.contains(volume));
+        marks.retain(|(volume, ..)| !gone.contains(volume));
+        let session = self.sessions.get_mut(&pg).expect("current");
+        session.heads.extend(heads);
+        session.layers.extend(layers);
+        session.marks.extend(marks);
+    }
+
     /// Volumes that the source did not know to be deleted when it answered.
     fn gone_of(&self, layers: &[(VolumeId, LayerId)]) -> FastSet<VolumeId> {
         let of = |is_gone: bool| {
@@ -103,17 +129,18 @@ impl Member {
     }
 
     /// Rule 21: the source's heads and the session's epoch, DURABLE HERE BEFORE ANY LIVE WRITE.
-    fn begin_session(&mut self, pg: PgId, layers: &[(VolumeId, LayerId)]) {
+    fn begin_session(&mut self, pg: PgId) {
         self.set_phase(pg, JoinPhase::Listing);
+        let layers = std::mem::take(&mut self.sessions.get_mut(&pg).expect("current").layers);
         if self.sessions[&pg].full {
             self.marks.retain(|(of, _), _| *of != pg);
             self.submit_step(pg, JoinStep::Begin, StoreOp::DropPg { pg });
         }
         for (volume, layer) in layers {
-            if !self.layers.contains_key(layer) && !self.gone.has(*layer) {
-                self.layers.insert(*layer, *volume);
-                let op = StoreOp::OpenLayer { volume: *volume, layer: *layer };
-                self.submit_step(pg, JoinStep::OpenLayer { layer: *layer }, op);
+            if !self.layers.contains_key(&layer) && !self.gone.has(layer) {
+                self.layers.insert(layer, volume);
+                let op = StoreOp::OpenLayer { volume, layer };
+                self.submit_step(pg, JoinStep::OpenLayer { layer }, op);
             }
         }
         let session = self.sessions.get_mut(&pg).expect("current");
@@ -127,7 +154,14 @@ impl Member {
         self.raise_pg(pg, join_at);
         let pgs = vec![(pg, self.pg_epoch(pg))];
         let raise = Raise { volumes, pgs, ..Raise::default() };
-        self.submit_step(pg, JoinStep::Begin, StoreOp::Raise(raise));
+        self.submit_raise(pg, JoinStep::Begin, raise);
+    }
+
+    /// A store takes no operation above half a batch of its log.
+    fn submit_raise(&mut self, pg: PgId, step: JoinStep, raise: Raise) {
+        for piece in raise.pieces(RAISE_ITEMS) {
+            self.submit_step(pg, step, StoreOp::Raise(piece));
+        }
     }
 
     pub(super) fn submit_step(&mut self, pg: PgId, step: JoinStep, op: StoreOp) {
@@ -242,7 +276,7 @@ impl Member {
             }
         }
         if raise != Raise::default() {
-            self.submit_step(pg, JoinStep::Marks, StoreOp::Raise(raise));
+            self.submit_raise(pg, JoinStep::Marks, raise);
         }
     }
 

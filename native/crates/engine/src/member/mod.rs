@@ -181,7 +181,9 @@ impl Member {
             Request::Settle { volume, head_epoch, pgs } => {
                 self.on_settle(to, volume, head_epoch, pgs);
             }
-            Request::JoinOpen { pg, join_at, joiner } => self.on_join_open(to, pg, join_at, joiner),
+            Request::JoinOpen { pg, join_at, joiner, after } => {
+                self.on_join_open(to, pg, join_at, joiner, after);
+            }
             Request::CopyList { pg, join_at, since, after } => {
                 self.on_copy_list(to, pg, join_at, since, after);
             }

@@ -43,7 +43,9 @@ pub(super) struct Asked {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum AskedWhat {
-    Open,
+    Open {
+        after: Option<VolumeId>,
+    },
     List,
     Read(CopyRun),
     /// For a bad block here; no part of a session.
@@ -97,7 +99,8 @@ pub(super) struct Session {
     /// not bring them again.
     pub(super) flagged: Groups,
     pub(super) queue: VecDeque<CopyRun>,
-    /// Source's heads and marks, until they are taken over.
+    /// Source's layers, heads and marks, until they are taken over.
+    pub(super) layers: Vec<(VolumeId, LayerId)>,
     pub(super) heads: Vec<(VolumeId, HeadEpoch)>,
     pub(super) marks: Vec<(VolumeId, Version, Version)>,
     /// Steps of the phase that are not done.
@@ -131,6 +134,7 @@ impl Session {
             awaited: FastSet::default(),
             flagged: Groups::default(),
             queue: VecDeque::new(),
+            layers: Vec::new(),
             heads: Vec::new(),
             marks: Vec::new(),
             open_steps: 0,

@@ -1,19 +1,31 @@
 //! The source's side of a resync (rules 20, 23).
 
+use std::collections::BTreeMap;
+
 use shoal_types::message::CopyBlock;
 use shoal_types::{
-    BlockState, DiskId, LayerId, PgEpoch, PgId, Raise, Refusal, Reply, StoreOp, Version, VolumeId,
+    BlockState, DiskId, HeadEpoch, LayerId, PgEpoch, PgId, Raise, Refusal, Reply, StoreOp, Version,
+    VolumeId,
 };
 
 use super::job::Job;
 use super::read::Run;
 use super::{Marks, Member, ReplyTo};
 
+/// Rows in one page of what a joiner begins with: at most 32 bytes each, in a message of 1 MiB.
+const PAGE_ROWS: usize = 16_384;
 /// Chunks in one page of a copy list.
 const PAGE_CHUNKS: u32 = 1024;
 
 impl Member {
-    pub(super) fn on_join_open(&mut self, to: ReplyTo, pg: PgId, join_at: PgEpoch, joiner: DiskId) {
+    pub(super) fn on_join_open(
+        &mut self,
+        to: ReplyTo,
+        pg: PgId,
+        join_at: PgEpoch,
+        joiner: DiskId,
+        after: Option<VolumeId>,
+    ) {
         let mut checked = self.check_source(pg, join_at);
         if joiner == self.config.disk {
             checked = Err(Refusal::NotMember);
@@ -24,7 +36,7 @@ impl Member {
         self.raise_pg(pg, join_at);
         let seen = self.pg_epoch(pg);
         let raise = Raise { pgs: vec![(pg, seen)], ..Raise::default() };
-        self.submit(Job::JoinOpen { to, pg }, StoreOp::Raise(raise));
+        self.submit(Job::JoinOpen { to, pg, after }, StoreOp::Raise(raise));
     }
 
     /// One that is itself not in sync, or whose store is worth nothing, is nobody's source.
@@ -44,23 +56,19 @@ impl Member {
 
     /// The epoch is durable here: no write that leaves the joiner out is accepted any more.
     /// Of a deleted volume nothing is told: the joiner may have been told already to forget it.
-    pub(super) fn join_opened_here(&mut self, to: ReplyTo, pg: PgId) {
+    pub(super) fn join_opened_here(&mut self, to: ReplyTo, pg: PgId, after: Option<VolumeId>) {
         let mut gone = self.gone.volumes();
         for volume in self.layers.values() {
             gone.remove(volume);
         }
-        let heads = self.heads.iter().filter(|(v, _)| !gone.contains(v));
-        let mut heads: Vec<_> = heads.map(|(v, h)| (*v, *h)).collect();
-        let mut layers: Vec<_> = self.layers.iter().map(|(l, v)| (*v, *l)).collect();
-        let of_pg = self.marks.iter().filter(|((p, v), _)| *p == pg && !gone.contains(v));
+        let due = |volume: &VolumeId| Some(*volume) > after && !gone.contains(volume);
+        let of_pg = self.marks.iter().filter(|((p, v), _)| *p == pg && due(v));
         let mark = |((_, volume), marks): (&(PgId, VolumeId), &Marks)| {
             (*volume, marks.watermark, marks.newest)
         };
-        let mut marks: Vec<(VolumeId, Version, Version)> = of_pg.map(mark).collect();
-        heads.sort_unstable();
-        layers.sort_unstable();
-        marks.sort_unstable();
-        self.reply(to, Reply::JoinOpened { heads, layers, marks });
+        let heads = self.heads.iter().filter(|(v, _)| due(v)).map(|(v, h)| (*v, *h));
+        let layers = self.layers.iter().filter(|(_, v)| due(v)).map(|(l, v)| (*v, *l));
+        self.reply(to, opened_page(heads.collect(), layers.collect(), of_pg.map(mark).collect()));
     }
 
     pub(super) fn on_copy_list(
@@ -105,4 +113,32 @@ impl Member {
         let block = |(version, stamp, state)| CopyBlock { version, stamp, state };
         self.reply(to, Reply::CopyBlocks { blocks: blocks.into_iter().map(block).collect() });
     }
+}
+
+/// As many volumes as one message holds, the lowest first; of each all there is.
+fn opened_page(
+    mut heads: Vec<(VolumeId, HeadEpoch)>,
+    mut layers: Vec<(VolumeId, LayerId)>,
+    mut marks: Vec<(VolumeId, Version, Version)>,
+) -> Reply {
+    let mut rows: BTreeMap<VolumeId, usize> = BTreeMap::new();
+    let volumes = heads.iter().map(|(v, _)| v).chain(layers.iter().map(|(v, _)| v));
+    for volume in volumes.chain(marks.iter().map(|(v, ..)| v)) {
+        *rows.entry(*volume).or_default() += 1;
+    }
+    let mut sum = 0;
+    let fits = |rows: &&usize| {
+        sum += **rows;
+        sum <= PAGE_ROWS
+    };
+    let count = rows.values().take_while(fits).count().max(1);
+    let last = rows.keys().nth(count - 1).copied();
+    let more = last != rows.keys().next_back().copied();
+    heads.retain(|(volume, _)| Some(*volume) <= last);
+    layers.retain(|(volume, _)| Some(*volume) <= last);
+    marks.retain(|(volume, ..)| Some(*volume) <= last);
+    heads.sort_unstable();
+    layers.sort_unstable();
+    marks.sort_unstable();
+    Reply::JoinOpened { heads, layers, marks, more }
 }

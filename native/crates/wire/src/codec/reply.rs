@@ -98,8 +98,9 @@ fn encode_lists(out: &mut Vec<u8>, reply: &Reply) {
             out.put_count(entries.len());
             entries.iter().for_each(|entry| out.put_entry(entry));
         }
-        Reply::JoinOpened { heads, layers, marks } => {
+        Reply::JoinOpened { heads, layers, marks, more } => {
             out.put_u8(number::JOIN_OPENED);
+            out.put_u8((*more).into());
             out.put_count(heads.len());
             for (volume, epoch) in heads {
                 out.put_u64(volume.0);
@@ -213,6 +214,7 @@ fn decode_plain(number: u8, r: &mut Reader<'_>) -> Result<Reply, CodecError> {
         number::CONFIRMED => Reply::Confirmed,
         number::SETTLED => Reply::Settled,
         number::JOIN_OPENED => Reply::JoinOpened {
+            more: r.flag("more")?,
             heads: r.list("heads", 12, |r| Ok((r.volume()?, r.head_epoch()?)))?,
             layers: r.list("layers", 16, |r| Ok((r.volume()?, r.layer()?)))?,
             marks: r.list("marks", 32, |r| Ok((r.volume()?, r.version()?, r.version()?)))?,

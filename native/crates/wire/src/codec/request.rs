@@ -131,11 +131,13 @@ fn encode_rounds(out: &mut Vec<u8>, request: &Request) {
 
 fn encode_resync(out: &mut Vec<u8>, request: &Request) {
     match request {
-        Request::JoinOpen { pg, join_at, joiner } => {
+        Request::JoinOpen { pg, join_at, joiner, after } => {
             out.put_u8(number::JOIN_OPEN);
             out.put_pg(*pg);
             out.put_u32(join_at.0);
             out.put_u64(joiner.0);
+            out.put_u8(after.is_some().into());
+            after.iter().for_each(|volume| out.put_u64(volume.0));
         }
         Request::CopyList { pg, join_at, since, after } => {
             out.put_u8(number::COPY_LIST);
@@ -250,7 +252,9 @@ fn decode_plain(number: u8, r: &mut Reader<'_>) -> Result<Request, CodecError> {
 fn decode_resync(number: u8, r: &mut Reader<'_>) -> Result<Request, CodecError> {
     Ok(match number {
         number::JOIN_OPEN => {
-            Request::JoinOpen { pg: r.pg()?, join_at: r.pg_epoch()?, joiner: r.disk()? }
+            let (pg, join_at, joiner) = (r.pg()?, r.pg_epoch()?, r.disk()?);
+            let after = if r.flag("after")? { Some(r.volume()?) } else { None };
+            Request::JoinOpen { pg, join_at, joiner, after }
         }
         number::COPY_LIST => Request::CopyList {
             pg: r.pg()?,

@@ -114,7 +114,12 @@ pub(crate) fn request(which: u64, rng: &mut Rng) -> Request {
             let pgs = list(rng, |rng| (self::pg(rng), epoch(rng), version(rng)));
             Request::Settle { volume, head_epoch, pgs }
         }
-        6 => Request::JoinOpen { pg, join_at, joiner: DiskId(rng.wide()) },
+        6 => Request::JoinOpen {
+            pg,
+            join_at,
+            joiner: DiskId(rng.wide()),
+            after: rng.flip().then(|| VolumeId(rng.wide())),
+        },
         7 => Request::CopyList { pg, join_at, since: epoch(rng), after: cursor(rng) },
         8 => Request::CopyRead { pg, join_at, layer, block, blocks },
         9 => Request::OpenLayer { volume, layer, head_epoch },
@@ -167,6 +172,7 @@ pub(crate) fn reply(which: u64, rng: &mut Rng) -> Reply {
         4 => Reply::Confirmed,
         5 => Reply::Settled,
         6 => Reply::JoinOpened {
+            more: rng.flip(),
             heads: list(rng, |rng| (VolumeId(rng.wide()), HeadEpoch(rng.wide() as u32))),
             layers: list(rng, |rng| (VolumeId(rng.wide()), LayerId(rng.wide()))),
             marks: list(rng, |rng| (VolumeId(rng.wide()), version(rng), version(rng))),
