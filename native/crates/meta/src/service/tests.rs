@@ -73,14 +73,20 @@ fn three_voters_go_on_without_their_leader() {
     assert!(world.services.values().all(|s| !s.lost_log()));
 }
 
-#[test]
-fn a_voter_without_its_log_follows_and_does_not_vote() {
+/// Three voters, of which one that does not lead has stopped.
+fn without_a_follower() -> (World, u64) {
     let mut world = World::new(2, 3);
     world.add_voter(2);
     world.add_voter(3);
     world.run_ms(1_000);
     let victim = if world.leader() == Some(3) { 2 } else { 3 };
     world.stop(victim);
+    (world, victim)
+}
+
+#[test]
+fn a_voter_without_its_log_follows_and_does_not_vote() {
+    let (mut world, victim) = without_a_follower();
     world.dirs.insert(victim, MemDir::new());
     world.start(victim);
     world.run_until("noticed", |w| w.services[&victim].lost_log());
@@ -91,12 +97,7 @@ fn a_voter_without_its_log_follows_and_does_not_vote() {
 /// Something made a log in place of the lost one, and no promise came into it.
 #[test]
 fn a_log_without_a_promise_is_no_voters_log() {
-    let mut world = World::new(2, 3);
-    world.add_voter(2);
-    world.add_voter(3);
-    world.run_ms(1_000);
-    let victim = if world.leader() == Some(3) { 2 } else { 3 };
-    world.stop(victim);
+    let (mut world, victim) = without_a_follower();
     let dir = MemDir::new();
     DirLog::open(dir.clone(), fixture::genesis().cluster_id, victim).load().unwrap();
     world.dirs.insert(victim, dir);

@@ -166,21 +166,32 @@ impl Supervisor {
         let inlet = self.context.inlet.clone();
         thread::spawn(move || {
             let erased = match (path, ended.map(|ended| ended.recv_timeout(SILENT_MAX))) {
-                (_, Some(Err(RecvTimeoutError::Timeout))) => Err(io::ErrorKind::TimedOut.into()),
-                (path, _) => path.map_or(Ok(()), |path| erase(&path)),
+                (_, Some(Err(RecvTimeoutError::Timeout))) => Err(silent()),
+                (path, _) => path
+                    .map_or(Ok(()), |path| erase(&path))
+                    .map_err(|error| ControlError::io("marking the disk as free", &error)),
             };
             inlet.go_on(move |supervisor| responder.answer(supervisor.strike_off(disk, erased)));
         });
     }
 
     /// In this order: what is listed and unknown to the cluster is struck off at the next start.
-    fn strike_off(&mut self, disk: DiskId, erased: io::Result<()>) -> Result<Value, ControlError> {
+    fn strike_off(
+        &mut self,
+        disk: DiskId,
+        erased: Result<(), ControlError>,
+    ) -> Result<Value, ControlError> {
         self.log_watch.end(disk);
         let io = |error: String| ControlError::new("io", error);
         self.context.files.remove_disk(disk).map_err(io)?;
-        erased.map_err(|error| ControlError::io("marking the disk as free", &error))?;
-        Ok(json!({}))
+        erased.map(|()| json!({}))
     }
+}
+
+fn silent() -> ControlError {
+    let next = "pull it out; before it is used again: shoal disk add PATH --wipe --confirm PATH";
+    let message = "the disk is removed, but answers nothing, so what it holds could not be erased";
+    ControlError::new("io", message).with(json!({ "next": next }))
 }
 
 /// A store that the cluster knows already is of an earlier try: only this peer knows its name.
